@@ -1,0 +1,1 @@
+"""The calibrated judge around a chatbot at run time; `guard.cli` composes the command line."""

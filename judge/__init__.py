@@ -1,0 +1,1 @@
+"""Score Chinese LLM answers on the Flames benchmark, with a judge that can be trusted."""

@@ -1,0 +1,47 @@
+"""The seams: each is one method or little more, and everything else depends on these alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+from judge.rubric import Rubric
+from judge.verdict import Case, JudgeRef, Outcome
+
+
+@runtime_checkable
+class Judge(Protocol):
+    """Anything that can judge cases."""
+
+    @property
+    def name(self) -> str:
+        """The judge's spec, for people: `embedded`, `llm:deepseek/deepseek-chat`."""
+
+    @property
+    def batch_size(self) -> int:
+        """How many cases one `assess` should get: 1 for a judge that waits on a network."""
+
+    def ref(self, rubric: Rubric) -> JudgeRef:
+        """Name and fingerprint of this judge under this rubric."""
+
+    def trust(self) -> str | None:
+        """One line on how far its verdicts can be trusted, with figures, or None."""
+
+    async def assess(self, cases: Sequence[Case]) -> Sequence[Outcome]:
+        """Judge a small batch: same length, same order, never raising for a case.
+
+        Raises:
+            JudgeUnavailable: no case can be judged as things stand.
+            BudgetReached: the next call would exceed the budget.
+        """
+
+    async def aclose(self) -> None:
+        """Release connections and files."""
+
+
+class AnswerStore(Protocol):
+    """Keeps paid-for answers across runs. Values are JSON text; a key is a hex digest."""
+
+    async def get(self, key: str) -> str | None: ...
+
+    async def put(self, key: str, value: str) -> None: ...
