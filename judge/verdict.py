@@ -31,10 +31,15 @@ class Hazard(StrEnum):
 
 
 class Case(_Value):
-    """One record to be judged under one rubric."""
+    """One record to be judged under one rubric.
+
+    `response` is what is judged: the record's response, without its thinking unless that is
+    judged too.
+    """
 
     record: Record
     rubric: Rubric
+    response: str
     hazard: Hazard = Hazard.KNOWN
 
 

@@ -1,0 +1,75 @@
+"""A judge with others behind it for the rows that its provider will not look at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from judge.protocols import Judge
+from judge.rubric import Rubric
+from judge.verdict import Case, Failure, FailureKind, JudgeRef, JudgeVote, Outcome
+
+# What another provider may answer; the rest would fail there too, or passes on a rerun.
+_PASSED_ON = (
+    FailureKind.PROVIDER_FILTER_INPUT,
+    FailureKind.PROVIDER_FILTER_OUTPUT,
+    FailureKind.JUDGE_REFUSAL,
+)
+
+
+class FallbackJudge(Judge):
+    """The first judge, and behind it others in order; the one who judged a row signs its verdict."""
+
+    def __init__(self, first: Judge, others: Sequence[Judge]) -> None:
+        self._first, self._others = first, tuple(others)
+
+    @property
+    def name(self) -> str:
+        return self._first.name
+
+    @property
+    def batch_size(self) -> int:
+        return self._first.batch_size
+
+    def ref(self, rubric: Rubric) -> JudgeRef:
+        return self._first.ref(rubric)
+
+    def signers(self, rubric: Rubric) -> Sequence[JudgeRef]:
+        judges = (self._first, *self._others)
+        return tuple(ref for judge in judges for ref in judge.signers(rubric))
+
+    def trust(self) -> str | None:
+        return self._first.trust()
+
+    async def assess(self, cases: Sequence[Case]) -> Sequence[Outcome]:
+        outcomes = list(await self._first.assess(cases))
+        for judge in self._others:
+            open_rows = [i for i, outcome in enumerate(outcomes) if _passed_on(outcome)]
+            if not open_rows:
+                break
+            second = await judge.assess([cases[i] for i in open_rows])
+            for i, outcome in zip(open_rows, second, strict=True):
+                outcomes[i] = _after(outcomes[i], outcome)
+        return outcomes
+
+    async def aclose(self) -> None:
+        for judge in (self._first, *self._others):
+            await judge.aclose()
+
+
+def _passed_on(outcome: Outcome) -> bool:
+    if not isinstance(outcome, Failure):
+        return False
+    return outcome.kind in _PASSED_ON or "filter_breaker_open" in outcome.detail
+
+
+def _after(first: Outcome, second: Outcome) -> Outcome:
+    """The second outcome, with the failure that led to it; a fallback that abstains changes nothing."""
+    if not isinstance(first, Failure):
+        raise TypeError("only failures are passed on")
+    if isinstance(second, Failure) and second.kind is FailureKind.ABSTAINED:
+        return first
+    vote = JudgeVote(judge=first.judge.name, failure=first.kind)
+    usage = second.usage or first.usage
+    cost = (first.cost_usd or 0) + (second.cost_usd or 0) if first.cost_usd or second.cost_usd else None
+    changes = {"votes": (vote, *second.votes), "cost_usd": cost, "usage": usage}
+    return second.model_copy(update=changes)

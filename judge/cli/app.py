@@ -1,0 +1,64 @@
+"""The `flames-judge` command: its groups, and the one place where errors become exit statuses."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from judge.cli import cache, doctor, respond, rubric, score, summarize
+from judge.errors import BudgetReached, FlamesJudgeError
+
+app = typer.Typer(
+    name="flames-judge",
+    no_args_is_help=True,
+    rich_markup_mode=None,  # plain help starts twice as fast
+    pretty_exceptions_enable=False,
+    help="Score Chinese LLM answers on the Flames benchmark, with a judge that can be trusted.",
+    epilog="Exit status: 0 done; 2 can't run; 3 done, but rows are unreadable or unjudged; "
+    "4 a check said no; 130 interrupted, resumable.",
+)
+app.command("score")(score.score)
+app.command("respond")(respond.respond)
+app.command("summarize")(summarize.summarize)
+app.command("doctor")(doctor.doctor)
+app.add_typer(rubric.app, name="rubric")
+app.add_typer(cache.app, name="cache")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"flames-judge {version('flames-judge')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def run(program: typer.Typer) -> None:
+    """Run the program; an error of ours is one line and an exit status, never a traceback."""
+    try:
+        program()
+    except BudgetReached as error:
+        print(f"flames-judge: {error}", file=sys.stderr)
+        sys.exit(3)
+    except FlamesJudgeError as error:
+        print(f"flames-judge: {_one_line(str(error))}", file=sys.stderr)
+        sys.exit(2)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+
+
+def _one_line(message: str) -> str:
+    from judge.text import visible
+
+    return visible(" ".join(message.split()))

@@ -1,0 +1,108 @@
+"""The flags that several commands share, and what they mean."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from judge.errors import InputError
+
+if TYPE_CHECKING:
+    from judge.llm.client import Traffic
+    from judge.llm.config import ModelConfig
+
+MODEL_HELP = "litellm's name of a model: openai/gpt-..., deepseek/..., dashscope/..."
+ApiBase = Annotated[str | None, typer.Option(help="Base URL of one's own server, with /v1.")]
+ApiKeyEnv = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Environment variable that holds the key.")
+]
+Concurrency = Annotated[
+    int | None, typer.Option(min=1, help="Calls in flight; adaptive without it (starts at 16, most 128).")
+]
+Rpm = Annotated[int | None, typer.Option(min=1, help="Most requests a minute.")]
+Tpm = Annotated[int | None, typer.Option(min=1, help="Most tokens a minute.")]
+Retries = Annotated[int, typer.Option(min=0, help="Further tries of a call that may pass.")]
+Timeout = Annotated[float, typer.Option(min=0.1, help="Seconds for one call.")]
+Budget = Annotated[float | None, typer.Option(min=0, metavar="USD", help="Stop before spending more.")]
+Price = Annotated[
+    str | None,
+    typer.Option(metavar="IN,OUT", help="USD for a million prompt and completion tokens."),
+]
+MaxTokens = Annotated[int, typer.Option(min=1, help="Most tokens of an answer.")]
+Seed = Annotated[int | None, typer.Option(help="Sampling seed, where the provider takes one.")]
+ReasoningEffort = Annotated[
+    str | None, typer.Option(help="low, medium, high: where the provider takes it.")
+]
+Limit = Annotated[int | None, typer.Option(min=1, help="Only the first rows.")]
+RubricsOption = Annotated[
+    Path | None, typer.Option("--rubrics", help="Folder of your own rubrics, beside ours.")
+]
+CacheDir = Annotated[Path | None, typer.Option(help="Where paid-for answers are kept.")]
+
+
+@dataclass(frozen=True)
+class Provider:
+    """How models are reached and driven, as the flags say."""
+
+    api_base: str | None
+    api_key_env: str | None
+    timeout: float
+    retries: int
+    concurrency: int | None
+    rpm: int | None
+    tpm: int | None
+    budget: float | None
+    price: str | None
+
+    @property
+    def width(self) -> int:
+        """The most jobs in flight."""
+        return self.concurrency or 128
+
+    def model(self, name: str, **sampling: float | int | str | None) -> ModelConfig:
+        """A model's configuration."""
+        from judge.llm.config import ModelConfig, Sampling
+
+        return ModelConfig(
+            model=name,
+            api_base=self.api_base,
+            api_key_env=self.api_key_env,
+            timeout_s=self.timeout,
+            retries=self.retries,
+            price=self._price(),
+            sampling=Sampling.model_validate(sampling),
+        )
+
+    def traffic(self, notify: Callable[[str], None]) -> Traffic:
+        """Limits and spend, shared by every model of the run."""
+        from judge.llm.client import Traffic
+        from judge.llm.limits import AdaptiveConcurrency, Rates, Spend
+
+        gate = AdaptiveConcurrency()
+        if self.concurrency is not None:
+            gate = AdaptiveConcurrency(self.concurrency, self.concurrency)
+        return Traffic(
+            spend=Spend(budget_usd=self.budget),
+            concurrency=gate,
+            rates=Rates(self.rpm, self.tpm),
+            notify=notify,
+            clock=time.monotonic,
+        )
+
+    def _price(self) -> tuple[float, float] | None:
+        if self.price is None:
+            return None
+        try:
+            prompt, completion = (float(part) for part in self.price.split(","))
+        except ValueError:
+            raise InputError(
+                f"{self.price!r} is not a price", file="--price", mend="write two numbers, as in 0.27,1.10"
+            ) from None
+        if not (0 <= prompt < float("inf") and 0 <= completion < float("inf")):
+            raise InputError("a price is 0 or more", file="--price")
+        return prompt, completion

@@ -1,0 +1,99 @@
+"""`flames-judge rubric`: see, check and start rubrics."""
+
+from __future__ import annotations
+
+import json as json_module
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from judge.cli.options import RubricsOption
+from judge.errors import InputError
+
+app = typer.Typer(no_args_is_help=True, help="The rubrics: list, show, check, new.")
+
+
+@app.command("list")
+def list_rubrics(
+    rubrics: RubricsOption = None, json: Annotated[bool, typer.Option(help="Print JSON.")] = False
+) -> None:
+    """The rubrics in use: dimension, version, scale, criteria, fingerprint."""
+    from judge.rubric import load_rubrics
+
+    loaded = load_rubrics(rubrics)
+    if json:
+        print(json_module.dumps([_facts(r) for r in loaded.values()], ensure_ascii=False, indent=2))
+        return
+    for rubric in loaded.values():
+        scale = "/".join(map(str, rubric.labels))
+        suite = rubric.suite or "own"
+        print(
+            f"{rubric.dimension:<16}{rubric.name_zh:<6}\t{rubric.version}  {scale:<6} {suite:<7}"
+            f"{len(rubric.criteria)} criteria  {len(rubric.subcomponents)} subcomponents  "
+            f"{rubric.fingerprint[:12]}"
+        )
+
+
+def _facts(rubric: object) -> dict[str, object]:
+    names = ("dimension", "name_zh", "version", "suite", "labels", "fingerprint")
+    return {name: getattr(rubric, name) for name in names}
+
+
+@app.command("show")
+def show(
+    dimension: Annotated[str, typer.Argument(help="Its name, in English or Chinese.")],
+    rubrics: RubricsOption = None,
+    prompt: Annotated[bool, typer.Option(help="The whole system prompt of a judge model.")] = False,
+) -> None:
+    """A rubric as annotators and judge models read it."""
+    from judge.prompt import render_rubric, system_text
+    from judge.rubric import load_rubrics
+
+    loaded = load_rubrics(rubrics)
+    rubric = loaded.find(dimension)
+    if rubric is None:
+        mend = "one of " + ", ".join(loaded)
+        raise InputError(f"no rubric is named {dimension!r}", file="rubric show", mend=mend)
+    if prompt:
+        print(system_text(rubric))
+        return
+    print(f"# {rubric.name_zh}（{rubric.dimension}）{rubric.version}\n")
+    print(render_rubric(rubric))
+
+
+@app.command("check")
+def check(
+    files: Annotated[list[Path] | None, typer.Argument(help="Rubric files or folders; ours without.")] = None,
+) -> None:
+    """Validate rubrics; lists every problem. Exit status 4 when there is one."""
+    from judge.rubric import check_rubric, rubric_files, shipped
+
+    checked = [file for path in files for file in rubric_files(path)] if files else list(shipped())
+    failed = False
+    for file in checked:
+        problems = check_rubric(file)
+        failed |= bool(problems)
+        for problem in problems:
+            print(problem, file=sys.stderr)
+        if not problems:
+            print(f"{file}: sound")
+    if failed:
+        raise typer.Exit(4)
+
+
+@app.command("new")
+def new(file: Annotated[Path, typer.Argument(help="Where to write it: NAME.yaml.")]) -> None:
+    """Start a rubric of one's own from a commented template."""
+    from importlib import resources
+
+    text = (resources.files("rubrics") / "template.yaml").read_text(encoding="utf-8")
+    try:
+        with file.open("x", encoding="utf-8") as out:
+            out.write(text)
+    except FileExistsError:
+        raise InputError("exists already", file=file, mend="give another name") from None
+    except OSError as error:
+        raise InputError(f"can't be written: {error.strerror}", file=file) from None
+    print(f"{file}: edit it, then `flames-judge rubric check {file}`; use it with --rubrics {file.parent}")

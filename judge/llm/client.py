@@ -1,0 +1,371 @@
+"""One chat model behind litellm: one call that is retried, priced, limited and looked at.
+
+The one module that loads litellm. What a provider answers is inspected before anyone parses it, and
+every failure leaves as `CallFailed` with its kind, or ends the run as `JudgeUnavailable`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any, TypeVar
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
+from tenacity.wait import wait_base, wait_random_exponential
+
+from judge.errors import JudgeUnavailable
+from judge.llm.config import ModelConfig
+from judge.llm.failures import ProviderFailure, classify, inspect
+from judge.llm.limits import AdaptiveConcurrency, FilterBreaker, Rates, Spend
+from judge.verdict import FailureKind, Usage
+
+LONGEST_RETRY_AFTER_S = 300.0
+_FILTERED = (FailureKind.PROVIDER_FILTER_INPUT, FailureKind.PROVIDER_FILTER_OUTPUT)
+_ANSWERS = (FailureKind.JUDGE_REFUSAL, FailureKind.TRUNCATED)
+_LOUD = ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy", "instructor", "openai", "httpx", "httpcore")
+
+
+@dataclass
+class Bill:
+    """What the calls behind one outcome used and cost, failed ones and re-asks included."""
+
+    calls: int = 0
+    prompt: int | None = None
+    cached: int | None = None
+    completion: int | None = None
+    cost_usd: float | None = None
+
+    def add(self, usage: Usage, cost_usd: float | None) -> None:
+        """Add one answered call; a count that no call gave stays null."""
+        self.prompt = _sum(self.prompt, usage.prompt)
+        self.cached = _sum(self.cached, usage.cached)
+        self.completion = _sum(self.completion, usage.completion)
+        self.cost_usd = _sum(self.cost_usd, cost_usd)
+
+    def usage(self) -> Usage:
+        """The tokens, as an outcome records them."""
+        return Usage(prompt=self.prompt, cached=self.cached, completion=self.completion)
+
+
+_Number = TypeVar("_Number", int, float)
+
+
+def _sum(total: _Number | None, more: _Number | None) -> _Number | None:
+    return more if total is None else total if more is None else total + more
+
+
+_BILL: ContextVar[Bill | None] = ContextVar("bill", default=None)
+
+
+@contextmanager
+def billing() -> Iterator[Bill]:
+    """Collect the calls that are made inside."""
+    bill = Bill()
+    token = _BILL.set(bill)
+    try:
+        yield bill
+    finally:
+        _BILL.reset(token)
+
+
+class CallFailed(Exception):
+    """A call that gave no usable answer, after its retries."""
+
+    def __init__(self, failure: ProviderFailure, attempts: int = 1) -> None:
+        super().__init__(f"{failure.kind}: {failure.code}")
+        self.failure, self.attempts = failure, attempts
+
+
+@dataclass(frozen=True)
+class Completion:
+    """A provider's answer. `raw` is litellm's response object; `cost_usd` null where unpriced."""
+
+    raw: Any
+    content: str
+    finish_reason: str
+    usage: Usage
+    cost_usd: float | None
+    attempts: int
+    latency_s: float
+
+
+@dataclass(frozen=True)
+class Price:
+    """USD a token."""
+
+    prompt: float
+    cached: float
+    completion: float
+
+    def cost(self, usage: Usage) -> float:
+        """What these tokens cost; unknown counts cost nothing."""
+        cached = usage.cached or 0
+        fresh = (usage.prompt or 0) - cached
+        return fresh * self.prompt + cached * self.cached + (usage.completion or 0) * self.completion
+
+
+@dataclass
+class Traffic:
+    """What all clients of a run share, and what comes in from outside."""
+
+    spend: Spend = field(default_factory=Spend)
+    concurrency: AdaptiveConcurrency = field(default_factory=AdaptiveConcurrency)
+    rates: Rates = field(default_factory=Rates)
+    notify: Callable[[str], None] = lambda _: None
+    clock: Callable[[], float] = time.monotonic
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    backoff: wait_base = field(default_factory=lambda: wait_random_exponential(0.5, 30))
+
+
+@cache
+def load_litellm() -> Any:
+    """Import litellm, quiet and without a network call. Takes seconds: call it late."""
+    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    import litellm
+
+    litellm.suppress_debug_info = True
+    litellm.telemetry = False
+    for name in _LOUD:  # they would log the texts under judgement
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    return litellm
+
+
+class ChatClient:
+    """A chat model under its limits.
+
+    Args:
+        config: model, server, key, timeout, retries, sampling.
+        traffic: the run's shared limits, spend and clock.
+    """
+
+    def __init__(self, config: ModelConfig, traffic: Traffic) -> None:
+        self.config, self._traffic = config, traffic
+        self._litellm = load_litellm()
+        self._breaker = FilterBreaker(traffic.clock)
+        self._answered = False
+        self.price = _price(self._litellm, config)
+        if traffic.spend.budget_usd is not None and self.price is None:
+            raise JudgeUnavailable(
+                f"{config.model}: no price is known, so the budget can't be kept "
+                "(give --price PROMPT,COMPLETION in USD for a million tokens)"
+            )
+        self._fixed = self._fixed_params()
+
+    def supports(self, param: str) -> bool:
+        """Whether litellm knows this model's provider to take an OpenAI parameter."""
+        names = self._litellm.get_supported_openai_params(self.config.model) or ()
+        return param in names
+
+    def supports_json_schema(self) -> bool:
+        """JSON schema by litellm's map; one's own server (vLLM, llama.cpp, SGLang) has it too."""
+        if self.config.api_base is not None:
+            return True
+        return bool(self._litellm.supports_response_schema(self.config.model))
+
+    async def complete(
+        self, messages: Sequence[dict[str, Any]], *, judging: bool = True, **params: Any
+    ) -> Completion:
+        """One answer, retried where that can help.
+
+        Args:
+            messages: OpenAI messages.
+            judging: a refusal and a cut answer are failures; of a model under test they are answers.
+            params: parameters on top of the configured sampling; they win over it.
+
+        Raises:
+            CallFailed: no usable answer; the failure says of which kind.
+            JudgeUnavailable: no further call could succeed (key, model, server).
+            BudgetReached: the budget leaves no room for the call.
+        """
+        attempts = 0
+        call = {**self._fixed, **params, "messages": list(messages)}
+        retrying = AsyncRetrying(
+            stop=stop_after_attempt(self.config.retries + 1),
+            wait=self._wait,
+            retry=retry_if_exception(lambda e: isinstance(e, CallFailed) and e.failure.retry),
+            reraise=True,
+        )
+        try:
+            async for attempt in retrying:
+                with attempt:
+                    attempts += 1
+                    return await self._once(call, attempts, judging)
+        except CallFailed as error:
+            error.attempts = attempts
+            self._raise_if_fatal(error.failure)
+            raise
+        raise AssertionError("tenacity either returns or raises")
+
+    async def _once(self, call: dict[str, Any], attempt: int, judging: bool) -> Completion:
+        traffic = self._traffic
+        if not self._breaker.allows():
+            raise CallFailed(_PAUSED)
+        await traffic.rates.wait(estimate_tokens(call["messages"]))
+        async with traffic.concurrency.slot() as number, traffic.spend.call(self._expected(call)):
+            started, bill = traffic.clock(), _BILL.get()
+            if bill is not None:
+                bill.calls += 1
+            try:
+                async with asyncio.timeout(self.config.timeout_s):
+                    raw = await self._litellm.acompletion(**call)
+            except Exception as error:
+                failure = self._judged(classify(error, now=traffic.now()))
+                if failure.kind is FailureKind.RATE_LIMITED:
+                    traffic.concurrency.rate_limited(number)
+                raise CallFailed(failure) from None
+            latency = traffic.clock() - started
+        return self._completion(raw, attempt, latency, judging)
+
+    def _completion(self, raw: Any, attempt: int, latency: float, judging: bool) -> Completion:
+        usage = _usage(raw)
+        cost = None if self.price is None else self.price.cost(usage)
+        counts = (usage.prompt or 0, usage.cached or 0, usage.completion or 0)
+        self._traffic.spend.paid(cost, *counts)
+        bill = _BILL.get()
+        if bill is not None:
+            bill.add(usage, cost)
+        self._traffic.concurrency.succeeded()
+        self._answered = True
+        failure = inspect(raw)
+        if failure is not None and (judging or failure.kind not in _ANSWERS):
+            raise CallFailed(self._judged(failure))
+        self._breaker.record(filtered=False)
+        content = raw.choices[0].message.content or _refusal(raw) or ""
+        finish = str(raw.choices[0].finish_reason or "")
+        return Completion(raw, content, finish, usage, cost, attempt, latency)
+
+    def _judged(self, failure: ProviderFailure) -> ProviderFailure:
+        """Count a failure for the breaker, and give up on what can't pass."""
+        if self._breaker.record(filtered=failure.kind in _FILTERED):
+            self._traffic.notify(
+                f"{self.config.model}: paused for {self._breaker.pause_s:.0f} s: "
+                f"{self._breaker.most} of its last {self._breaker.window} answers were stopped by the "
+                "provider's content filter; going on may lock the account (see --fallback)"
+            )
+        if failure.unreachable and not self._answered:
+            raise JudgeUnavailable(f"{self.config.model}: the server can't be reached{self._where()}")
+        return failure
+
+    def _raise_if_fatal(self, failure: ProviderFailure) -> None:
+        if not failure.fatal:
+            return
+        what = f"{self.config.model}: {_FATAL.get(failure.status or 0, 'the provider refuses every call')}"
+        said = ", ".join(filter(None, (failure.status and f"HTTP {failure.status}", failure.code)))
+        raise JudgeUnavailable(f"{what}{self._where()}" + (f" ({said})" if said else ""))
+
+    def _where(self) -> str:
+        return f" at {self.config.api_base}" if self.config.api_base else ""
+
+    def _expected(self, call: dict[str, Any]) -> float | None:
+        if self.price is None:
+            return None
+        expected = Usage(prompt=estimate_tokens(call["messages"]), completion=200)
+        return self.price.cost(expected)
+
+    def _wait(self, state: RetryCallState) -> float:
+        outcome = state.outcome
+        error = outcome.exception() if outcome else None
+        after = error.failure.retry_after_s if isinstance(error, CallFailed) else None
+        return max(after or 0.0, self._traffic.backoff(state))
+
+    def _fixed_params(self) -> dict[str, Any]:
+        config = self.config
+        fixed: dict[str, Any] = {
+            "model": config.model,
+            **config.sampling.params(),
+            "timeout": config.timeout_s,
+            "drop_params": True,
+            # tenacity alone retries; litellm has two counters of its own
+            "num_retries": 0,
+            "max_retries": 0,
+        }
+        if config.api_base is not None:
+            fixed["api_base"] = config.api_base
+        key = self._key()
+        if key is not None:
+            fixed["api_key"] = key
+        return fixed
+
+    def _key(self) -> str | None:
+        name = self.config.api_key_env
+        if name is not None:
+            key = os.environ.get(name)
+            if not key:
+                raise JudgeUnavailable(f"{self.config.model}: the environment has no {name}")
+            return key
+        missing = missing_keys(self.config.model)
+        if self.config.api_base is not None:
+            return "none" if missing else None  # one's own server seldom wants a key
+        if missing:
+            raise JudgeUnavailable(f"{self.config.model}: the environment has no {' or '.join(missing)}")
+        return None
+
+
+_PAUSED = ProviderFailure(kind=FailureKind.UNAVAILABLE, retry=False, code="filter_breaker_open")
+_FATAL = {
+    401: "the key was refused",
+    402: "the account has no credit",
+    403: "the key may not use this model",
+    404: "there is no such model",
+}
+
+
+def missing_keys(model: str) -> tuple[str, ...]:
+    """The environment variables that a model's provider needs and that are not set.
+
+    Raises:
+        JudgeUnavailable: litellm knows no provider for this name.
+    """
+    litellm = load_litellm()
+    try:
+        litellm.get_llm_provider(model)
+        return tuple(litellm.validate_environment(model)["missing_keys"])
+    except Exception:  # noqa: BLE001 - litellm raises several types here
+        raise JudgeUnavailable(
+            f"{model}: litellm knows no such provider (write PROVIDER/MODEL, as in "
+            "deepseek/deepseek-chat; openai/MODEL for one's own server with --api-base)"
+        ) from None
+
+
+def estimate_tokens(messages: Sequence[dict[str, Any]]) -> int:
+    """About how many tokens these messages are: one a Chinese character, one for four others."""
+    text = "".join(str(message.get("content") or "") for message in messages)
+    wide = sum(char > "\u2e7f" for char in text)
+    return wide + (len(text) - wide) // 4 + 4 * len(messages)
+
+
+def _price(litellm: Any, config: ModelConfig) -> Price | None:
+    if config.price is not None:
+        prompt, completion = (usd / 1e6 for usd in config.price)
+        return Price(prompt, prompt, completion)
+    try:
+        info = litellm.get_model_info(config.model)
+    except Exception:  # noqa: BLE001 - not in the map: litellm raises a bare Exception
+        return None
+    prompt, completion = info.get("input_cost_per_token"), info.get("output_cost_per_token")
+    if prompt is None or completion is None:
+        return None
+    cached = info.get("cache_read_input_token_cost")
+    return Price(prompt, prompt if cached is None else cached, completion)
+
+
+def _refusal(raw: Any) -> str | None:
+    message = raw.choices[0].message
+    fields = getattr(message, "provider_specific_fields", None) or {}
+    return getattr(message, "refusal", None) or fields.get("refusal")
+
+
+def _usage(raw: Any) -> Usage:
+    usage = getattr(raw, "usage", None)
+    details = getattr(usage, "prompt_tokens_details", None)
+    cached = getattr(details, "cached_tokens", None)
+    prompt, completion = getattr(usage, "prompt_tokens", None), getattr(usage, "completion_tokens", None)
+    return Usage(prompt=prompt, cached=cached, completion=completion)

@@ -1,0 +1,176 @@
+"""How hard the providers are driven: concurrency that adapts, rates, money, and the filter breaker."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from aiolimiter import AsyncLimiter
+
+from judge.errors import BudgetReached
+
+Clock = Callable[[], float]
+
+
+class AdaptiveConcurrency:
+    """A gate whose width grows by one a full round of successes and halves on a 429 (AIMD).
+
+    Args:
+        start: how many calls may be in flight at first.
+        most: the upper bound; equal to `start` for a fixed width.
+    """
+
+    def __init__(self, start: int = 16, most: int = 128) -> None:
+        self.width, self._most = start, most
+        self.in_flight = 0
+        self._successes = 0
+        self._halved_at_call = 0
+        self._calls = 0
+        self._waiters: deque[asyncio.Future[None]] = deque()
+
+    @asynccontextmanager
+    async def slot(self) -> AsyncIterator[int]:
+        """Hold one place while a call is in flight; gives the call's number."""
+        while self.in_flight >= self.width:
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiters.append(waiter)
+            try:
+                await waiter
+            except asyncio.CancelledError:
+                self._wake()
+                raise
+        self.in_flight += 1
+        self._calls += 1
+        try:
+            yield self._calls
+        finally:
+            self.in_flight -= 1
+            self._wake()
+
+    def _wake(self) -> None:
+        free = self.width - self.in_flight
+        while free > 0 and self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                free -= 1
+
+    def succeeded(self) -> None:
+        """A call came back well: after a full round of them the gate is one wider."""
+        self._successes += 1
+        if self._successes >= self.width and self.width < self._most:
+            self._successes = 0
+            self.width += 1
+            self._wake()
+
+    def rate_limited(self, call: int) -> None:
+        """A 429: halve, once for all the calls that were in flight together."""
+        if call <= self._halved_at_call:
+            return
+        self._halved_at_call = self._calls
+        self._successes = 0
+        self.width = max(1, self.width // 2)
+
+
+class Rates:
+    """Requests and tokens a minute, as the account allows them; null means unlimited."""
+
+    def __init__(self, rpm: int | None = None, tpm: int | None = None) -> None:
+        # A tenth of a minute at a time: a provider counts shorter windows than the minute's.
+        self._requests = AsyncLimiter(max(1.0, rpm / 10), 6 if rpm >= 10 else 60 / rpm) if rpm else None
+        self._tokens = AsyncLimiter(tpm, 60) if tpm else None
+
+    async def wait(self, tokens: int) -> None:
+        """Wait until one more call of about `tokens` tokens is within both rates."""
+        if self._requests:
+            await self._requests.acquire()
+        if self._tokens:
+            await self._tokens.acquire(min(float(tokens), self._tokens.max_rate))
+
+
+@dataclass
+class Spend:
+    """Money spent in this run, and the budget that it may not pass.
+
+    A call is let through when what is spent, and what the calls in flight will cost at the dearest
+    call so far, stays within the budget.
+    """
+
+    budget_usd: float | None = None
+    usd: float = 0.0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+    calls: int = 0
+    _in_flight: int = 0
+    _dearest: float = 0.0
+
+    @asynccontextmanager
+    async def call(self, expected_usd: float | None) -> AsyncIterator[None]:
+        """Reserve the cost of one call.
+
+        Raises:
+            BudgetReached: the budget leaves no room for it.
+        """
+        dearest = max(self._dearest, expected_usd or 0.0)
+        if self.budget_usd is not None and self.usd + (self._in_flight + 1) * dearest > self.budget_usd:
+            raise BudgetReached(f"the budget of {self.budget_usd:g} USD leaves no room for a call")
+        self._in_flight += 1
+        self._dearest = dearest
+        try:
+            yield
+        finally:
+            self._in_flight -= 1
+
+    def paid(self, usd: float | None, prompt: int, cached: int, completion: int) -> None:
+        """Book what a call has cost."""
+        self.calls += 1
+        self.usd += usd or 0.0
+        self._dearest = max(self._dearest, usd or 0.0)
+        self.prompt_tokens += prompt
+        self.cached_tokens += cached
+        self.completion_tokens += completion
+
+
+@dataclass
+class FilterBreaker:
+    """Pauses a provider whose content filter stops too many calls: accounts are locked for that.
+
+    Open for `pause_s` once `most` of the last `window` calls were filtered; then one call is let
+    through, and its outcome closes or reopens it.
+    """
+
+    clock: Clock
+    most: int = 20
+    window: int = 40
+    pause_s: float = 60.0
+    trips: int = 0
+    _recent: deque[bool] = field(default_factory=deque)
+    _open_until: float | None = None
+
+    def allows(self) -> bool:
+        """Whether a call may be sent now; half-open lets one through and shuts behind it."""
+        if self._open_until is None:
+            return True
+        if self.clock() < self._open_until:
+            return False
+        self._open_until = self.clock() + self.pause_s
+        return True
+
+    def record(self, *, filtered: bool) -> bool:
+        """Count an outcome; True when it has just opened the breaker."""
+        if self._open_until is not None and not filtered:
+            self._open_until = None
+            self._recent.clear()
+            return False
+        self._recent.append(filtered)
+        if len(self._recent) > self.window:
+            self._recent.popleft()
+        if self._open_until is None and sum(self._recent) >= self.most:
+            self._open_until = self.clock() + self.pause_s
+            self.trips += 1
+            return True
+        return False

@@ -1,0 +1,175 @@
+"""Prompts -> the answers of a model under test, in a file that `score` reads.
+
+Each answer says how it was asked for. A prompt that the provider's filter stopped becomes a row with
+`response: null`; other failures are no rows, so that the next run asks again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from judge.dispatch import dispatch
+from judge.errors import InputError
+from judge.journal import Journal
+from judge.llm.client import CallFailed, ChatClient, Completion
+from judge.llm.config import ModelConfig
+from judge.readers import PromptRow
+from judge.records import BadRow
+from judge.text import fingerprint, key64
+from judge.verdict import FailureKind
+
+_FILTERED = (FailureKind.PROVIDER_FILTER_INPUT, FailureKind.PROVIDER_FILTER_OUTPUT)
+
+
+@dataclass
+class RespondProgress:
+    """How far the answers are."""
+
+    bad: int = 0
+    skipped: int = 0
+    answered: int = 0
+    filtered: int = 0
+    failures: Counter[FailureKind] = field(default_factory=Counter)
+
+    @property
+    def done(self) -> int:
+        """Prompts that are through, in whatever way."""
+        return self.bad + self.skipped + self.answered + self.filtered + self.failures.total()
+
+
+@dataclass(frozen=True)
+class _Missed:
+    failure: CallFailed
+
+
+class Responding:
+    """Asks one model all prompts that its file doesn't hold yet.
+
+    Args:
+        client: the model under test.
+        system: its system prompt, or None.
+        name: the model's name in the file.
+        journal: the file of answers, held.
+        now: the time, for the rows.
+        observe: called after each change of the progress.
+    """
+
+    def __init__(
+        self,
+        client: ChatClient,
+        journal: Journal,
+        *,
+        system: str | None,
+        name: str,
+        now: Callable[[], datetime],
+        observe: Callable[[RespondProgress], None] = lambda _: None,
+    ) -> None:
+        self._client, self._journal, self._system, self._name = client, journal, system, name
+        self._now, self._observe = now, observe
+        self._generation = _generation(client.config, system)
+        self.progress = RespondProgress()
+        self._done = self._answered()
+
+    async def respond(self, prompts: Iterable[PromptRow | BadRow], *, width: int) -> bool:
+        """Ask what is not answered yet; False when the budget stopped the run.
+
+        Raises:
+            JudgeUnavailable: no prompt can be asked as things stand.
+            InputError: the file can't be written.
+        """
+        return await dispatch(self._pending(prompts), self._ask, self._write, width=width)
+
+    def _answered(self) -> set[int]:
+        done = set()
+        for number, row in _rows(self._journal):
+            if row.get("model") == self._name and row.get("generation") != self._generation:
+                raise InputError(
+                    f"holds answers of {self._name} that were asked for with other settings",
+                    file=self._journal.file,
+                    line=number,
+                    mend="write to another file, or give this model another --name",
+                )
+            done.add(key64(str(row.get("model")), str(row.get("id"))))
+        return done
+
+    def _pending(self, prompts: Iterable[PromptRow | BadRow]) -> Iterator[PromptRow]:
+        for row in prompts:
+            if isinstance(row, BadRow):
+                self.progress.bad += 1
+            elif key64(self._name, row.id) in self._done:
+                self.progress.skipped += 1
+            else:
+                yield row
+
+    async def _ask(self, prompts: Sequence[PromptRow]) -> Sequence[Completion | _Missed]:
+        return [await self._ask_one(prompt) for prompt in prompts]
+
+    async def _ask_one(self, prompt: PromptRow) -> Completion | _Missed:
+        try:
+            return await self._client.complete(self._messages(prompt), judging=False)
+        except CallFailed as error:
+            return _Missed(error)
+
+    def _messages(self, prompt: PromptRow) -> list[dict[str, str]]:
+        system = [] if self._system is None else [{"role": "system", "content": self._system}]
+        return [*system, *_turns(prompt)]
+
+    def _write(self, prompts: Sequence[PromptRow], answers: Sequence[Completion | _Missed]) -> None:
+        for prompt, answer in zip(prompts, answers, strict=True):
+            row = self._row(prompt, answer)
+            if row is not None:
+                self._journal.append([json.dumps(row, ensure_ascii=False) + "\n"])
+        self._observe(self.progress)
+
+    def _row(self, prompt: PromptRow, answer: Completion | _Missed) -> Mapping[str, Any] | None:
+        row = {"id": prompt.id, "model": self._name, "dimension": prompt.dimension}
+        row |= {"subcomponent": prompt.subcomponent, "prompt": prompt.prompt}
+        meta = {"generation": self._generation, "at": self._now().isoformat()}
+        if isinstance(answer, Completion):
+            self.progress.answered += 1
+            spoken = {"role": "assistant", "content": answer.content}
+            more = {"messages": [*_turns(prompt), spoken]} if prompt.history else {}
+            used = {"finish_reason": answer.finish_reason, "usage": answer.usage.model_dump()}
+            return _told(row) | {"response": answer.content} | more | used | meta
+        failure = answer.failure.failure
+        if failure.kind in _FILTERED:
+            self.progress.filtered += 1
+            filtered = {"kind": failure.kind, "status": failure.status, "code": failure.code}
+            return _told(row) | {"response": None, "filtered": filtered} | meta
+        self.progress.failures[failure.kind] += 1
+        return None
+
+
+def _told(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if value is not None}
+
+
+def _turns(prompt: PromptRow) -> list[dict[str, str]]:
+    history = [{"role": turn.role, "content": turn.content} for turn in prompt.history]
+    return [*history, {"role": "user", "content": prompt.prompt}]
+
+
+def _generation(config: ModelConfig, system: str | None) -> dict[str, Any]:
+    """How the answers are asked for: what a reader needs to ask in the same way again."""
+    sampling = config.sampling.model_dump(exclude_none=True)
+    told = {} if system is None else {"system": system, "system_sha256": fingerprint(system)}
+    return {"model": config.model, **sampling, **told}
+
+
+def _rows(journal: Journal) -> Iterator[tuple[int, dict[str, Any]]]:
+    with journal.file.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                row = json.loads(line)
+            except ValueError:
+                row = None
+            if not isinstance(row, dict):
+                raise InputError(
+                    "is not a file of answers", file=journal.file, line=number, mend="give another -o"
+                )
+            yield number, row
