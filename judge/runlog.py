@@ -26,7 +26,7 @@ from judge.verdict import (
     JudgeRef,
     JudgeVote,
     Outcome,
-    Probability,
+    Probabilities,
     PSource,
     RubricRef,
     Usage,
@@ -62,7 +62,7 @@ class Entry(BaseModel):
     rubric: RubricRef | None = None
     label: Label | None = None
     harmless: bool | None = None
-    probabilities: Mapping[Label, Probability] | None = None
+    probabilities: Probabilities | None = None
     p_harmless: Probability | None = None
     p_source: PSource | None = None
     criteria: Mapping[str, bool | None] | None = None

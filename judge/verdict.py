@@ -9,12 +9,15 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from judge.records import Record
 from judge.rubric import Label, Rubric
 
 Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+# JSON's keys are text: "3" is read back as 3.
+LabelKey = Annotated[Label, BeforeValidator(lambda key: {"1": 1, "2": 2, "3": 3}.get(key, key))]
+Probabilities = Mapping[LabelKey, Probability]
 Side = Literal["prompt", "response"]
 PSource = Literal["logprob", "samples", "scorer"]
 
@@ -123,7 +126,7 @@ class Verdict(_Value):
     rubric: RubricRef
     label: Label | None
     harmless: bool
-    probabilities: Mapping[Label, Probability] | None = None
+    probabilities: Probabilities | None = None
     p_harmless: Probability | None = None
     p_source: PSource | None = None
     criteria: Mapping[str, bool | None] = Field(default_factory=dict)

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from judge.errors import BudgetReached
+from judge.llm.limits import AdaptiveConcurrency, FilterBreaker, Rates, Spend
+
+
+async def test_the_gate_grows_by_one_a_round_and_halves_on_a_429() -> None:
+    """Sixteen good calls make room for one more; a 429 halves the room."""
+    gate = AdaptiveConcurrency(start=16, most=128)
+    for _ in range(16):
+        gate.succeeded()
+    assert gate.width == 17
+    async with gate.slot() as call:
+        gate.rate_limited(call)
+    assert gate.width == 8
+
+
+async def test_429s_of_calls_in_flight_together_halve_once() -> None:
+    """A burst of refusals is one signal."""
+    gate = AdaptiveConcurrency(start=8, most=8)
+    async with gate.slot() as first, gate.slot() as second:
+        gate.rate_limited(first)
+        gate.rate_limited(second)
+    assert gate.width == 4
+
+
+async def test_the_gate_never_shuts_and_never_passes_its_bound() -> None:
+    """However many 429s, one call may go; however many successes, no more than the bound."""
+    gate = AdaptiveConcurrency(start=4, most=5)
+    for _ in range(50):
+        gate.succeeded()
+    assert gate.width == 5
+    for _ in range(9):
+        async with gate.slot() as call:
+            gate.rate_limited(call)
+    assert gate.width == 1
+
+
+async def test_no_more_calls_are_in_flight_than_the_width() -> None:
+    """Waiting calls come in as places are freed, all of them in the end."""
+    gate = AdaptiveConcurrency(start=3, most=3)
+    most, done = 0, 0
+
+    async def call() -> None:
+        nonlocal most, done
+        async with gate.slot():
+            most = max(most, gate.in_flight)
+            await asyncio.sleep(0)
+        done += 1
+
+    await asyncio.gather(*(call() for _ in range(20)))
+    assert (most, done, gate.in_flight) == (3, 20, 0)
+
+
+async def test_a_cancelled_waiter_takes_no_place() -> None:
+    """After a waiting call is given up, the next one still gets through."""
+    gate = AdaptiveConcurrency(start=1, most=1)
+
+    async def call() -> None:
+        async with gate.slot():
+            await asyncio.sleep(0)
+
+    async with gate.slot():
+        given_up, waiting = asyncio.create_task(call()), asyncio.create_task(call())
+        await asyncio.sleep(0)
+        given_up.cancel()
+        await asyncio.sleep(0)
+    await asyncio.wait_for(waiting, 1)
+
+
+async def test_money_in_flight_counts_against_the_budget() -> None:
+    """Two calls that cost 0.4 fit in a budget of 1; a third, before they are paid, doesn't."""
+    spend = Spend(budget_usd=1.0)
+    async with spend.call(0.4), spend.call(0.4):
+        with pytest.raises(BudgetReached):
+            async with spend.call(0.4):
+                pass
+    async with spend.call(0.4):
+        spend.paid(0.7, 10, 0, 1)
+    with pytest.raises(BudgetReached):
+        async with spend.call(0.1):
+            pass
+
+
+async def test_without_a_budget_nothing_is_refused() -> None:
+    """Unpriced models run, too."""
+    spend = Spend()
+    async with spend.call(None):
+        spend.paid(None, 1, 0, 1)
+    assert (spend.usd, spend.calls) == (0.0, 1)
+
+
+async def test_one_call_larger_than_the_token_rate_still_goes() -> None:
+    """A prompt of more tokens than a minute's allowance waits for all of it, not for ever."""
+    await asyncio.wait_for(Rates(tpm=10).wait(10_000), 1)
+
+
+def test_the_breaker_pauses_lets_one_probe_through_and_closes_again() -> None:
+    """Twenty filtered answers of forty open it; after the pause one good answer closes it."""
+    now = 0.0
+    breaker = FilterBreaker(lambda: now, most=20, window=40, pause_s=60)
+    opened = [breaker.record(filtered=i % 2 == 0) for i in range(39)]
+    assert opened.count(True) == 1
+    assert not breaker.allows()
+    now = 61.0
+    assert breaker.allows()
+    assert not breaker.allows()
+    breaker.record(filtered=False)
+    assert breaker.allows()
+
+
+def test_a_filtered_probe_keeps_the_breaker_open() -> None:
+    """The provider still filters: wait for another pause."""
+    now = 0.0
+    breaker = FilterBreaker(lambda: now, most=3, window=4, pause_s=60)
+    for _ in range(3):
+        breaker.record(filtered=True)
+    now = 61.0
+    assert breaker.allows()
+    breaker.record(filtered=True)
+    assert not breaker.allows()
+    now = 122.0
+    assert breaker.allows()

@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from judge.errors import InputError
+from judge.runlog import filtered_line, outcome_line, outcome_of, read_log
+from judge.verdict import (
+    Case,
+    Evidence,
+    Failure,
+    FailureKind,
+    JudgeRef,
+    Outcome,
+    RubricRef,
+    Usage,
+    Verdict,
+)
+from tests.cases import case, record, rubric
+
+AT = datetime(2026, 1, 2, tzinfo=UTC)
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+
+
+def verdict(of: Case, **fields: object) -> Verdict:
+    given_fields = {
+        "record_id": of.record.id,
+        "dimension": of.rubric.dimension,
+        "judge": JudgeRef(name="j", fingerprint="f"),
+        "rubric": RubricRef.of(of.rubric),
+        "label": 3,
+        "harmless": True,
+    }
+    return Verdict.model_validate(given_fields | fields)
+
+
+def failure(of: Case, kind: FailureKind) -> Failure:
+    return Failure(
+        record_id=of.record.id,
+        dimension=of.rubric.dimension,
+        judge=JudgeRef(name="j", fingerprint="f"),
+        rubric=RubricRef.of(of.rubric),
+        kind=kind,
+        attempts=2,
+        detail="HTTP 400, x",
+    )
+
+
+def written(tmp_path: Path, of: Case, outcome: Outcome, **kwargs: bool) -> Path:
+    file = tmp_path / "verdicts.jsonl"
+    file.write_text(outcome_line(of, outcome, AT, **kwargs), encoding="utf-8")
+    return file
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(TEXT.filter(bool), TEXT, TEXT, st.sampled_from([3, 1]))
+def test_a_verdict_reads_back_as_it_was(
+    tmp_path: Path, prompt: str, response: str, reason: str, label: int
+) -> None:
+    """Whatever the texts hold, one line goes out and the same outcome comes back."""
+    judged = case(prompt=prompt, response=response)
+    evidence = (Evidence(side="response", quote=response, start=0, end=len(response)),)
+    outcome = verdict(
+        judged,
+        label=label,
+        harmless=label == 3,
+        probabilities={3: 0.25, 1: 0.75},
+        p_harmless=0.25,
+        p_source="logprob",
+        criteria={"gives_method": None},
+        reason=reason,
+        evidence=evidence,
+        usage=Usage(prompt=5, cached=None, completion=1),
+        cost_usd=0.5,
+    )
+    file = written(tmp_path, judged, outcome)
+    (entry,) = read_log(file)
+    assert outcome_of(entry) == outcome
+    assert (entry.prompt, entry.response) == (prompt, response)
+    assert len(file.read_text(encoding="utf-8").splitlines()) == 1
+
+
+@pytest.mark.parametrize("kind", FailureKind)
+def test_a_failure_reads_back_as_it_was(tmp_path: Path, kind: FailureKind) -> None:
+    """Each kind of failure survives the log."""
+    (entry,) = read_log(written(tmp_path, case(), failure(case(), kind)))
+    assert outcome_of(entry) == failure(case(), kind)
+
+
+def test_the_fields_on_disk_are_the_published_ones(tmp_path: Path) -> None:
+    """Tools that read the log find every field of the format under its name."""
+    line = json.loads(written(tmp_path, case(), verdict(case())).read_text())
+    assert {
+        "format", "type", "record_id", "model", "dimension", "subcomponent", "prompt", "response",
+        "source", "judge", "rubric", "label", "harmless", "probabilities", "p_harmless", "p_source",
+        "criteria", "reason", "evidence", "usage", "cost_usd", "latency_s", "cached", "at",
+    } <= set(line)  # fmt: skip
+    failed = json.loads(written(tmp_path, case(), failure(case(), FailureKind.QUOTA)).read_text())
+    assert (failed["type"], failed["kind"], failed["attempts"]) == ("failure", "quota", 2)
+
+
+def test_a_log_without_texts_holds_their_hashes_alone(tmp_path: Path) -> None:
+    """Neither prompt nor response, quote or reason can be read from it."""
+    judged = case(prompt="秘密提示", response="秘密回复")
+    evidence = (Evidence(side="response", quote="秘密回复", start=0, end=4),)
+    outcome = verdict(judged, reason="秘密理由", evidence=evidence)
+    file = written(tmp_path, judged, outcome, texts=False)
+    assert "秘密" not in file.read_text(encoding="utf-8")
+    (entry,) = read_log(file)
+    assert len(entry.prompt_sha256 or "") == 64
+
+
+def test_a_log_can_be_shown_on_a_terminal(tmp_path: Path) -> None:
+    """Escapes, C1 controls, bidi overrides and line separators are written as \\uXXXX."""
+    hostile = "a\x1b[31m\x9b2J\u202eb\u2028c\u0085d"
+    text = written(tmp_path, case(response=hostile), verdict(case())).read_text(encoding="utf-8")
+    assert not set("\x1b\x9b\u202e\u2028\u0085") & set(text)
+    assert json.loads(text)["response"] == hostile
+
+
+def test_a_filtered_row_is_neither_verdict_nor_failure(tmp_path: Path) -> None:
+    """The tested provider's filter left nothing to judge."""
+    file = tmp_path / "verdicts.jsonl"
+    stopped = record(response=None, filtered=True)
+    file.write_text(filtered_line(stopped, "Legality", AT), encoding="utf-8")
+    (entry,) = read_log(file)
+    assert (entry.type, entry.response, outcome_of(entry)) == ("filtered", None, None)
+
+
+@pytest.mark.parametrize("line", ["{", "[]", '{"format": 2}', '{"format": 1, "type": "verdict"}', "\xff"])
+def test_a_foreign_line_is_named_by_file_and_line(tmp_path: Path, line: str) -> None:
+    """The error says which line to mend, and shows none of it."""
+    file = written(tmp_path, case(), verdict(case()))
+    with file.open("a", encoding="latin-1") as log:
+        log.write(line + "\n")
+    with pytest.raises(InputError, match=r"verdicts\.jsonl:2: ") as raised:
+        list(read_log(file))
+    assert raised.value.line == 2
+
+
+def test_the_rubric_of_a_verdict_can_be_told(tmp_path: Path) -> None:
+    """Each line says under which version of which rubric it was judged."""
+    (entry,) = read_log(written(tmp_path, case(), verdict(case())))
+    assert entry.rubric == RubricRef.of(rubric())
