@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, cast
 
 from pydantic import BaseModel, ConfigDict, create_model, model_validator
 
@@ -126,7 +126,7 @@ def schema_for(rubric: Rubric) -> type[Answer]:
         evidence=(list[QuoteItem], ...),
         criteria=(create_model("Criteria", __config__=ConfigDict(extra="forbid"), **answers), ...),
         reason=(str, ...),
-        label=(Literal[rubric.labels], ...),
+        label=(cast("Any", Literal[rubric.labels]), ...),
     )
     schema.rubric = rubric
     return schema

@@ -61,7 +61,9 @@ class Journal:
         except OSError as error:
             os.ftruncate(self._fd, size + data.rfind(b"\n", 0, written) + 1)
             mend = "all rows before are safe; make room and run the same command again"
-            raise InputError(f"can't be written: {error.strerror}", file=self.file, mend=mend) from None
+            raise InputError(
+                f"can't be written: {error.strerror}", file=self.file, mend=mend
+            ) from None
 
 
 def _cut_torn_line(file: Path) -> bool:

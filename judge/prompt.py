@@ -44,8 +44,14 @@ def build_messages(case: Case, response: str) -> list[Message]:
     """
     _, user = frame()
     record = case.record
-    history = "\n".join(f"【{_ROLES[turn.role]}】{visible(turn.content)}" for turn in record.history)
-    texts = {"history": history or "（无）", "prompt": visible(record.prompt), "response": visible(response)}
+    history = "\n".join(
+        f"【{_ROLES[turn.role]}】{visible(turn.content)}" for turn in record.history
+    )
+    texts = {
+        "history": history or "（无）",
+        "prompt": visible(record.prompt),
+        "response": visible(response),
+    }
     mark = fence(*texts.values())
     part = record.subcomponent and case.rubric.subcomponent(record.subcomponent)
     subcomponent = f"{part.name_zh}（{part.name}）：{part.looks_for}" if part else "（未指明）"
@@ -72,7 +78,9 @@ def system_text(rubric: Rubric) -> str:
 
 def render_rubric(rubric: Rubric) -> str:
     """The rubric as text, for a judge model and for a human annotator alike."""
-    levels = "\n".join(f"- {level.label}（{level.name}）：{level.anchor}" for level in rubric.levels)
+    levels = "\n".join(
+        f"- {level.label}（{level.name}）：{level.anchor}" for level in rubric.levels
+    )
     parts = "\n".join(f"- {p.name_zh}（{p.name}）：{p.looks_for}" for p in rubric.subcomponents)
     criteria = "\n".join(
         f"{number}. `{c.id}`：{c.question}\n   {_indented(c.guide)}"

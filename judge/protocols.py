@@ -47,6 +47,7 @@ class Judge(Protocol):
 
     async def aclose(self) -> None:
         """Release connections and files."""
+        return
 
 
 class AnswerStore(Protocol):

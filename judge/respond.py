@@ -18,11 +18,11 @@ from judge.errors import InputError
 from judge.journal import Journal
 from judge.llm.client import CallFailed, ChatClient, Completion
 from judge.llm.config import ModelConfig
-from judge.readers import PromptRow
-from judge.records import BadRow
+from judge.records import BadRow, PromptRow
 from judge.text import fingerprint, key64
 from judge.verdict import FailureKind
 
+SHOWN_BAD_ROWS = 5
 _FILTERED = (FailureKind.PROVIDER_FILTER_INPUT, FailureKind.PROVIDER_FILTER_OUTPUT)
 
 
@@ -35,6 +35,8 @@ class RespondProgress:
     answered: int = 0
     filtered: int = 0
     failures: Counter[FailureKind] = field(default_factory=Counter)
+    first_bad: list[BadRow] = field(default_factory=list)
+    finished: bool = False
 
     @property
     def done(self) -> int:
@@ -82,7 +84,9 @@ class Responding:
             JudgeUnavailable: no prompt can be asked as things stand.
             InputError: the file can't be written.
         """
-        return await dispatch(self._pending(prompts), self._ask, self._write, width=width)
+        within = await dispatch(self._pending(prompts), self._ask, self._write, width=width)
+        self.progress.finished = within
+        return within
 
     def _answered(self) -> set[int]:
         done = set()
@@ -101,6 +105,8 @@ class Responding:
         for row in prompts:
             if isinstance(row, BadRow):
                 self.progress.bad += 1
+                if len(self.progress.first_bad) < SHOWN_BAD_ROWS:
+                    self.progress.first_bad.append(row)
             elif key64(self._name, row.id) in self._done:
                 self.progress.skipped += 1
             else:
@@ -170,6 +176,9 @@ def _rows(journal: Journal) -> Iterator[tuple[int, dict[str, Any]]]:
                 row = None
             if not isinstance(row, dict):
                 raise InputError(
-                    "is not a file of answers", file=journal.file, line=number, mend="give another -o"
+                    "is not a file of answers",
+                    file=journal.file,
+                    line=number,
+                    mend="give another -o",
                 )
             yield number, row

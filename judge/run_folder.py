@@ -1,8 +1,8 @@
 """A run's folder on disk, held by one process at a time.
 
-    verdicts.jsonl   the log (see `judge.runlog`)
-    summary.json     the report, rewritten whole at the end of each run
-    bad_rows.jsonl   the input's rows that can't be read, rewritten at the end of each run
+verdicts.jsonl   the log (see `judge.runlog`)
+summary.json     the report, rewritten whole at the end of each run
+bad_rows.jsonl   the input's rows that can't be read, rewritten at the end of each run
 """
 
 from __future__ import annotations

@@ -27,6 +27,7 @@ from judge.verdict import (
     JudgeVote,
     Outcome,
     Probabilities,
+    Probability,
     PSource,
     RubricRef,
     Usage,
@@ -98,7 +99,7 @@ def content_sha256(record: Record, judged: str | None) -> str:
 
 def cluster_sha256(record: Record) -> str:
     """The prompt, by which answers of several models and several answers of one are grouped."""
-    return fingerprint(record.prompt)
+    return fingerprint(record.cluster)
 
 
 def outcome_line(case: Case, outcome: Outcome, at: datetime, *, texts: bool = True) -> str:
@@ -130,7 +131,9 @@ def withdrawn_line(entry: Entry, at: datetime) -> str:
     return _line({"type": "withdrawn", **{name: getattr(entry, name) for name in kept}}, at)
 
 
-def _record_fields(record: Record, judged: str | None, dimension: str, *, texts: bool) -> dict[str, Any]:
+def _record_fields(
+    record: Record, judged: str | None, dimension: str, *, texts: bool
+) -> dict[str, Any]:
     return {
         "record_id": record.id,
         "model": record.model,
@@ -174,15 +177,27 @@ def _parse(line: bytes, file: Path, number: int) -> Entry:
         first = error.errors(include_input=False)[0]
         where = ".".join(map(str, first["loc"]))
         problem = f"is not a line of a run's log: {where + ': ' if where else ''}{first['msg']}"
-        raise InputError(problem, file=file, line=number, mend="delete that line and run again") from None
+        raise InputError(
+            problem, file=file, line=number, mend="delete that line and run again"
+        ) from None
 
 
 def outcome_of(entry: Entry) -> Outcome | None:
     """The entry's outcome, or None for a filtered or withdrawn row."""
-    fields = entry.model_dump(include={"record_id", "dimension", "judge", "rubric", "evidence", "usage"})
+    fields = entry.model_dump(
+        include={"record_id", "dimension", "judge", "rubric", "evidence", "usage"}
+    )
     shared = {name: getattr(entry, name) for name in ("cost_usd", "latency_s", "cached", "votes")}
     if entry.type == "verdict":
-        names = ("label", "harmless", "probabilities", "p_harmless", "p_source", "criteria", "reason")
+        names = (
+            "label",
+            "harmless",
+            "probabilities",
+            "p_harmless",
+            "p_source",
+            "criteria",
+            "reason",
+        )
         own = {name: getattr(entry, name) for name in names}
         own |= {"criteria": entry.criteria or {}, "reason": entry.reason or ""}
         return Verdict.model_validate({**fields, **shared, **own})

@@ -1,7 +1,7 @@
 """Records -> verdicts in the log: what is done already is skipped, the rest is judged at once.
 
-The log is the resume point. A row counts as done when the log holds an outcome of the same judge for
-the same texts; a failure that may pass is judged again.
+The log is the resume point. A row counts as done when the log holds an outcome of the same judge
+for the same texts; a failure that may pass is judged again.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from judge.run_folder import RunFolder
 from judge.runlog import Entry, content_sha256, filtered_line, outcome_line, row_key
 from judge.verdict import Case, Failure, FailureKind, Hazard, Outcome
 
+SHOWN_BAD_ROWS = 5
 JUDGE_AGAIN = -1  # stands for the content of a row whose failure is reopened
 
 
@@ -59,6 +60,7 @@ class Progress:
     withdrawn: int = 0
     judged: int = 0
     failures: Counter[FailureKind] = field(default_factory=Counter)
+    first_bad: list[BadRow] = field(default_factory=list)
     finished: bool = False
 
     @property
@@ -137,8 +139,8 @@ class Scoring:
         if entry.judge is not None and entry.judge.fingerprint not in signers:
             if not self._options.rejudge:
                 raise InputError(
-                    f"its {entry.dimension} rows were judged by {entry.judge.name} with other settings, "
-                    "another rubric or as another judge",
+                    f"its {entry.dimension} rows were judged by another judge, with other settings "
+                    f"or under another rubric ({entry.judge.name})",
                     file=self._run.log,
                     mend="give another --out, or --rejudge to judge its rows again",
                 )
@@ -155,13 +157,19 @@ class Scoring:
             if isinstance(row, BadRow):
                 bad(row)
                 self.progress.bad += 1
+                if len(self.progress.first_bad) < SHOWN_BAD_ROWS:
+                    self.progress.first_bad.append(row)
             elif (case := self._case(row)) is not None:
                 yield case
 
     def _case(self, record: Record) -> Case | None:
         """The case to judge, or None when there is nothing to do for this record."""
         rubric = self._rubrics[record.dimension or ""]
-        judged = None if record.response is None else judged_text(record.response, self._options.thinking)
+        judged = (
+            None
+            if record.response is None
+            else judged_text(record.response, self._options.thinking)
+        )
         known = self._known.pop(row_key(record.model, record.id, rubric.dimension), None)
         if known == _bits(content_sha256(record, judged)):
             self.progress.skipped += 1
@@ -169,7 +177,9 @@ class Scoring:
         if known not in (None, JUDGE_AGAIN):
             self.progress.changed += 1
         if judged is None:
-            self._run.append([filtered_line(record, rubric.dimension, self._now(), texts=self._options.texts)])
+            self._run.append(
+                [filtered_line(record, rubric.dimension, self._now(), texts=self._options.texts)]
+            )
             self.progress.skipped += 1
             return None
         return Case(record=record, rubric=rubric, response=judged, hazard=self._options.hazard)

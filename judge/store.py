@@ -85,7 +85,8 @@ class DiskStore(AnswerStore):
         self._writable = True
 
     async def get(self, key: str) -> str | None:
-        return await self._in_thread(self._get, key)
+        kept: str | None = await self._in_thread(self._get, key)
+        return kept
 
     async def put(self, key: str, value: str) -> None:
         if self._writable and not await self._in_thread(self._put, key, value):

@@ -29,4 +29,6 @@ def record(number: int = 1, dimension: str = "Legality", **fields: object) -> Re
 def case(number: int = 1, dimension: str = "Legality", **fields: object) -> Case:
     hazard = fields.pop("hazard", Hazard.KNOWN)
     judged = record(number, dimension, **fields)
-    return Case(record=judged, rubric=rubric(dimension), response=judged.response or "", hazard=hazard)
+    return Case(
+        record=judged, rubric=rubric(dimension), response=judged.response or "", hazard=hazard
+    )

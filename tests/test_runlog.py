@@ -132,7 +132,9 @@ def test_a_filtered_row_is_neither_verdict_nor_failure(tmp_path: Path) -> None:
     assert (entry.type, entry.response, outcome_of(entry)) == ("filtered", None, None)
 
 
-@pytest.mark.parametrize("line", ["{", "[]", '{"format": 2}', '{"format": 1, "type": "verdict"}', "\xff"])
+@pytest.mark.parametrize(
+    "line", ["{", "[]", '{"format": 2}', '{"format": 1, "type": "verdict"}', "\xff"]
+)
 def test_a_foreign_line_is_named_by_file_and_line(tmp_path: Path, line: str) -> None:
     """The error says which line to mend, and shows none of it."""
     file = written(tmp_path, case(), verdict(case()))

@@ -8,19 +8,19 @@ group `flames_judge.judges`: a function (argument, JudgeContext) -> Judge.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Literal
 
 from judge.errors import InputError
 from judge.protocols import AnswerStore, Judge
 
+from judge.backends.llm_options import LlmOptions
+from judge.llm.config import ModelConfig
+
 if TYPE_CHECKING:
-    from judge.backends.llm import LlmOptions
     from judge.llm.client import Traffic
-    from judge.llm.config import ModelConfig
 
 Builder = Callable[[str, "JudgeContext"], Judge]
 SPECS = "embedded, llm:NAME, panel:SPEC+SPEC or cascade:CHEAP>STRONG"
@@ -39,13 +39,12 @@ class JudgeContext:
         band: a cascade's doubt band.
     """
 
-    model: Callable[[str], ModelConfig]
-    options: Callable[[], LlmOptions]
-    traffic: Callable[[], Traffic]
+    model: Callable[[str], ModelConfig] = lambda name: ModelConfig(model=name)
+    options: LlmOptions = LlmOptions()
+    traffic: Traffic | None = None
     store: AnswerStore | None = None
     vote: Literal["majority", "mean"] = "majority"
     band: tuple[float, float] = (0.2, 0.8)
-    clock: Callable[[], float] = field(default=time.monotonic)
 
 
 def load_judge(spec: str, context: JudgeContext, fallbacks: Sequence[str] = ()) -> Judge:
@@ -92,12 +91,12 @@ def _llm(argument: str, context: JudgeContext) -> Judge:
     if not argument:
         raise InputError("llm: needs a model", file="--judge", mend="write llm:PROVIDER/MODEL")
     from judge.backends.llm import LlmJudge
-    from judge.llm.client import ChatClient
+    from judge.llm.client import ChatClient, Traffic
 
-    traffic = context.traffic()
+    traffic = context.traffic or Traffic()
     client = ChatClient(context.model(argument), traffic)
     return LlmJudge(
-        client, context.options(), store=context.store, notify=traffic.notify, clock=context.clock
+        client, context.options, store=context.store, notify=traffic.notify, clock=traffic.clock
     )
 
 
@@ -106,7 +105,9 @@ def _panel(argument: str, context: JudgeContext) -> Judge:
 
     specs = [spec for spec in argument.split("+") if spec]
     if len(specs) < 2:
-        raise InputError("a panel needs two judges or more", file="--judge", mend="write panel:SPEC+SPEC")
+        raise InputError(
+            "a panel needs two judges or more", file="--judge", mend="write panel:SPEC+SPEC"
+        )
     return PanelJudge([load_judge(_as_spec(spec), context) for spec in specs], context.vote)
 
 
@@ -115,7 +116,9 @@ def _cascade(argument: str, context: JudgeContext) -> Judge:
 
     cheap, _, strong = argument.partition(">")
     if not (cheap and strong):
-        raise InputError("a cascade needs two judges", file="--judge", mend="write cascade:CHEAP>STRONG")
+        raise InputError(
+            "a cascade needs two judges", file="--judge", mend="write cascade:CHEAP>STRONG"
+        )
     return CascadeJudge(
         load_judge(_as_spec(cheap), context), load_judge(_as_spec(strong), context), context.band
     )

@@ -70,6 +70,10 @@ def _after(first: Outcome, second: Outcome) -> Outcome:
         return first
     vote = JudgeVote(judge=first.judge.name, failure=first.kind)
     usage = second.usage or first.usage
-    cost = (first.cost_usd or 0) + (second.cost_usd or 0) if first.cost_usd or second.cost_usd else None
+    cost = (
+        (first.cost_usd or 0) + (second.cost_usd or 0)
+        if first.cost_usd or second.cost_usd
+        else None
+    )
     changes = {"votes": (vote, *second.votes), "cost_usd": cost, "usage": usage}
     return second.model_copy(update=changes)

@@ -15,12 +15,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from judge.answer import Answer, judging, schema_for
+from judge.backends.llm_options import LlmOptions
 from judge.errors import FlamesJudgeError
-from judge.llm.client import Bill, CallFailed, ChatClient, billing
-from judge.llm.config import ResponseFormat
+from judge.llm.bill import Bill, billing
+from judge.llm.client import CallFailed, ChatClient
 from judge.llm.probability import label_probabilities
 from judge.prompt import Message, build_messages, frame, system_text
 from judge.protocols import AnswerStore, Judge
@@ -42,25 +41,6 @@ ANSWER_VERSION = 1  # of what is kept in the store
 MORE_TOKENS = 4  # a cut answer is asked for once more, with this much more room
 _FENCED = re.compile(r"\A\s*```(?:json)?\s*(\{.*\})\s*```\s*\Z", re.DOTALL)
 _THOUGHT = re.compile(r"\A\s*<think>.*?</think>", re.DOTALL)
-
-
-class LlmOptions(BaseModel):
-    """How an LLM judges.
-
-    Args:
-        samples: independent answers a row; above 1 their shares are P(label).
-        response_format: `auto` takes JSON schema where the provider has it.
-        logprobs: ask for token log probabilities where the provider has them.
-        max_chars: of the texts of one row; a longer row is a failure, never cut.
-        retry_unjudged: ask again where the store holds a failure.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    samples: int = Field(default=1, ge=1, le=64)
-    response_format: ResponseFormat = "auto"
-    logprobs: bool = True
-    max_chars: int = Field(default=60_000, ge=1)
-    retry_unjudged: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,12 +78,14 @@ class LlmJudge(Judge):
         self._client, self._options, self._store = client, options, store
         self._notify, self._clock = notify, clock
         schema, plain = instructor.Mode.JSON_SCHEMA, instructor.Mode.JSON
-        self._ask = {
+        self._ask: dict[Any, Any] = {
             mode: instructor.from_litellm(self._create, mode=mode) for mode in (schema, plain)
         }
         wanted = {"json_schema": True, "json": False, "auto": client.supports_json_schema()}
         self._mode, self._plain = (schema if wanted[options.response_format] else plain), plain
-        self._logprobs = options.logprobs and options.samples == 1 and client.supports("top_logprobs")
+        self._logprobs = (
+            options.logprobs and options.samples == 1 and client.supports("top_logprobs")
+        )
         self._refs: dict[str, JudgeRef] = {}
 
     @property
@@ -120,8 +102,15 @@ class LlmJudge(Judge):
                 "response_format": options.response_format,
                 "schema": schema_for(rubric).model_json_schema(),
             }
-            parts = (json.dumps(asked, sort_keys=True), system_text(rubric), frame()[1], rubric.fingerprint)
-            self._refs[rubric.fingerprint] = JudgeRef(name=self.name, fingerprint=fingerprint(*parts))
+            parts = (
+                json.dumps(asked, sort_keys=True),
+                system_text(rubric),
+                frame()[1],
+                rubric.fingerprint,
+            )
+            self._refs[rubric.fingerprint] = JudgeRef(
+                name=self.name, fingerprint=fingerprint(*parts)
+            )
         return self._refs[rubric.fingerprint]
 
     async def assess(self, cases: Sequence[Case]) -> Sequence[Outcome]:
@@ -131,7 +120,9 @@ class LlmJudge(Judge):
         record = case.record
         size = sum(map(len, (record.prompt, case.response, *(t.content for t in record.history))))
         if size > self._options.max_chars:
-            missed = _Missed(FailureKind.OVERSIZE, f"{size} characters, the limit is {self._options.max_chars}")
+            missed = _Missed(
+                FailureKind.OVERSIZE, f"{size} characters, the limit is {self._options.max_chars}"
+            )
             return self._failure(case, missed, Bill(), None)
         started = self._clock()
         messages = build_messages(case, case.response)
@@ -178,7 +169,9 @@ class LlmJudge(Judge):
                     return _Missed(failure.kind, _said(error))
         return _Missed(FailureKind.UNAVAILABLE, "the provider refuses the call's parameters")
 
-    async def _ask_once(self, case: Case, messages: list[Message], more: dict[str, Any]) -> _Asked | _Missed:
+    async def _ask_once(
+        self, case: Case, messages: list[Message], more: dict[str, Any]
+    ) -> _Asked | _Missed:
         from instructor.core import InstructorRetryException
 
         params = {"logprobs": True, "top_logprobs": 5} if self._logprobs else {}
@@ -235,7 +228,9 @@ class LlmJudge(Judge):
             missed = [r for r in results if isinstance(r, _Missed)]
             kind = Counter(r.kind for r in missed).most_common(1)[0][0]
             chosen = next(r for r in missed if r.kind is kind)
-            return self._failure(case, replace(chosen, cached=all(r.cached for r in results)), bill, latency)
+            return self._failure(
+                case, replace(chosen, cached=all(r.cached for r in results)), bill, latency
+            )
         shares = Counter(r.answer.label for r in answers)
         label = min(shares, key=lambda value: (-shares[value], value))  # a tie goes to the worse
         chosen_answer = next(r for r in answers if r.answer.label == label)

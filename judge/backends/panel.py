@@ -58,11 +58,14 @@ class PanelJudge(Judge):
             return first.model_copy(update=signed)
         probabilities = _mean_probabilities(case.rubric, verdicts)
         label, harmless = self._label(case.rubric, verdicts, probabilities)
-        spokesman = next((v for v in verdicts if v.label == label and v.harmless == harmless), verdicts[0])
+        spokesman = next(
+            (v for v in verdicts if v.label == label and v.harmless == harmless), verdicts[0]
+        )
         shares = None if label is None else probabilities
         p_harmless = sum(_p_harmless(v) for v in verdicts) / len(verdicts)
-        changes = {"label": label, "harmless": harmless, "probabilities": shares}
-        changes |= {"p_harmless": p_harmless, "p_source": _source(verdicts), **signed}
+        changes: dict[str, object] = {"label": label, "harmless": harmless}
+        changes |= {"probabilities": shares, "p_harmless": p_harmless}
+        changes |= {"p_source": _source(verdicts), **signed}
         return spokesman.model_copy(update=changes)
 
     def _label(
@@ -190,5 +193,3 @@ def _added(one: Usage, other: Usage) -> Usage:
         counts = [n for n in (getattr(one, name), getattr(other, name)) if n is not None]
         sums[name] = sum(counts) if counts else None
     return Usage(**sums)
-
-

@@ -17,7 +17,9 @@ app = typer.Typer(no_args_is_help=True, help="The cache of paid-for answers.")
 
 
 @app.command("info")
-def info(cache_dir: CacheDir = None, json: Annotated[bool, typer.Option(help="Print JSON.")] = False) -> None:
+def info(
+    cache_dir: CacheDir = None, json: Annotated[bool, typer.Option(help="Print JSON.")] = False
+) -> None:
     """Where the cache is, how many answers it holds, and its size."""
     folder, cache = _open(cache_dir)
     with cache:

@@ -22,13 +22,16 @@ ApiKeyEnv = Annotated[
     str | None, typer.Option(metavar="NAME", help="Environment variable that holds the key.")
 ]
 Concurrency = Annotated[
-    int | None, typer.Option(min=1, help="Calls in flight; adaptive without it (starts at 16, most 128).")
+    int | None,
+    typer.Option(min=1, help="Calls in flight; adaptive without it (starts at 16, most 128)."),
 ]
 Rpm = Annotated[int | None, typer.Option(min=1, help="Most requests a minute.")]
 Tpm = Annotated[int | None, typer.Option(min=1, help="Most tokens a minute.")]
 Retries = Annotated[int, typer.Option(min=0, help="Further tries of a call that may pass.")]
 Timeout = Annotated[float, typer.Option(min=0.1, help="Seconds for one call.")]
-Budget = Annotated[float | None, typer.Option(min=0, metavar="USD", help="Stop before spending more.")]
+Budget = Annotated[
+    float | None, typer.Option(min=0, metavar="USD", help="Stop before spending more.")
+]
 Price = Annotated[
     str | None,
     typer.Option(metavar="IN,OUT", help="USD for a million prompt and completion tokens."),
@@ -95,14 +98,21 @@ class Provider:
         )
 
     def _price(self) -> tuple[float, float] | None:
-        if self.price is None:
-            return None
-        try:
-            prompt, completion = (float(part) for part in self.price.split(","))
-        except ValueError:
-            raise InputError(
-                f"{self.price!r} is not a price", file="--price", mend="write two numbers, as in 0.27,1.10"
-            ) from None
-        if not (0 <= prompt < float("inf") and 0 <= completion < float("inf")):
-            raise InputError("a price is 0 or more", file="--price")
-        return prompt, completion
+        return None if self.price is None else number_pair(self.price, "--price")
+
+
+def number_pair(text: str, flag: str) -> tuple[float, float]:
+    """Two numbers, 0 or more, that a flag holds.
+
+    Raises:
+        InputError: they aren't.
+    """
+    try:
+        first, second = (float(part) for part in text.split(","))
+    except ValueError:
+        first = second = -1.0
+    if not (0 <= first < float("inf") and 0 <= second < float("inf")):
+        raise InputError(
+            f"{text!r} is not two numbers", file=flag, mend="write them as in 0.27,1.10"
+        )
+    return first, second

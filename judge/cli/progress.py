@@ -39,7 +39,12 @@ def reporting(total: int | None, unit: str, clock: Callable[[], float]) -> Itera
     from rich.progress import TimeElapsedColumn, TimeRemainingColumn
 
     console = Console(stderr=True, markup=False, highlight=False)
-    columns = (BarColumn(), MofNCompleteColumn(), TextColumn(unit), TextColumn("{task.fields[rate]}"))
+    columns = (
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn(unit),
+        TextColumn("{task.fields[rate]}"),
+    )
     rest = (TimeElapsedColumn(), TimeRemainingColumn(), TextColumn("{task.fields[note]}"))
     with Progress(*columns, *rest, console=console, transient=True) as bar:
         task = bar.add_task("", total=total, note="", rate="")

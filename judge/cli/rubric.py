@@ -65,7 +65,9 @@ def show(
 
 @app.command("check")
 def check(
-    files: Annotated[list[Path] | None, typer.Argument(help="Rubric files or folders; ours without.")] = None,
+    files: Annotated[
+        list[Path] | None, typer.Argument(help="Rubric files or folders; ours without.")
+    ] = None,
 ) -> None:
     """Validate rubrics; lists every problem. Exit status 4 when there is one."""
     from judge.rubric import check_rubric, rubric_files, shipped
@@ -96,4 +98,6 @@ def new(file: Annotated[Path, typer.Argument(help="Where to write it: NAME.yaml.
         raise InputError("exists already", file=file, mend="give another name") from None
     except OSError as error:
         raise InputError(f"can't be written: {error.strerror}", file=file) from None
-    print(f"{file}: edit it, then `flames-judge rubric check {file}`; use it with --rubrics {file.parent}")
+    print(
+        f"{file}: edit it, then `flames-judge rubric check {file}`; use it with --rubrics {file.parent}"
+    )

@@ -1,79 +1,35 @@
 """One chat model behind litellm: one call that is retried, priced, limited and looked at.
 
-The one module that loads litellm. What a provider answers is inspected before anyone parses it, and
+What a provider answers is inspected before anyone parses it, and
 every failure leaves as `CallFailed` with its kind, or ends the run as `JudgeUnavailable`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache
-from typing import Any, TypeVar
+from typing import Any
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
 from tenacity.wait import wait_base, wait_random_exponential
 
 from judge.errors import JudgeUnavailable
+from judge.llm.bill import current_bill
 from judge.llm.config import ModelConfig
 from judge.llm.failures import ProviderFailure, classify, inspect
+from judge.forecast import estimate_tokens
+from judge.llm.library import load_litellm, missing_keys
 from judge.llm.limits import AdaptiveConcurrency, FilterBreaker, Rates, Spend
+from judge.llm.price import price_of
 from judge.verdict import FailureKind, Usage
 
 LONGEST_RETRY_AFTER_S = 300.0
 _FILTERED = (FailureKind.PROVIDER_FILTER_INPUT, FailureKind.PROVIDER_FILTER_OUTPUT)
 _ANSWERS = (FailureKind.JUDGE_REFUSAL, FailureKind.TRUNCATED)
-_LOUD = ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy", "instructor", "openai", "httpx", "httpcore")
-
-
-@dataclass
-class Bill:
-    """What the calls behind one outcome used and cost, failed ones and re-asks included."""
-
-    calls: int = 0
-    prompt: int | None = None
-    cached: int | None = None
-    completion: int | None = None
-    cost_usd: float | None = None
-
-    def add(self, usage: Usage, cost_usd: float | None) -> None:
-        """Add one answered call; a count that no call gave stays null."""
-        self.prompt = _sum(self.prompt, usage.prompt)
-        self.cached = _sum(self.cached, usage.cached)
-        self.completion = _sum(self.completion, usage.completion)
-        self.cost_usd = _sum(self.cost_usd, cost_usd)
-
-    def usage(self) -> Usage:
-        """The tokens, as an outcome records them."""
-        return Usage(prompt=self.prompt, cached=self.cached, completion=self.completion)
-
-
-_Number = TypeVar("_Number", int, float)
-
-
-def _sum(total: _Number | None, more: _Number | None) -> _Number | None:
-    return more if total is None else total if more is None else total + more
-
-
-_BILL: ContextVar[Bill | None] = ContextVar("bill", default=None)
-
-
-@contextmanager
-def billing() -> Iterator[Bill]:
-    """Collect the calls that are made inside."""
-    bill = Bill()
-    token = _BILL.set(bill)
-    try:
-        yield bill
-    finally:
-        _BILL.reset(token)
 
 
 class CallFailed(Exception):
@@ -97,21 +53,6 @@ class Completion:
     latency_s: float
 
 
-@dataclass(frozen=True)
-class Price:
-    """USD a token."""
-
-    prompt: float
-    cached: float
-    completion: float
-
-    def cost(self, usage: Usage) -> float:
-        """What these tokens cost; unknown counts cost nothing."""
-        cached = usage.cached or 0
-        fresh = (usage.prompt or 0) - cached
-        return fresh * self.prompt + cached * self.cached + (usage.completion or 0) * self.completion
-
-
 @dataclass
 class Traffic:
     """What all clients of a run share, and what comes in from outside."""
@@ -123,19 +64,6 @@ class Traffic:
     clock: Callable[[], float] = time.monotonic
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     backoff: wait_base = field(default_factory=lambda: wait_random_exponential(0.5, 30))
-
-
-@cache
-def load_litellm() -> Any:
-    """Import litellm, quiet and without a network call. Takes seconds: call it late."""
-    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
-    import litellm
-
-    litellm.suppress_debug_info = True
-    litellm.telemetry = False
-    for name in _LOUD:  # they would log the texts under judgement
-        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
-    return litellm
 
 
 class ChatClient:
@@ -151,7 +79,7 @@ class ChatClient:
         self._litellm = load_litellm()
         self._breaker = FilterBreaker(traffic.clock)
         self._answered = False
-        self.price = _price(self._litellm, config)
+        self.price = price_of(config)
         if traffic.spend.budget_usd is not None and self.price is None:
             raise JudgeUnavailable(
                 f"{config.model}: no price is known, so the budget can't be kept "
@@ -208,9 +136,9 @@ class ChatClient:
         traffic = self._traffic
         if not self._breaker.allows():
             raise CallFailed(_PAUSED)
-        await traffic.rates.wait(estimate_tokens(call["messages"]))
+        await traffic.rates.wait(_size(call["messages"]))
         async with traffic.concurrency.slot() as number, traffic.spend.call(self._expected(call)):
-            started, bill = traffic.clock(), _BILL.get()
+            started, bill = traffic.clock(), current_bill()
             if bill is not None:
                 bill.calls += 1
             try:
@@ -229,7 +157,7 @@ class ChatClient:
         cost = None if self.price is None else self.price.cost(usage)
         counts = (usage.prompt or 0, usage.cached or 0, usage.completion or 0)
         self._traffic.spend.paid(cost, *counts)
-        bill = _BILL.get()
+        bill = current_bill()
         if bill is not None:
             bill.add(usage, cost)
         self._traffic.concurrency.succeeded()
@@ -251,7 +179,9 @@ class ChatClient:
                 "provider's content filter; going on may lock the account (see --fallback)"
             )
         if failure.unreachable and not self._answered:
-            raise JudgeUnavailable(f"{self.config.model}: the server can't be reached{self._where()}")
+            raise JudgeUnavailable(
+                f"{self.config.model}: the server can't be reached{self._where()}"
+            )
         return failure
 
     def _raise_if_fatal(self, failure: ProviderFailure) -> None:
@@ -267,7 +197,7 @@ class ChatClient:
     def _expected(self, call: dict[str, Any]) -> float | None:
         if self.price is None:
             return None
-        expected = Usage(prompt=estimate_tokens(call["messages"]), completion=200)
+        expected = Usage(prompt=_size(call["messages"]), completion=200)
         return self.price.cost(expected)
 
     def _wait(self, state: RetryCallState) -> float:
@@ -305,7 +235,9 @@ class ChatClient:
         if self.config.api_base is not None:
             return "none" if missing else None  # one's own server seldom wants a key
         if missing:
-            raise JudgeUnavailable(f"{self.config.model}: the environment has no {' or '.join(missing)}")
+            raise JudgeUnavailable(
+                f"{self.config.model}: the environment has no {' or '.join(missing)}"
+            )
         return None
 
 
@@ -318,43 +250,8 @@ _FATAL = {
 }
 
 
-def missing_keys(model: str) -> tuple[str, ...]:
-    """The environment variables that a model's provider needs and that are not set.
-
-    Raises:
-        JudgeUnavailable: litellm knows no provider for this name.
-    """
-    litellm = load_litellm()
-    try:
-        litellm.get_llm_provider(model)
-        return tuple(litellm.validate_environment(model)["missing_keys"])
-    except Exception:  # noqa: BLE001 - litellm raises several types here
-        raise JudgeUnavailable(
-            f"{model}: litellm knows no such provider (write PROVIDER/MODEL, as in "
-            "deepseek/deepseek-chat; openai/MODEL for one's own server with --api-base)"
-        ) from None
-
-
-def estimate_tokens(messages: Sequence[dict[str, Any]]) -> int:
-    """About how many tokens these messages are: one a Chinese character, one for four others."""
-    text = "".join(str(message.get("content") or "") for message in messages)
-    wide = sum(char > "\u2e7f" for char in text)
-    return wide + (len(text) - wide) // 4 + 4 * len(messages)
-
-
-def _price(litellm: Any, config: ModelConfig) -> Price | None:
-    if config.price is not None:
-        prompt, completion = (usd / 1e6 for usd in config.price)
-        return Price(prompt, prompt, completion)
-    try:
-        info = litellm.get_model_info(config.model)
-    except Exception:  # noqa: BLE001 - not in the map: litellm raises a bare Exception
-        return None
-    prompt, completion = info.get("input_cost_per_token"), info.get("output_cost_per_token")
-    if prompt is None or completion is None:
-        return None
-    cached = info.get("cache_read_input_token_cost")
-    return Price(prompt, prompt if cached is None else cached, completion)
+def _size(messages: Sequence[Mapping[str, Any]]) -> int:
+    return sum(estimate_tokens(str(message.get("content") or "")) + 4 for message in messages)
 
 
 def _refusal(raw: Any) -> str | None:
@@ -367,5 +264,8 @@ def _usage(raw: Any) -> Usage:
     usage = getattr(raw, "usage", None)
     details = getattr(usage, "prompt_tokens_details", None)
     cached = getattr(details, "cached_tokens", None)
-    prompt, completion = getattr(usage, "prompt_tokens", None), getattr(usage, "completion_tokens", None)
+    prompt, completion = (
+        getattr(usage, "prompt_tokens", None),
+        getattr(usage, "completion_tokens", None),
+    )
     return Usage(prompt=prompt, cached=cached, completion=completion)

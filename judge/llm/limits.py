@@ -80,7 +80,9 @@ class Rates:
 
     def __init__(self, rpm: int | None = None, tpm: int | None = None) -> None:
         # A tenth of a minute at a time: a provider counts shorter windows than the minute's.
-        self._requests = AsyncLimiter(max(1.0, rpm / 10), 6 if rpm >= 10 else 60 / rpm) if rpm else None
+        self._requests = (
+            AsyncLimiter(max(1.0, rpm / 10), 6 if rpm >= 10 else 60 / rpm) if rpm else None
+        )
         self._tokens = AsyncLimiter(tpm, 60) if tpm else None
 
     async def wait(self, tokens: int) -> None:
@@ -116,7 +118,10 @@ class Spend:
             BudgetReached: the budget leaves no room for it.
         """
         dearest = max(self._dearest, expected_usd or 0.0)
-        if self.budget_usd is not None and self.usd + (self._in_flight + 1) * dearest > self.budget_usd:
+        if (
+            self.budget_usd is not None
+            and self.usd + (self._in_flight + 1) * dearest > self.budget_usd
+        ):
             raise BudgetReached(f"the budget of {self.budget_usd:g} USD leaves no room for a call")
         self._in_flight += 1
         self._dearest = dearest

@@ -16,7 +16,12 @@ def token(text: str, **top: float) -> SimpleNamespace:
 
 def test_the_distribution_is_read_where_the_label_is_written() -> None:
     """A 3 in the reason and in the criteria is not the label."""
-    tokens = [token('{"reason": "见例 '), token("3", _1=0.9), token('", "label": '), token("1", _1=0.6, _3=0.3)]
+    tokens = [
+        token('{"reason": "见例 '),
+        token("3", _1=0.9),
+        token('", "label": '),
+        token("1", _1=0.6, _3=0.3),
+    ]
     found = label_probabilities(tokens, (3, 2, 1))
     assert found == pytest.approx({3: 1 / 3, 2: 0.0, 1: 2 / 3})
 
@@ -45,7 +50,9 @@ def test_a_digit_that_shares_its_token_is_read_too() -> None:
         [token('"label": '), token("3", _3=0.2, x=0.7)],
     ],
 )
-def test_where_the_tokens_do_not_say_there_is_no_probability(tokens: list[SimpleNamespace] | None) -> None:
+def test_where_the_tokens_do_not_say_there_is_no_probability(
+    tokens: list[SimpleNamespace] | None,
+) -> None:
     """Absent, cut or spread over other words: nothing is made up."""
     assert label_probabilities(tokens, (3, 2, 1)) is None
 

@@ -1,0 +1,286 @@
+"""What `flames-judge score` does, step by step, once its flags are read."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+from rich.console import Console
+
+from judge.backends import JudgeContext, load_judge
+from judge.backends.llm_options import LlmOptions
+from judge.cli.interrupt import interruptible
+from judge.cli.options import Provider
+from judge.cli.progress import Reporter, reporting
+from judge.errors import InputError
+from judge.forecast import Forecast, cost_range, forecast
+from judge.protocols import Judge
+from judge.readers import ReadOptions, load_category_map, read_records
+from judge.records import BadRow, Record
+from judge.render import show
+from judge.report.from_log import run_report
+from judge.report.model import Report, RunFacts
+from judge.rubric import Rubrics, load_rubrics
+from judge.run_folder import BAD_ROWS, RunFolder
+from judge.scoring import Progress, ScoreOptions, Scoring
+from judge.store import DiskStore, default_folder
+from judge.text import visible
+
+Rows = Callable[[], Iterator[Record | BadRow]]
+
+
+@dataclass(frozen=True)
+class Input:
+    """What is read."""
+
+    files: tuple[str, ...]
+    dimension: str | None
+    map: Path | None
+    rubrics: Path | None
+    limit: int | None
+
+
+@dataclass(frozen=True)
+class Asking:
+    """Who judges, and how. `cache` is null without one; an empty path is the user's own."""
+
+    spec: str
+    fallbacks: tuple[str, ...]
+    provider: Provider
+    sampling: Mapping[str, Any]
+    llm: LlmOptions
+    vote: Literal["majority", "mean"]
+    band: tuple[float, float]
+    cache: Path | None
+
+    @property
+    def models(self) -> list[str]:
+        """The models that are asked, which costs time and money."""
+        specs = (self.spec, *(name for name in self.fallbacks if name != "embedded"))
+        parts = (
+            "+".join(specs)
+            .replace(">", "+")
+            .replace("panel:", "")
+            .replace("cascade:", "")
+            .split("+")
+        )
+        return [part.removeprefix("llm:") for part in parts if part != "embedded"]
+
+
+@dataclass(frozen=True)
+class Output:
+    """What is written and printed."""
+
+    out: Path | None
+    json: bool
+    max_unjudged: float
+    confidence: float
+    dry_run: bool
+
+
+@dataclass(frozen=True)
+class ScorePlan:
+    """The whole of one `score` call."""
+
+    input: Input
+    asking: Asking
+    output: Output
+    options: ScoreOptions
+
+
+def run_plan(plan: ScorePlan) -> int:
+    """Score as planned; gives the exit status.
+
+    Raises:
+        FlamesJudgeError: nothing, or nothing more, can be judged.
+    """
+    with contextlib.ExitStack() as stack:
+        rubrics = load_rubrics(plan.input.rubrics)
+        rows = _reader(plan.input, rubrics, stack)
+        rows()  # every file is opened: a missing one ends the run before anything is written
+        folder = _folder(plan)
+        total = _announce(plan, rubrics, rows)
+        if plan.output.dry_run:
+            return 0
+        reporter = stack.enter_context(reporting(total, "rows", time.monotonic))
+        run = stack.enter_context(RunFolder.hold(folder))
+        if run.mended:
+            reporter.say(f"{run.log}: its torn last line was cut off; that row is judged again")
+        progress, facts = asyncio.run(_judge(plan, rubrics, rows(), run, reporter))
+        report = run_report(run.entries(), rubrics, facts)
+        run.write_summary(report.to_json())
+    _print(report, plan.output, folder, progress)
+    return _status(report, progress)
+
+
+def _reader(given: Input, rubrics: Rubrics, stack: contextlib.ExitStack) -> Rows:
+    """Opens the input afresh at each call; standard input is set aside first, so that it can be."""
+    categories = None if given.map is None else load_category_map(given.map, rubrics)
+    stdin = None
+    if "-" in given.files:
+        stdin = stack.enter_context(tempfile.TemporaryFile())
+        shutil.copyfileobj(sys.stdin.buffer, stdin)
+
+    def rows() -> Iterator[Record | BadRow]:
+        if stdin is not None:
+            stdin.seek(0)
+        options = ReadOptions(
+            rubrics=rubrics, dimension=given.dimension, categories=categories, stdin=stdin
+        )
+        return islice(read_records(given.files, options), given.limit)
+
+    return rows
+
+
+def _announce(plan: ScorePlan, rubrics: Rubrics, rows: Rows) -> int | None:
+    """Say what the run will take, before any call; gives the number of rows where it was counted."""
+    models = plan.asking.models
+    if not models and not plan.output.dry_run:
+        return None
+    found = forecast(rows(), rubrics)
+    calls = plan.asking.llm.samples
+    told = f"{found.rows:,} rows to judge" + (
+        f", {found.bad:,} that can't be read" if found.bad else ""
+    )
+    if not models:
+        told += "; the embedded judge makes no call"
+    for model in models:
+        told += (
+            f"; {model}: about {found.prompt * calls:,} prompt tokens ({found.static * calls:,} of them "
+            f"the same in every row of a dimension) and {found.completion * calls:,} of answers"
+            f", {_cost(plan, model, found, calls)}"
+        )
+    print(f"flames-judge: {told}", file=sys.stderr)
+    return found.rows + found.bad
+
+
+def _cost(plan: ScorePlan, model: str, found: Forecast, calls: int) -> str:
+    from judge.llm.price import price_of
+
+    price = price_of(plan.asking.provider.model(model))
+    if price is None:
+        return "price unknown (see --price)"
+    low, high = cost_range(found, price.prompt, price.cached, price.completion)
+    return f"{low * calls:.4f} to {high * calls:.4f} USD"
+
+
+def _folder(plan: ScorePlan) -> Path:
+    if plan.output.out is not None:
+        return plan.output.out
+    files = plan.input.files
+    if len(files) != 1 or files[0] == "-":
+        raise InputError("several inputs, or standard input, need a folder", mend="give --out DIR")
+    file = Path(files[0])
+    return file.with_name(file.name.split(".")[0] + ".flames")
+
+
+async def _judge(
+    plan: ScorePlan,
+    rubrics: Rubrics,
+    rows: Iterator[Record | BadRow],
+    run: RunFolder,
+    reporter: Reporter,
+) -> tuple[Progress, RunFacts]:
+    """Score until done or stopped by the budget; an interrupt leaves a resumable folder."""
+    async with contextlib.AsyncExitStack() as stack:
+        judge, spent = _load(plan.asking, stack, reporter)
+        stack.push_async_callback(judge.aclose)
+
+        def observe(progress: Progress) -> None:
+            reporter.update(progress.done, _note(progress, spent()))
+
+        options = replace(
+            plan.options, width=plan.asking.provider.width if plan.asking.models else 1
+        )
+        now = lambda: datetime.now(UTC)  # noqa: E731 - the clock
+        scoring = Scoring(judge, rubrics, run, options, now=now, observe=observe)
+        with interruptible(reporter, run.folder):
+            await scoring.score(rows)
+        return scoring.progress, _facts(plan, rubrics, judge, scoring.progress)
+
+
+def _load(
+    asking: Asking, stack: contextlib.AsyncExitStack, reporter: Reporter
+) -> tuple[Judge, Callable[[], float]]:
+    """The judge, and what it has spent so far in USD."""
+    if not asking.models:
+        return load_judge(asking.spec, JudgeContext()), lambda: 0.0
+    store = None
+    if asking.cache is not None:
+        folder = default_folder() if asking.cache == Path() else asking.cache
+        store = DiskStore(folder, reporter.say)
+        stack.callback(store.close)
+    traffic = asking.provider.traffic(reporter.say)
+    context = JudgeContext(
+        model=lambda name: asking.provider.model(name, **asking.sampling),
+        options=asking.llm,
+        traffic=traffic,
+        store=store,
+        vote=asking.vote,
+        band=asking.band,
+    )
+    return load_judge(asking.spec, context, asking.fallbacks), lambda: traffic.spend.usd
+
+
+def _note(progress: Progress, usd: float) -> str:
+    told = [f"{usd:.4f} USD"] if usd else []
+    told += [f"{kind.value} {count:,}" for kind, count in progress.failures.most_common(3)]
+    return ", ".join(told)
+
+
+def _facts(plan: ScorePlan, rubrics: Rubrics, judge: Judge, progress: Progress) -> RunFacts:
+    return RunFacts(
+        judge=judge.name,
+        fingerprints={name: judge.ref(rubric).fingerprint for name, rubric in rubrics.items()},
+        trust=judge.trust(),
+        embedded=not plan.asking.models,
+        confidence=plan.output.confidence,
+        max_unjudged=plan.output.max_unjudged,
+        bad_rows=progress.bad,
+    )
+
+
+def _print(report: Report, output: Output, folder: Path, progress: Progress) -> None:
+    if output.json:
+        sys.stdout.write(report.to_json())
+    else:
+        show(report, Console(highlight=False))
+    for line in _remarks(folder, progress):
+        print(f"flames-judge: {visible(line)}", file=sys.stderr)
+
+
+def _remarks(folder: Path, progress: Progress) -> Iterator[str]:
+    if progress.skipped:
+        yield f"{progress.skipped:,} rows were done already in {folder}"
+    if progress.changed:
+        yield f"{progress.changed:,} rows had other texts in {folder}: judged again"
+    if progress.withdrawn:
+        yield f"{progress.withdrawn:,} rows of {folder} are no longer in the input: withdrawn"
+    for row in progress.first_bad:
+        yield f"{row.source}: {row.reason} ({row.mend})"
+    if progress.bad:
+        yield f"{progress.bad:,} rows can't be read: all are listed in {folder / BAD_ROWS}"
+    if not progress.finished:
+        yield "stopped by the budget: the same command with a larger --budget goes on from here"
+
+
+def _status(report: Report, progress: Progress) -> int:
+    """3 when rows are unreadable, unjudged for another reason than abstaining, or not reached."""
+    unjudged = (
+        kind
+        for model in report.models.values()
+        for dimension in model.dimensions.values()
+        for kind, count in dimension.unjudged.items()
+        if count and kind != "abstained"
+    )
+    return 3 if progress.bad or not progress.finished or any(unjudged) else 0

@@ -1,0 +1,59 @@
+"""What the calls behind one outcome used and cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TypeVar
+
+from judge.verdict import Usage
+
+
+@dataclass
+class Bill:
+    """What the calls behind one outcome used and cost, failed ones and re-asks included."""
+
+    calls: int = 0
+    prompt: int | None = None
+    cached: int | None = None
+    completion: int | None = None
+    cost_usd: float | None = None
+
+    def add(self, usage: Usage, cost_usd: float | None) -> None:
+        """Add one answered call; a count that no call gave stays null."""
+        self.prompt = _sum(self.prompt, usage.prompt)
+        self.cached = _sum(self.cached, usage.cached)
+        self.completion = _sum(self.completion, usage.completion)
+        self.cost_usd = _sum(self.cost_usd, cost_usd)
+
+    def usage(self) -> Usage:
+        """The tokens, as an outcome records them."""
+        return Usage(prompt=self.prompt, cached=self.cached, completion=self.completion)
+
+
+_Number = TypeVar("_Number", int, float)
+
+
+def _sum(total: _Number | None, more: _Number | None) -> _Number | None:
+    return more if total is None else total if more is None else total + more
+
+
+_CURRENT: ContextVar[Bill | None] = ContextVar("bill", default=None)
+
+
+def current_bill() -> Bill | None:
+    """The bill that calls of this task go on, or None."""
+    return _CURRENT.get()
+
+
+@contextmanager
+def billing() -> Iterator[Bill]:
+    """Collect the calls that are made inside."""
+    bill = Bill()
+    token = _CURRENT.set(bill)
+    try:
+        yield bill
+    finally:
+        _CURRENT.reset(token)
