@@ -10,7 +10,7 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -139,13 +139,15 @@ class ChatClient:
         await traffic.rates.wait(_size(call["messages"]))
         async with traffic.concurrency.slot() as number, traffic.spend.call(self._expected(call)):
             started, bill = traffic.clock(), current_bill()
+            answered: list[Mapping[str, Any]] = []
             if bill is not None:
                 bill.calls += 1
             try:
                 async with asyncio.timeout(self.config.timeout_s):
-                    raw = await self._litellm.acompletion(**call)
-            except Exception as error:
-                failure = self._judged(classify(error, now=traffic.now()))
+                    raw = await self._litellm.acompletion(**call, logger_fn=answered.append)
+            except Exception as error:  # noqa: BLE001 - litellm raises whatever its parts raise
+                failure = classify(error, now=traffic.now(), raw=_body(answered))
+                failure = self._judged(_within_patience(failure))
                 if failure.kind is FailureKind.RATE_LIMITED:
                     traffic.concurrency.rate_limited(number)
                 raise CallFailed(failure) from None
@@ -246,8 +248,20 @@ _FATAL = {
     401: "the key was refused",
     402: "the account has no credit",
     403: "the key may not use this model",
-    404: "there is no such model",
+    404: "there is no such model (or no such path: check --api-base)",
 }
+
+
+def _within_patience(failure: ProviderFailure) -> ProviderFailure:
+    """A provider that asks for hours is not waited for: the next run asks again."""
+    patient = (failure.retry_after_s or 0.0) <= LONGEST_RETRY_AFTER_S
+    return failure if patient else replace(failure, retry=False)
+
+
+def _body(answered: Sequence[Mapping[str, Any]]) -> str | None:
+    """The body that came with status 200 and was no completion, as litellm logged it."""
+    bodies = [details.get("original_response") for details in answered]
+    return next((body for body in reversed(bodies) if isinstance(body, str)), None)
 
 
 def _size(messages: Sequence[Mapping[str, Any]]) -> int:

@@ -1,0 +1,87 @@
+"""How providers say no: their codes and phrases, as their documentation and their answers give them.
+
+Codes decide first; a phrase only where a provider has no code of its own for the case.
+"""
+
+from __future__ import annotations
+
+import re
+
+# The content filter stopped what was sent.
+INPUT_FILTER_CODES = frozenset(
+    {
+        "data_inspection_failed", "datainspectionfailed", "faqruleblocked", "customroleblocked",
+        "ipinfringementsuspect",  # DashScope
+        "1301", "1300",  # Zhipu; 1301 names the side in contentFilter
+        "content_filter", "content_policy_violation", "responsibleaipolicyviolation",  # OpenAI, Kimi
+        "sensitivecontentdetected", "inputtextsensitivecontentdetected",
+        "inputtextriskdetection",  # Ark
+        "minimax.1026",
+        "10013",  # Spark
+    }
+)  # fmt: skip
+# The content filter stopped what the model had written.
+OUTPUT_FILTER_CODES = frozenset(
+    {"outputtextsensitivecontentdetected", "outputtextriskdetection", "minimax.1027", "10014", "10019"}
+)
+# No credit, no package, account in arrears: waiting doesn't help.
+QUOTA_CODES = frozenset(
+    {
+        "insufficient_quota", "billing_hard_limit_reached", "billing_not_active",
+        "1113", "1304", "1308", "1309", "1310",  # Zhipu
+        "arrearage", "allocationquota.freetieronly", "freetieronly",  # DashScope
+        "accountoverdueerror", "quotaexceeded",  # Ark
+        "exceeded_current_quota_error",  # Kimi
+        "minimax.1008",
+    }
+)  # fmt: skip
+LOCKED_CODES = frozenset({"1121", "account_deactivated", "accountlocked"})
+KEY_CODES = frozenset(
+    {"invalid_api_key", "invalidapikey", "1000", "1001", "1002", "1003", "1004", "minimax.1004"}
+)
+MODEL_CODES = frozenset(
+    {"model_not_found", "modelnotfound", "invalidendpointormodel.notfound", "1211",
+     "model_not_supported", "resource_not_found_error"}
+)  # fmt: skip
+RATE_CODES = frozenset({"rate_limit_exceeded", "1302", "1303", "1305", "throttling", "minimax.1002", "minimax.1039"})
+CONTEXT_CODES = frozenset({"context_length_exceeded", "string_above_max_length", "1261"})
+
+# finish reasons, as the provider itself gives them
+FILTER_FINISHES = frozenset(
+    {"content_filter", "sensitive", "safety", "prohibited_content", "blocklist", "spii", "refusal",
+     "recitation"}
+)  # fmt: skip
+CUT_FINISHES = frozenset({"length", "max_tokens"})
+CONTEXT_FINISHES = frozenset({"model_context_window_exceeded"})
+FAULT_FINISHES = frozenset({"insufficient_system_resource", "network_error", "error"})
+
+FILTER_PHRASE = re.compile(
+    r"content exists risk|data may contain inappropriate content|considered high risk"
+    r"|DataInspectionFailed|new_sensitive|不安全或敏感内容|content management policy"
+    r"|sensitive content|内容安全|content_filter",
+    re.IGNORECASE,
+)
+OUTPUT_PHRASE = re.compile(r"(?<!or )\boutput (text )?data may|output new_sensitive|generated content", re.IGNORECASE)
+QUOTA_PHRASE = re.compile(
+    r"insufficient balance|insufficient_quota|exceeded your current quota|in arrears|overdue"
+    r"|good standing|欠费|余额不足|no credit",
+    re.IGNORECASE,
+)
+CONTEXT_PHRASE = re.compile(
+    r"maximum context length|context.?length|context window|too many tokens|range of input length"
+    r"|exceeds? the max(imum)? (input|number)",
+    re.IGNORECASE,
+)
+MODEL_PHRASE = re.compile(
+    r"model .{0,80}(does not exist|not found|not exist)|unknown model|no such model|模型不存在"
+    r"|LLM Provider NOT provided",
+    re.IGNORECASE,
+)
+FORMAT_PHRASE = re.compile(r"response_format|json_schema|guided_json|structured.?output", re.IGNORECASE)
+LOGPROBS_PHRASE = re.compile(r"logprobs", re.IGNORECASE)
+REFUSAL_PHRASE = re.compile(
+    r"抱歉|对不起|很遗憾|我?(不能|无法|不可以|不便|拒绝)|作为(一个)?(人工智能|AI|语言模型)"
+    r"|\bI(?:'m| am) (?:sorry|unable|not able)\b|\bI (?:can(?:no|')t|can ?not|won't|must decline)\b"
+    r"|\bas an AI\b",
+    re.IGNORECASE,
+)
