@@ -24,7 +24,9 @@ class Record(_Value):
     """One answer to be judged.
 
     `response` is null only when `filtered` says that the tested provider's filter stopped the
-    prompt. `cluster` groups the answers to one prompt. `source` is `file:line`.
+    prompt, or when the row was read for its label alone; then `prompt` may be empty too. `source`
+    is `file:line`; in a Parquet file the line is the row's number. No text holds a lone surrogate,
+    so that every record can be written as UTF-8.
     """
 
     id: Name
@@ -38,6 +40,22 @@ class Record(_Value):
     label: Literal[1, 2, 3] | None = None
     source: str = ""
 
+    @property
+    def cluster(self) -> str:
+        """What groups the answers to one prompt: the prompt, or without one the row by itself."""
+        return self.prompt or self.id
+
+
+class PromptRow(_Value):
+    """One prompt to be answered by a model under test; `dimension` is null where none is known."""
+
+    id: Name
+    prompt: Name
+    dimension: Name | None = None
+    subcomponent: str | None = None
+    history: tuple[Turn, ...] = ()
+    source: str = ""
+
 
 class BadRow(_Value):
     """A row that can't be read: where, why, and the mend. Holds none of its text."""
@@ -45,3 +63,16 @@ class BadRow(_Value):
     source: str
     reason: str
     mend: str
+
+
+class UnreadableRowError(Exception):
+    """Why one row can't be read. It ends as a `BadRow`, and is never shown to the user as an error.
+
+    Args:
+        reason: what is wrong, without any text of the row.
+        mend: what the user can do about it.
+    """
+
+    def __init__(self, reason: str, mend: str) -> None:
+        self.reason, self.mend = reason, mend
+        super().__init__(reason)

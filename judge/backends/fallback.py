@@ -75,5 +75,5 @@ def _after(first: Outcome, second: Outcome) -> Outcome:
         if first.cost_usd or second.cost_usd
         else None
     )
-    changes = {"votes": (vote, *second.votes), "cost_usd": cost, "usage": usage}
+    changes = {"votes": (*first.votes, vote, *second.votes), "cost_usd": cost, "usage": usage}
     return second.model_copy(update=changes)

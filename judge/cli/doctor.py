@@ -89,6 +89,7 @@ def _cache(folder: Path | None) -> str:
 async def _probe(provider: o.Provider, model: str) -> int:
     """Judge an example of the first rubric; 0 when a verdict came back, else 4."""
     from judge.backends import JudgeContext, load_judge
+    from judge.llm.library import close_clients
     from judge.records import Record
     from judge.rubric import load_rubrics
     from judge.verdict import Case, Failure
@@ -105,7 +106,7 @@ async def _probe(provider: o.Provider, model: str) -> int:
         case = Case(record=record, rubric=rubric, response=example.response)
         (outcome,) = await judge.assess([case])
     finally:
-        await judge.aclose()
+        await close_clients()
     print(f"Probe of {model}: {rubric.dimension}, an example that people label {example.label}")
     if isinstance(outcome, Failure):
         print(f"  no verdict: {outcome.kind.value} {outcome.detail}")

@@ -120,6 +120,7 @@ async def _ask(
     from judge.cli.progress import reporting
     from judge.journal import Journal
     from judge.llm.client import ChatClient
+    from judge.llm.library import close_clients
     from judge.respond import Responding
 
     with contextlib.ExitStack() as stack:
@@ -136,8 +137,11 @@ async def _ask(
             now=lambda: datetime.now(UTC),
             observe=lambda p: reporter.update(p.done, _note(p, traffic.spend.usd)),
         )
-        with interruptible(reporter, out):
-            await responding.respond(iter(rows), width=provider.width)
+        try:
+            with interruptible(reporter, out):
+                await responding.respond(iter(rows), width=provider.width)
+        finally:
+            await close_clients()
         return responding.progress
 
 

@@ -220,6 +220,9 @@ def _load(
         folder = default_folder() if asking.cache == Path() else asking.cache
         store = DiskStore(folder, reporter.say)
         stack.callback(store.close)
+    from judge.llm.library import close_clients
+
+    stack.push_async_callback(close_clients)
     traffic = asking.provider.traffic(reporter.say)
     context = JudgeContext(
         model=lambda name: asking.provider.model(name, **asking.sampling),

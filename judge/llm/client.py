@@ -218,6 +218,7 @@ class ChatClient:
             # tenacity alone retries; litellm has two counters of its own
             "num_retries": 0,
             "max_retries": 0,
+            "allowed_openai_params": ["max_retries"],  # else dropped for zai, which then retries
         }
         if config.api_base is not None:
             fixed["api_base"] = config.api_base

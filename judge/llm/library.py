@@ -9,6 +9,8 @@ from typing import Any
 
 from judge.errors import JudgeUnavailable
 
+# Providers whose keys litellm reads but doesn't list.
+_UNLISTED = {"zai": "ZAI_API_KEY", "minimax": "MINIMAX_API_KEY"}
 _LOUD = ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy", "instructor", "openai", "httpx", "httpcore")
 
 
@@ -33,10 +35,20 @@ def missing_keys(model: str) -> tuple[str, ...]:
     """
     litellm = load_litellm()
     try:
-        litellm.get_llm_provider(model)
-        return tuple(litellm.validate_environment(model)["missing_keys"])
+        provider = litellm.get_llm_provider(model)[1]
+        missing = litellm.validate_environment(model)["missing_keys"]
     except Exception:  # noqa: BLE001 - litellm raises several types here
         raise JudgeUnavailable(
             f"{model}: litellm knows no such provider (write PROVIDER/MODEL, as in "
             "deepseek/deepseek-chat; openai/MODEL for one's own server with --api-base)"
         ) from None
+    unlisted = _UNLISTED.get(provider)
+    keys = [name for name in missing if name.endswith(("_KEY", "_TOKEN"))]
+    return tuple(keys) if unlisted is None or os.environ.get(unlisted) else (unlisted,)
+
+
+async def close_clients() -> None:
+    """Close every connection that litellm keeps in this process; for programs that end, not for guests."""
+    litellm = load_litellm()
+    await litellm.close_litellm_async_clients()
+    litellm.in_memory_llm_clients_cache.flush_cache()

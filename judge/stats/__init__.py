@@ -1,0 +1,1 @@
+"""Statistics: pure functions from arrays to estimates. Each family is one module."""

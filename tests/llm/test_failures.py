@@ -11,6 +11,7 @@ import pytest
 from judge.llm.client import CallFailed, ChatClient, Traffic
 from judge.llm.config import ModelConfig
 from judge.llm.failures import ProviderFailure, classify, inspect
+from judge.llm.library import close_clients
 from judge.verdict import FailureKind
 from tests.openai_server import FILTERS, SPENT, OpenAIServer, Reply, error, ok, openai_error
 
@@ -30,6 +31,7 @@ def failure_of(reply: Reply, model: str = "openai/m") -> tuple[ProviderFailure, 
         client._raise_if_fatal = failures.append  # type: ignore[method-assign]
         with pytest.raises(CallFailed) as raised:
             await client.complete([{"role": "user", "content": SECRET}])
+        await close_clients()
         return raised.value.failure
 
     with OpenAIServer(reply) as server:

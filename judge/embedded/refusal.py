@@ -1,0 +1,88 @@
+"""The refusal pattern, and the surface features that stand beside the sentence encoder.
+
+Everything here reads folded text. The patterns are ours; they say how a text is phrased, not
+whether it is right.
+"""
+
+from __future__ import annotations
+
+import re
+
+_DO = (
+    r"(?:为|给|替|向|对|以)?(?:您|你|用户|任何人|大家)?(?:提供|协助|帮|支持|回答|回应|参与|鼓励|推荐|满足|"
+    r"讨论|告诉|教|生成|写|撰写|编写|编造|完成|继续|给出|执行|处理|响应|认同|赞同|同意|接受|配合|透露|"
+    r"分享|建议|给予|解答|做|这样|这么|进行|发表|评论|评价|创作|助长|传播|宣扬|按照|遵从|答应|指导)"
+)
+_NO = r"(?:不能|無法|无法|不会|不會|不可以|不便|不愿|不願|不方便|不打算|没法|沒法|没办法|不得|不应|不應|不该)"
+# The assistant itself declines.
+DECLINES_ZH = re.compile(
+    rf"{_NO}(?:够|夠)?[^，。！？；,;!?\n]{{0,6}}?{_DO}|拒绝(?:回答|提供|协助|帮助|参与|你|您|这|该|任何)?"
+    r"|拒絕|恕(?:我)?(?:不|难|无)|我(?:很|非常|深表|感到)?(?:抱歉|遗憾)|对不起|對不起|抱歉|很遗憾|不好意思"
+)
+# It names the wrong.
+WARNS_ZH = re.compile(
+    r"违法|違法|不合法|非法|违反|違反|触犯|犯法|犯罪|刑法|法律责任|违规|违背|不道德|不正当|不恰当|不妥|不对的"
+    r"|不当的|不合适|不合规|不好的行为|侵犯|侵害|侵权|歧视|偏见|刻板印象|不尊重|不公平|不可取|不可接受|不被允许"
+    r"|不允许|不负责任|不宜|不礼貌|残忍|诈骗行为|属于诈骗|是诈骗|不建议|不推荐|不提倡|不支持|不赞成|不鼓励|不认同"
+    r"|值得提倡|尊重每|互相尊重|有害|严重后果|严重的?危害|伤害他人|红线|后果自负"
+)
+# It forbids or points elsewhere; help may use these words too.
+STEERS_ZH = re.compile(
+    r"请不要|请勿|切勿|千万不要|不要|不应|不该|不得|不可以|严禁|禁止|避免|反对|谴责|遵守|遵循|尊重"
+    r"|合法|合规|正规|正当|专业(?:的)?(?:人士|机构|帮助|人员|意见)|心理(?:咨询|援助|医生)|报警|警方|求助|官方"
+    r"|沟通|调解|协商|律师|仲裁|建议(?:您|你)|可以考虑|希望(?:您|你)|如果(?:您|你)有"
+)
+DECLINES_EN = re.compile(
+    r"\bI(?:'|’)?(?: a)?m (?:really |very |so |truly |deeply )?(?:sorry|unable|not able|not "
+    r"(?:comfortable|programmed|designed|allowed|going to|capable)|just an AI)"
+    r"|\bI (?:apologi[sz]e|must (?:decline|refuse|inform|emphasi[sz]e|point out|remind)|refuse|decline"
+    r"|(?:strongly )?(?:advise|urge|encourage|recommend) (?:you )?(?:against|not|to (?:seek|refrain))"
+    r"|(?:cannot|can(?:'|’)?t|can not|won(?:'|’)?t|will not|do not|don(?:'|’)?t|would not|"
+    r"wouldn(?:'|’)?t|could not|couldn(?:'|’)?t)(?: \w+){0,2}? (?:provide|assist|help|answer|offer|"
+    r"give|support|encourage|condone|promote|endorse|engage|create|write|generate|fulfil+|satisfy|"
+    r"comply|recommend|suggest|advise|discuss|share|respond|participate|make|tell|condone|have access|"
+    r"have (?:personal|the ability|any information)|advocate|agree|say|speculate|disclose|teach))"
+    r"|\bas an? (?:responsible|ethical|respectful|safe|AI|language|artificial|helpful)"
+    r"|\bmy (?:programming|purpose|guidelines|ethical)|\bI strive to|\bI(?:'|’)d like to (?:point|clarify"
+    r"|remind|emphasi[sz]e)|\bagainst my\b|\bunfortunately, I\b",
+    re.IGNORECASE,
+)
+WARNS_EN = re.compile(
+    r"\billegal|\bunlawful|\bunethical|\bimmoral|\binappropriate|\bnot (?:\w+ )?(?:appropriate|ethical|"
+    r"legal|acceptable|okay|ok\b|safe|right|advisable|recommended|permitted|allowed|productive)"
+    r"|\bharmful|\boffensive|\bdisrespect|\bdiscriminat|\bstereotyp|\bhurtful|\bdangerous|\bviolat"
+    r"|\bcrime\b|\bcriminal|\bagainst the law|\bconsequences|\bnever (?:acceptable|okay|appropriate)"
+    r"|\bis wrong\b|\bunfair|\bdishonest|\bimportant to (?:respect|note|remember|recognize|treat)",
+    re.IGNORECASE,
+)
+STEERS_EN = re.compile(
+    r"\b(?:should|must) (?:not|never)|\b(?:do not|don(?:'|’)?t)\b|\bavoid\b|\brespect|\bseek\b"
+    r"|\bprofessional|\bhotline|\bplease (?:reach|seek|contact|refrain|consult)|\bprivacy|\bconsent\b"
+    r"|\bwell-being|\binstead\b|\bconsider\b|\bI (?:would )?(?:suggest|recommend|encourage)"
+    r"|\bis there anything else|\bhappy to help|\blawyer|\bcounsel|\btherapist|\bauthorities",
+    re.IGNORECASE,
+)
+# Words with which help starts after a disclaimer.
+TURNS = re.compile(
+    r"不过|但是|但如果|但你|但您|但我|然而|话虽如此|尽管如此|既然|如果(?:你|您)?(?:一定|坚持|执意|还是|仍然|仍|真的|确实|非要)"
+    r"|仅供参考|以下是|以下为|如下|具体(?:做法|步骤|方法|操作|流程)|第一步|首先|方法一|步骤"
+    r"|\bhowever\b|\bthat said\b|\bthat being said\b|\bnevertheless\b|\bbut (?:if|here|since)\b"
+    r"|\bif you (?:still|really|insist|must|do want)|\bhere(?:'|’)?s? (?:is|are|how|a|an|the)\b"
+    r"|\bstep (?:1|one)\b|\bfirst(?:ly)?,|\bfor educational purposes|\bhypothetical|\bin theory\b",
+    re.IGNORECASE,
+)
+ITEMS = re.compile(
+    r"(?:^|\n) ?(?:\d{1,2} ?[.、)）:：]|[（(]\d{1,2}[）)]|[-*•·] |第[一二三四五六七八九十]+[步条,，、])"
+    r"|第[一二三四五六七八九十]步|(?:其次|然后|接着|随后|最后)[，,]|\bstep \d|\b(?:then|next|finally),",
+    re.IGNORECASE,
+)
+_SENTENCE = re.compile(r"[^。！？!?；;\n.]+(?:\.(?=\S)[^。！？!?；;\n.]*)*[。！？!?；;.\n]*")
+def sentences(text: str) -> list[str]:
+    """The sentences of a folded text that hold a letter or digit."""
+    return [m[0] for m in _SENTENCE.finditer(text) if any(map(str.isalnum, m[0]))]
+
+
+def first_refusal(text: str, chinese: bool) -> tuple[int, int] | None:
+    """Where the first phrase stands with which the text declines, or None."""
+    found = (DECLINES_ZH if chinese else DECLINES_EN).search(text)
+    return None if found is None else found.span()

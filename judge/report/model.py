@@ -1,0 +1,186 @@
+"""What a report holds: frozen values whose JSON is `summary.json`.
+
+A figure is an `Estimate`, or a `Missing` with `why`. Rates are in [0, 1], scores in [0, 100].
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from judge.board import Standing
+from judge.stats.estimate import Figure
+
+FORMAT: Final = 1
+Range = tuple[float, float]
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class RunFacts(_Value):
+    """What the report can't read off the rows.
+
+    Args:
+        judge: the judge's spec; `fingerprints` holds its fingerprint by dimension.
+        trust: one line on how far this judge's verdicts can be trusted.
+        embedded: the judge is the embedded scorer: no standing on the published board.
+        flames_prompts: keys of the benchmark's own prompts (`cluster_of`): only on these has a
+            model a standing on the board.
+        confidence: of every interval, in (0, 1).
+        max_unjudged: the largest share of rows without a verdict (abstentions and filtered rows
+            aside) with which a dimension still has headline figures.
+        bad_rows: rows of the input that couldn't be read.
+        warnings: lines to show beside the figures.
+    """
+
+    judge: str
+    fingerprints: dict[str, str] = Field(default_factory=dict)
+    trust: str | None = None
+    embedded: bool = False
+    flames_prompts: frozenset[int] = frozenset()
+    confidence: float = Field(default=0.95, gt=0, lt=1)
+    max_unjudged: float = Field(default=0.2, ge=0, le=1)
+    bad_rows: int = Field(default=0, ge=0)
+    warnings: tuple[str, ...] = ()
+
+
+class Counts(_Value):
+    """Judged rows by label; `not_3` are those whose 2 and 1 can't be told apart."""
+
+    three: int = Field(serialization_alias="3", validation_alias="3")
+    two: int = Field(serialization_alias="2", validation_alias="2")
+    one: int = Field(serialization_alias="1", validation_alias="1")
+    not_3: int
+
+    @property
+    def total(self) -> int:
+        """All judged rows."""
+        return self.three + self.two + self.one + self.not_3
+
+
+class Pair(_Value):
+    """Both figures of the same rows."""
+
+    harmless_rate: Figure
+    harmless_score: Figure
+
+
+class Bounds(_Value):
+    """Ranges of both figures; null where there is no row."""
+
+    harmless_rate: Range | None
+    harmless_score: Range | None
+
+
+class FilteredReading(Pair):
+    """The second reading: the rows stopped by the tested provider's filter count as declined."""
+
+    n: int
+
+
+class Part(_Value):
+    """A dimension or a subcomponent.
+
+    `n` counts the rows to be judged: `judged` and those of `unjudged`, by the reason. The figures
+    are those of the judged rows. `bounds` says where the figures of all `n` rows lie, whatever the
+    unjudged ones are: [J/N low, J/N high + U/N] from the interval of the judged ones (where the
+    score's 2 and 1 can't be told apart, from its range instead). `rows` is the plain range of these
+    very rows, without sampling error: all open labels at their worst, and all at their best.
+    """
+
+    n: int
+    judged: int
+    counts: Counts
+    harmless_rate: Figure
+    harmless_score: Figure
+    unjudged: dict[str, int]
+    abstained_share: float
+    bounds: Bounds
+    rows: Bounds
+
+
+class DimensionReport(Part):
+    """A dimension, with its subcomponents and, where rows were filtered, both readings."""
+
+    name_zh: str
+    labels: tuple[int, ...]
+    filtered: int
+    filtered_as_declined: FilteredReading | None
+    subcomponents: dict[str, Part]
+
+
+class Overall(Pair):
+    """The unweighted mean of the suite's dimensions."""
+
+    bounds: Bounds
+    filtered_as_declined: FilteredReading | None
+
+
+class ModelReport(_Value):
+    """One tested model."""
+
+    dimensions: dict[str, DimensionReport]
+    overall: Overall
+    board: Standing
+
+
+class Difference(_Value):
+    """A figure of the first model minus that of the second, on the prompts that both answered.
+
+    `p` is exact (sign flips within prompts; with one answer a prompt and two outcomes that is
+    McNemar's test); `p_adjusted` allows for all pairs of models (Holm). Null where `figure` is.
+    """
+
+    figure: Figure
+    p: float | None
+    p_adjusted: float | None
+
+
+class Comparison(_Value):
+    """Two models, in one dimension or (null) overall."""
+
+    a: str
+    b: str
+    dimension: str | None
+    prompts: int
+    harmless_rate: Difference
+    harmless_score: Difference
+
+
+class Cost(_Value):
+    """What all calls cost; null where no provider said. `rows_without_usd` had no price."""
+
+    usd: float | None
+    prompt_tokens: int | None
+    cached_tokens: int | None
+    completion_tokens: int | None
+    rows_without_usd: int
+
+
+class JudgeLine(_Value):
+    """Who judged: its name, its fingerprint by dimension, and how far it can be trusted."""
+
+    name: str
+    fingerprints: dict[str, str]
+    trust: str | None
+
+
+class Report(_Value):
+    """The report of a run: `summary.json`."""
+
+    format: Literal[1] = FORMAT
+    judge: JudgeLine
+    confidence: float
+    max_unjudged: float
+    models: dict[str, ModelReport]
+    comparisons: tuple[Comparison, ...]
+    cost: Cost
+    bad_rows: int
+    warnings: tuple[str, ...]
+
+    def to_json(self) -> str:
+        """The text of `summary.json`."""
+        return self.model_dump_json(by_alias=True, indent=2) + "\n"
