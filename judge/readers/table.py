@@ -13,6 +13,7 @@ from judge.rows import FIELDS, Row
 
 DELIMITERS = ",\t;|"
 _MOST_CHARACTERS = MOST_BYTES // 4  # of a cell; csv keeps four bytes for each
+_MOST_LINES = 10_000  # of a row: beyond that, a closing quotation mark is taken to be missing
 _OVERLONG = "\udc00"  # stands for a line beyond the limit: no decoded byte gives this surrogate
 _Line = tuple[int, str]
 
@@ -79,6 +80,8 @@ class _Lines:
         return self
 
     def __next__(self) -> str:
+        if len(self._row) >= _MOST_LINES:
+            raise csv.Error("too many lines")
         line = self._again.popleft() if self._again else next(self._lines)
         self._row.append(line)
         return line[1]

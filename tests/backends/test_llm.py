@@ -19,6 +19,7 @@ from judge.llm.config import ModelConfig, Sampling
 from judge.llm.library import close_clients
 from judge.llm.limits import Spend
 from judge.protocols import Judge
+from judge.rubric import Rubric
 from judge.store import DiskStore
 from judge.verdict import Case, Failure, FailureKind, Outcome, Verdict
 from tests.cases import RESPONSE, case, rubric
@@ -416,7 +417,9 @@ def test_a_different_prompt_rubric_or_parameter_is_another_judge() -> None:
             Setup(server, temperature=0.5).judge.ref(rubric()),
             Setup(server, samples=3).judge.ref(rubric()),
             Setup(server).judge.ref(rubric("Safety")),
-            Setup(server).judge.ref(rubric().model_copy(update={"version": "9.9.9"})),
+            Setup(server).judge.ref(
+                Rubric.model_validate(rubric().model_dump() | {"version": "9.9.9"})
+            ),
         ]
     assert len({base, *(ref.fingerprint for ref in others)}) == 6
 
