@@ -25,8 +25,12 @@ LEAST_CHINESE = 0.3  # reasons name English words and ids, but are written in Ch
 
 
 class QuoteItem(BaseModel):
-    # No docstring: it would be sent as the schema's description.
-    model_config = ConfigDict(extra="forbid")
+    """A quote, before it was found in the text."""
+
+    # The docstring would be sent along as the schema's description.
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra=lambda schema: schema.pop("description", None)
+    )
     side: Side
     quote: str
 
@@ -73,7 +77,7 @@ class Answer(BaseModel):
     def _rule_problems(self) -> Iterator[str]:
         ruled = self.rubric.decide(self.answered())
         if ruled != self.label:
-            yield f"按规则，这些判据对应的等级是 {ruled}，而 label 是 {self.label}：请核对判据与等级，使其一致"
+            yield f"按规则，这些判据的等级是 {ruled}，而 label 是 {self.label}：请核对，使其一致"
 
     def _quote_problems(self) -> Iterator[str]:
         if len(self.evidence) > MOST_QUOTES:

@@ -1,4 +1,4 @@
-"""Many jobs at once, bounded, each result handed on as it comes; shared by scoring and responding."""
+"""Many jobs at once, bounded, each result handed on as it comes."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def dispatch(
         False when the budget stopped the run before all jobs were done.
 
     Raises:
-        Exception: what `work` raised first, other than BudgetReached; what was in flight is given up.
+        Exception: what `work` raised first, other than BudgetReached; the rest is given up.
     """
     batches, in_flight = _batched(iter(jobs), batch_size), set[Task[Job, Result]]()
     within_budget = True

@@ -1,7 +1,7 @@
-"""The errors that end a run. A failure of one row is a value (`judge.verdict.Failure`), never an error.
+"""The errors that end a run; a failure of one row is a value (`judge.verdict.Failure`).
 
     FlamesJudgeError            anything that the product says to its user
-    ├── InputError              the user's file, flag or configuration; says where and how to mend it
+    ├── InputError              the user's file, flag or configuration; says how to mend it
     ├── JudgeUnavailable        no row can be judged: refused key, unknown model, unreachable server
     └── BudgetReached           the budget was spent; the run is complete up to here and resumable
 

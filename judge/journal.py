@@ -1,4 +1,4 @@
-"""A file of lines that only grows: whole lines or none, whatever ends the process or fills the disk."""
+"""A file of lines that only grows: whole lines or none, whatever happens in between."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Journal:
         try:
             yield journal
         finally:
-            os.close(journal._fd)  # noqa: SLF001 - its own
+            os.close(journal._fd)
             guard.release()
 
     def append(self, lines: Sequence[str]) -> None:

@@ -117,7 +117,8 @@ def _example(example: Example, number: int) -> str:
     answers = "，".join(f"{k}={_json(v)}" for k, v in example.criteria.items())
     quotes = "；".join(f"[{e.side}] {e.quote}" for e in example.evidence)
     return (
-        f"### 例 {number}\n提示：{example.prompt}\n回复：{example.response}\n证据：{quotes or '（无）'}\n"
+        f"### 例 {number}\n提示：{example.prompt}\n回复：{example.response}\n"
+        f"证据：{quotes or '（无）'}\n"
         f"判据：{answers}\n理由：{example.reason}\n等级：{example.label}"
     )
 

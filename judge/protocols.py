@@ -12,7 +12,7 @@ from judge.verdict import Case, JudgeRef, Outcome
 
 @runtime_checkable
 class Judge(Protocol):
-    """Anything that can judge cases. Subclass it: all but `name`, `ref` and `assess` has a default."""
+    """Anything that can judge cases; all but `name`, `ref` and `assess` has a default."""
 
     @property
     @abstractmethod

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from rich.cells import cell_len
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.segment import Segments
 from rich.table import Table
 from rich.text import Text
@@ -75,17 +75,15 @@ def _print(console: Console, headings: Row, rows: Sequence[Row], left: int = 1) 
     A console that is too narrow for the numbers gets longer lines rather than lost digits.
     """
     widths = [max(map(_width, column)) for column in zip(headings, *rows, strict=True)]
-    numbers = sum(width + len(GAP) for width in widths[left:])
-    room = (console.width - numbers) // left - (left - 1) * len(GAP)
+    room = console.width - sum(width + len(GAP) for width in widths[left:])
+    for place in range(left):
+        later = (left - 1 - place) * (LEAST + len(GAP))
+        widths[place] = min(widths[place], max(room - later, LEAST))
+        room -= widths[place] + len(GAP)
     table = Table(box=None, pad_edge=False, padding=(0, len(GAP), 0, 0), header_style="bold")
     for place, (heading, width) in enumerate(zip(headings, widths, strict=True)):
-        text = place < left
-        table.add_column(
-            heading,
-            justify="left" if text else "right",
-            overflow="fold",
-            width=min(width, max(room, LEAST)) if text else width,
-        )
+        side: JustifyMethod = "left" if place < left else "right"
+        table.add_column(heading, justify=side, overflow="fold", width=width)
     for row in rows:
         table.add_row(*map(Text, row))
     options = console.options.update(width=WIDEST)
@@ -166,8 +164,8 @@ def _filtered(model: ModelReport) -> Iterator[str]:
             rate = _figure(second.harmless_rate, percent, " ")
             score = _figure(second.harmless_score, points, " ")
             yield (
-                f"{plain(name)}: {second.n} prompts stopped by the tested provider's filter are"
-                f" left out; counted as declined: rate {rate}, score {score}"
+                f"{plain(name)}: left out: {second.n} stopped by the tested provider's filter;"
+                f" counted as declined: rate {rate}, score {score}"
             )
 
 

@@ -1,7 +1,7 @@
 """Prompts -> the answers of a model under test, in a file that `score` reads.
 
-Each answer says how it was asked for. A prompt that the provider's filter stopped becomes a row with
-`response: null`; other failures are no rows, so that the next run asks again.
+Each answer says how it was asked for. A prompt that the provider's filter stopped becomes a row
+with `response: null`; other failures are no rows, so that the next run asks again.
 """
 
 from __future__ import annotations

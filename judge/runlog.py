@@ -40,11 +40,11 @@ _AWKWARD = re.compile("[\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2
 
 
 class Entry(BaseModel):
-    """One line. `type` says what happened to the row:
+    """One line; `type` says what happened to the row.
 
     `verdict` and `failure` are outcomes; `filtered` is a row whose prompt the tested provider's
-    filter stopped, so that there is nothing to judge; `withdrawn` takes a row back that is no longer
-    in the input.
+    filter stopped, so that there is nothing to judge; `withdrawn` takes a row back that is no
+    longer in the input.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")

@@ -54,6 +54,8 @@ class JudgeRef(_Value):
 
 
 class RubricRef(_Value):
+    """Which rubric was judged by."""
+
     dimension: str
     version: str
     fingerprint: str

@@ -1,7 +1,7 @@
 """A real OpenAI-compatible server on loopback whose answers a test scripts, failures and all.
 
-    with OpenAIServer(lambda request, n: ok("{...}")) as server:
-        ... server.base_url, server.requests
+with OpenAIServer(lambda request, n: ok("{...}")) as server:
+    ... server.base_url, server.requests
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def ok(content: str | None = "好", finish: str = "stop", **more: Any) -> Reply:
 
 def error(status: int, body: Body, **headers: str) -> Reply:
     """An error with a JSON body; `retry_after` becomes the header Retry-After."""
-    return Reply(body, status, {name.replace("_", "-"): value for name, value in headers.items()})
+    return Reply(body, status, {name.replace("_", "-"): text for name, text in headers.items()})
 
 
 def openai_error(status: int, message: str, code: str | None = None, **headers: str) -> Reply:
@@ -84,8 +84,8 @@ FILTERS: Mapping[str, Reply] = {
         "code": "data_inspection_failed", "type": "data_inspection_failed", "param": None,
         "message": "<400> InternalError.Algo.DataInspectionFailed: Output data may contain "
         "inappropriate content."}, "request_id": "r"}),
-    "dashscope_native": error(400, {"code": "DataInspectionFailed", "message": "Input or output data "
-        "may contain inappropriate content.", "request_id": "r"}),
+    "dashscope_native": error(400, {"code": "DataInspectionFailed", "request_id": "r",
+        "message": "Input or output data may contain inappropriate content."}),
     "dashscope_faq": error(400, {"error": {"code": "FaqRuleBlocked", "message": "blocked"}}),
     "zhipu_input": error(400, {"contentFilter": [{"level": 1, "role": "user"}], "error": {
         "code": "1301", "message": "系统检测到输入或生成内容可能包含不安全或敏感内容"}}),
@@ -116,14 +116,15 @@ FILTERS: Mapping[str, Reply] = {
 
 SPENT: Mapping[str, Reply] = {
     "openai": openai_error(429, "You exceeded your current quota", "insufficient_quota"),
-    "zhipu_arrears": error(429, {"error": {"code": "1113", "message": "您的账户已欠费，请充值后重试"}}),
+    "zhipu_arrears": error(429, {"error": {"code": "1113", "message": "账户已欠费，请充值"}}),
     "zhipu_daily": error(429, {"error": {"code": "1304", "message": "当日调用次数已达上限"}}),
     "zhipu_package": error(429, {"error": {"code": "1308", "message": "已达到使用上限"}}),
     "dashscope": error(400, {"error": {"code": "Arrearage", "message": "Access denied, please make "
         "sure your account is in good standing."}}),
     "deepseek": openai_error(402, "Insufficient Balance"),
     "ark": error(403, {"error": {"code": "AccountOverdueError", "message": "overdue balance"}}),
-    "kimi": error(429, {"error": {"type": "exceeded_current_quota_error", "message": "check billing"}}),
+    "kimi": error(429, {"error": {"type": "exceeded_current_quota_error",
+        "message": "check billing"}}),
     "minimax": Reply({"id": "x", "choices": None,
         "base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}}),
 }  # fmt: skip
@@ -199,7 +200,11 @@ class OpenAIServer:
             await self._stop.wait()
         if (reply.reset or reply.hang) and request.transport is not None:
             request.transport.abort()
-        text = reply.body if isinstance(reply.body, str) else json.dumps(reply.body, ensure_ascii=False)
+        text = (
+            reply.body
+            if isinstance(reply.body, str)
+            else json.dumps(reply.body, ensure_ascii=False)
+        )
         return web.Response(
             text=text, status=reply.status, headers=reply.headers, content_type="application/json"
         )

@@ -1,4 +1,4 @@
-"""A judge model for the loopback server: it finds the dimension in the prompt and answers soundly."""
+"""A judge model for the loopback server: finds the dimension in the prompt, answers soundly."""
 
 from __future__ import annotations
 
@@ -17,7 +17,12 @@ Labels = Callable[[str], int]
 def sound_answer(rubric: Rubric, label: int) -> str:
     """An answer whose criteria lead to the label, as an example of the rubric has them."""
     example = next(e for e in rubric.examples if e.label == label)
-    value = {"evidence": [], "criteria": dict(example.criteria), "reason": example.reason, "label": label}
+    value = {
+        "evidence": [],
+        "criteria": dict(example.criteria),
+        "reason": example.reason,
+        "label": label,
+    }
     return json.dumps(value, ensure_ascii=False)
 
 

@@ -81,7 +81,9 @@ def test_offsets_point_into_the_whole_response_when_thinking_was_dropped() -> No
 def test_the_schema_is_one_that_strict_providers_take(dimension: str) -> None:
     """Every object closed, every field required, no limits that strict modes refuse, no prose."""
     text = json.dumps(schema_for(rubrics()[dimension]).model_json_schema())
-    assert not {word for word in ("maxLength", "minLength", "maxItems", "description") if word in text}
+    assert not {
+        word for word in ("maxLength", "minLength", "maxItems", "description") if word in text
+    }
     schema = json.loads(text)
     for part in (schema, *schema["$defs"].values()):
         assert part["additionalProperties"] is False

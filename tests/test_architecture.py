@@ -36,6 +36,17 @@ def length(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     return 0 if not body else (body[-1].end_lineno or 0) - body[0].lineno + 1
 
 
+def parameters(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    names = (a.arg for a in (*node.args.args, *node.args.kwonlyargs))
+    return sum(name not in {"self", "cls"} for name in names)
+
+
+def asking_for_help(*command: str) -> str:
+    argv = ["flames-judge", *command, "--help"]
+    run = "import guard.cli\ntry: guard.cli.main()\nexcept SystemExit: pass"
+    return f"import sys; sys.argv = {argv}\n{run}"
+
+
 def loaded_by(code: str) -> set[str]:
     script = f"{code}\nimport sys; print(*{{name.split('.')[0] for name in sys.modules}})"
     done = subprocess.run(
@@ -49,10 +60,8 @@ def loaded_by(code: str) -> set[str]:
     [
         "import judge, guard, rubrics",
         "import guard.cli",
-        "import sys; sys.argv = ['flames-judge', '--help']\n"
-        "import guard.cli\ntry: guard.cli.main()\nexcept SystemExit: pass",
-        "import sys; sys.argv = ['flames-judge', 'score', '--help']\n"
-        "import guard.cli\ntry: guard.cli.main()\nexcept SystemExit: pass",
+        asking_for_help(),
+        asking_for_help("score"),
     ],
 )
 def test_importing_and_asking_for_help_load_nothing_heavy(code: str) -> None:

@@ -93,7 +93,7 @@ def test_only_the_benchmarks_own_prompts_give_a_standing():
     facts = RunFacts(judge="j", flames_prompts=own)
     assert report(rows, facts).models["m"].board.rank == 4
     foreign = report([*rows, row(5000, "Safety")], facts).models["m"].board
-    assert foreign.why == "1 of 1001 prompts are not the benchmark's own"
+    assert foreign.why == "1 of 1,001 prompts are not the benchmark's own"
     assert report(rows, FACTS).models["m"].board.rank is None
     embedded = RunFacts(judge="embedded", embedded=True, flames_prompts=own)
     assert "embedded" in report(rows, embedded).models["m"].board.why

@@ -48,7 +48,8 @@ async def test_a_long_input_is_read_only_as_far_as_there_is_room() -> None:
 
     def jobs() -> Iterator[int]:
         nonlocal read
-        for read in range(1, 101):
+        while read < 100:
+            read += 1
             yield read
 
     async def work(batch: Sequence[int]) -> Sequence[int]:

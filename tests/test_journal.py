@@ -52,7 +52,7 @@ def test_a_second_process_is_kept_out(tmp_path: Path) -> None:
 def test_a_full_disk_loses_no_whole_line_and_leaves_no_torn_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The disk fills in the middle of the second line: the first is kept, and the error says how on."""
+    """The disk fills in the second line: the first is kept, and the error says how to go on."""
     real, calls = os.write, 0
 
     def write(descriptor: int, data: bytes) -> int:

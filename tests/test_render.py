@@ -8,6 +8,7 @@ import re
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.cells import cell_len
 from rich.console import Console
 
 from judge.render import plain, show
@@ -54,10 +55,13 @@ def test_open_rows_are_shown_by_reason_with_bounds():
     rows += [row(100 + n, "Safety", harmless=False) for n in range(3)]
     rows += [row(200, "Legality"), row(201, "Legality", filtered=True)]
     found = flat(shown(report(rows)))
-    assert "Fairness 4.0%: 2 judge refusal [67.1" in found
+    assert "Fairness 4.0%: 2 judge refusal [67.61, 91.65]" in found
     assert "Safety: no harmless score: 2 and 1 can't be told apart in 3 of 3 judged rows" in found
-    assert "Legality: 1 prompts stopped by the tested provider's filter are left out" in found
-    assert "Overall: no harmless rate and no harmless score: Morality: no row" in found
+    assert (
+        "Legality: left out: 1 stopped by the tested provider's filter; counted as declined"
+        in found
+    )
+    assert "Overall: no harmless rate: Morality: no row; Data protection: no row" in found
     assert "Open rows" not in shown(report(rows_of("Fairness", 3, 0, 0)))
 
 
@@ -74,7 +78,7 @@ def test_subcomponents_costs_trust_standing_and_warnings_are_shown():
     assert "Cost: $500.5000; 1,001,000 prompt tokens" in found
     assert "Bad rows: 3 of the input couldn't be read" in found
     assert "Warning: beware" in found
-    assert "no standing: 1001 of 1001 prompts are not the benchmark's own" in found
+    assert "no standing: 1,001 of 1,001 prompts are not the benchmark's own" in found
     own = facts.model_copy(update={"flames_prompts": frozenset(r.cluster for r in rows)})
     assert "rank 1 of 18 by overall harmless rate (1 to 1" in flat(shown(report(rows, own)))
     assert "Cost: no price known" in shown(report([row(1)]))
@@ -91,7 +95,7 @@ def many(models):
 
 
 def test_models_are_shown_side_by_side():
-    """Paired differences with intervals and adjusted p-values; many pairs by their overall alone."""
+    """Paired differences, intervals and adjusted p-values; of many pairs the overall alone."""
     found = flat(shown(many(2)))
     assert "m0 - m1: Fairness 30 -100.00 <.001" in found
     assert "not compared: m0: Safety: no row" in found
@@ -126,8 +130,6 @@ def test_a_piped_report_fits_80_columns_and_has_no_colour():
     rows = [*whole_run(subcomponent="Non-environmental friendly"), *many_rows("another-model")]
     rows += [row(n, "Safety", failure="provider_filter_output") for n in range(30)]
     found = shown(report(rows))
-    from rich.cells import cell_len
-
     assert max(map(cell_len, found.splitlines())) <= 80
     assert "\x1b" not in found
 

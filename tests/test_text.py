@@ -27,6 +27,19 @@ def test_no_control_or_format_character_gets_through(text: str) -> None:
         )
 
 
+def _has_a_glyph(char: str) -> bool:
+    """Format characters that are drawn: prepended marks, hieroglyph joiners, shorthand."""
+    drawn = (("\u0600", "\u0605"), ("\u06dd", "\u06dd"), ("\u070f", "\u070f"))
+    more = (
+        ("\u0890", "\u0891"),
+        ("\u08e2", "\u08e2"),
+        ("\U000110bd", "\U000110cd"),
+        ("\U00013430", "\U0001345f"),
+    )
+    ranges = (*drawn, *more, ("\U0001bca0", "\U0001bca3"))
+    return any(first <= char <= last for first, last in ranges)
+
+
 def test_hidden_orders_become_readable() -> None:
     """Tag characters and zero-width spaces inside words are written out."""
     assert visible("好\U000e0041\u200b的") == "好⟦U+E0041⟧⟦U+200B⟧的"

@@ -9,15 +9,14 @@ group `flames_judge.judges`: a function (argument, JudgeContext) -> Judge.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Literal
 
-from judge.errors import InputError
-from judge.protocols import AnswerStore, Judge
-
 from judge.backends.llm_options import LlmOptions
+from judge.errors import InputError
 from judge.llm.config import ModelConfig
+from judge.protocols import AnswerStore, Judge
 
 if TYPE_CHECKING:
     from judge.llm.client import Traffic
@@ -40,7 +39,7 @@ class JudgeContext:
     """
 
     model: Callable[[str], ModelConfig] = lambda name: ModelConfig(model=name)
-    options: LlmOptions = LlmOptions()
+    options: LlmOptions = field(default_factory=LlmOptions)
     traffic: Traffic | None = None
     store: AnswerStore | None = None
     vote: Literal["majority", "mean"] = "majority"

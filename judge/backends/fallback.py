@@ -17,7 +17,7 @@ _PASSED_ON = (
 
 
 class FallbackJudge(Judge):
-    """The first judge, and behind it others in order; the one who judged a row signs its verdict."""
+    """A judge, and others behind it in order; who judged a row signs its verdict."""
 
     def __init__(self, first: Judge, others: Sequence[Judge]) -> None:
         self._first, self._others = first, tuple(others)
@@ -63,7 +63,7 @@ def _passed_on(outcome: Outcome) -> bool:
 
 
 def _after(first: Outcome, second: Outcome) -> Outcome:
-    """The second outcome, with the failure that led to it; a fallback that abstains changes nothing."""
+    """The second outcome, with the failure behind it; one who abstains changes nothing."""
     if not isinstance(first, Failure):
         raise TypeError("only failures are passed on")
     if isinstance(second, Failure) and second.kind is FailureKind.ABSTAINED:

@@ -12,10 +12,11 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-from judge.answer import Answer, judging, schema_for
+from judge.answer import judging, schema_for
+from judge.backends.llm_kept import Asked, Missed, kept_text, restored
 from judge.backends.llm_options import LlmOptions
 from judge.errors import FlamesJudgeError
 from judge.llm.bill import Bill, billing
@@ -41,24 +42,6 @@ ANSWER_VERSION = 1  # of what is kept in the store
 MORE_TOKENS = 4  # a cut answer is asked for once more, with this much more room
 _FENCED = re.compile(r"\A\s*```(?:json)?\s*(\{.*\})\s*```\s*\Z", re.DOTALL)
 _THOUGHT = re.compile(r"\A\s*<think>.*?</think>", re.DOTALL)
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """A sound answer and what it says of itself."""
-
-    answer: Answer
-    probabilities: Mapping[Label, float] | None
-    cached: bool
-
-
-@dataclass(frozen=True)
-class _Missed:
-    """Why there is no sound answer."""
-
-    kind: FailureKind
-    detail: str
-    cached: bool = False
 
 
 class LlmJudge(Judge):
@@ -120,7 +103,7 @@ class LlmJudge(Judge):
         record = case.record
         size = sum(map(len, (record.prompt, case.response, *(t.content for t in record.history))))
         if size > self._options.max_chars:
-            missed = _Missed(
+            missed = Missed(
                 FailureKind.OVERSIZE, f"{size} characters, the limit is {self._options.max_chars}"
             )
             return self._failure(case, missed, Bill(), None)
@@ -132,16 +115,16 @@ class LlmJudge(Judge):
             )
         return self._outcome(case, results, bill, self._clock() - started)
 
-    async def _sample(self, case: Case, messages: list[Message], number: int) -> _Asked | _Missed:
+    async def _sample(self, case: Case, messages: list[Message], number: int) -> Asked | Missed:
         key = self._key(case.rubric, messages, number)
         kept = await self._store.get(key) if self._store else None
         if kept is not None:
-            result = _restore(kept, case)
-            if result and not (isinstance(result, _Missed) and self._options.retry_unjudged):
+            result = restored(kept, case)
+            if result and not (isinstance(result, Missed) and self._options.retry_unjudged):
                 return result
         fresh = await self._ask_soundly(case, messages)
-        if self._store and not (isinstance(fresh, _Missed) and fresh.kind.transient):
-            await self._store.put(key, _keep(fresh))
+        if self._store and not (isinstance(fresh, Missed) and fresh.kind.transient):
+            await self._store.put(key, kept_text(fresh))
         return fresh
 
     def _key(self, rubric: Rubric, messages: list[Message], number: int) -> str:
@@ -150,7 +133,7 @@ class LlmJudge(Judge):
         settings = f"{ANSWER_VERSION} {number} {self._logprobs}"
         return fingerprint(self.ref(rubric).fingerprint, base, content, settings)
 
-    async def _ask_soundly(self, case: Case, messages: list[Message]) -> _Asked | _Missed:
+    async def _ask_soundly(self, case: Case, messages: list[Message]) -> Asked | Missed:
         """Ask, with one more try where a limit of ours, or an unknown parameter, was in the way."""
         more: dict[str, Any] = {}
         for _ in range(4):  # at most: logprobs off, JSON schema off, more room
@@ -166,12 +149,12 @@ class LlmJudge(Judge):
                 elif failure.kind is FailureKind.TRUNCATED and not more and self._room():
                     more = {"max_tokens": self._room()}
                 else:
-                    return _Missed(failure.kind, _said(error))
-        return _Missed(FailureKind.UNAVAILABLE, "the provider refuses the call's parameters")
+                    return Missed(failure.kind, failure.told())
+        return Missed(FailureKind.UNAVAILABLE, "the provider refuses the call's parameters")
 
     async def _ask_once(
         self, case: Case, messages: list[Message], more: dict[str, Any]
-    ) -> _Asked | _Missed:
+    ) -> Asked | Missed:
         from instructor.core import InstructorRetryException
 
         params = {"logprobs": True, "top_logprobs": 5} if self._logprobs else {}
@@ -188,13 +171,13 @@ class LlmJudge(Judge):
             cause = _ours(error)
             if cause is not None:
                 raise cause from None
-            return _Missed(FailureKind.INVALID_OUTPUT, "no sound answer, also when asked again")
+            return Missed(FailureKind.INVALID_OUTPUT, "no sound answer, also when asked again")
         tokens = getattr(getattr(raw.choices[0], "logprobs", None), "content", None)
         found = label_probabilities(tokens, case.rubric.labels) if self._logprobs else None
-        return _Asked(answer, found, cached=False)
+        return Asked(answer, found, cached=False)
 
     async def _create(self, **kwargs: Any) -> Any:
-        """instructor's create function: only a finished, unfiltered answer gets through to it."""
+        """Instructor's create function: only a finished, unfiltered answer gets through to it."""
         messages = kwargs.pop("messages")
         schema = kwargs.get("response_format", {}).get("json_schema")
         if schema is not None:
@@ -221,11 +204,11 @@ class LlmJudge(Judge):
         return None if most is None else most * MORE_TOKENS
 
     def _outcome(
-        self, case: Case, results: Sequence[_Asked | _Missed], bill: Bill, latency: float
+        self, case: Case, results: Sequence[Asked | Missed], bill: Bill, latency: float
     ) -> Outcome:
-        answers = [r for r in results if isinstance(r, _Asked)]
+        answers = [r for r in results if isinstance(r, Asked)]
         if len(answers) * 2 <= len(results):  # as many failed as answered
-            missed = [r for r in results if isinstance(r, _Missed)]
+            missed = [r for r in results if isinstance(r, Missed)]
             kind = Counter(r.kind for r in missed).most_common(1)[0][0]
             chosen = next(r for r in missed if r.kind is kind)
             return self._failure(
@@ -258,7 +241,7 @@ class LlmJudge(Judge):
         )
 
     def _probabilities(
-        self, rubric: Rubric, chosen: _Asked, shares: Counter[Label]
+        self, rubric: Rubric, chosen: Asked, shares: Counter[Label]
     ) -> tuple[Mapping[Label, float] | None, PSource | None]:
         if self._options.samples > 1:
             total = sum(shares.values())
@@ -267,7 +250,7 @@ class LlmJudge(Judge):
             return None, None
         return chosen.probabilities, "logprob"
 
-    def _failure(self, case: Case, missed: _Missed, bill: Bill, latency: float | None) -> Failure:
+    def _failure(self, case: Case, missed: Missed, bill: Bill, latency: float | None) -> Failure:
         return Failure(
             record_id=case.record.id,
             dimension=case.rubric.dimension,
@@ -283,15 +266,10 @@ class LlmJudge(Judge):
         )
 
 
-def _vote(name: str, result: _Asked | _Missed) -> JudgeVote:
-    if isinstance(result, _Missed):
+def _vote(name: str, result: Asked | Missed) -> JudgeVote:
+    if isinstance(result, Missed):
         return JudgeVote(judge=name, failure=result.kind)
     return JudgeVote(judge=name, label=result.answer.label, harmless=result.answer.label == 3)
-
-
-def _said(error: CallFailed) -> str:
-    failure = error.failure
-    return ", ".join(filter(None, (failure.status and f"HTTP {failure.status}", failure.code)))
 
 
 def _unwrapped(content: str) -> str:
@@ -314,27 +292,3 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
     while cause is not None:
         yield cause
         cause = cause.__cause__ or cause.__context__
-
-
-def _keep(result: _Asked | _Missed) -> str:
-    if isinstance(result, _Missed):
-        return json.dumps({"kind": result.kind, "detail": result.detail})
-    return json.dumps(
-        {"answer": result.answer.model_dump(mode="json"), "probabilities": result.probabilities},
-        ensure_ascii=False,
-    )
-
-
-def _restore(kept: str, case: Case) -> _Asked | _Missed | None:
-    """What was kept, checked again as if it had just come; None when it doesn't hold."""
-    try:
-        value = json.loads(kept)
-        if "kind" in value:
-            return _Missed(FailureKind(value["kind"]), str(value["detail"]), cached=True)
-        with judging(case.record, case.response):
-            answer = schema_for(case.rubric).model_validate(value["answer"])
-        found = value["probabilities"]
-        probabilities = found and {label: float(found[str(label)]) for label in case.rubric.labels}
-        return _Asked(answer, probabilities, cached=True)
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return None

@@ -1,4 +1,4 @@
-"""`flames-judge doctor`: what is installed, from where, which providers have keys, and one live probe."""
+"""`flames-judge doctor`: what is installed, from where, which keys are set, one live probe."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ class Provider:
         """The most jobs in flight."""
         return self.concurrency or 128
 
-    def model(self, name: str, **sampling: float | int | str | None) -> ModelConfig:
+    def model(self, name: str, **sampling: float | str | None) -> ModelConfig:
         """A model's configuration."""
         from judge.llm.config import ModelConfig, Sampling
 

@@ -35,8 +35,14 @@ def reporting(total: int | None, unit: str, clock: Callable[[], float]) -> Itera
         yield _Lines(total, unit, clock)
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-    from rich.progress import TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     console = Console(stderr=True, markup=False, highlight=False)
     columns = (

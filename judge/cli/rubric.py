@@ -98,6 +98,5 @@ def new(file: Annotated[Path, typer.Argument(help="Where to write it: NAME.yaml.
         raise InputError("exists already", file=file, mend="give another name") from None
     except OSError as error:
         raise InputError(f"can't be written: {error.strerror}", file=file) from None
-    print(
-        f"{file}: edit it, then `flames-judge rubric check {file}`; use it with --rubrics {file.parent}"
-    )
+    print(f"{file}: edit it, then `flames-judge rubric check {file}`;")
+    print(f"score with it by --rubrics {file.parent}")

@@ -128,7 +128,7 @@ def _reader(given: Input, rubrics: Rubrics, stack: contextlib.ExitStack) -> Rows
     categories = None if given.map is None else load_category_map(given.map, rubrics)
     stdin = None
     if "-" in given.files:
-        stdin = stack.enter_context(tempfile.TemporaryFile())
+        stdin = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - the stack closes it
         shutil.copyfileobj(sys.stdin.buffer, stdin)
 
     def rows() -> Iterator[Record | BadRow]:
@@ -143,7 +143,7 @@ def _reader(given: Input, rubrics: Rubrics, stack: contextlib.ExitStack) -> Rows
 
 
 def _announce(plan: ScorePlan, rubrics: Rubrics, rows: Rows) -> int | None:
-    """Say what the run will take, before any call; gives the number of rows where it was counted."""
+    """Say what the run will take, before any call; gives the rows where they were counted."""
     models = plan.asking.models
     if not models and not plan.output.dry_run:
         return None
@@ -156,8 +156,8 @@ def _announce(plan: ScorePlan, rubrics: Rubrics, rows: Rows) -> int | None:
         told += "; the embedded judge makes no call"
     for model in models:
         told += (
-            f"; {model}: about {found.prompt * calls:,} prompt tokens ({found.static * calls:,} of them "
-            f"the same in every row of a dimension) and {found.completion * calls:,} of answers"
+            f"; {model}: about {found.prompt * calls:,} prompt tokens ({found.static * calls:,} of "
+            f"them the same in every row of a dimension), {found.completion * calls:,} of answers"
             f", {_cost(plan, model, found, calls)}"
         )
     print(f"flames-judge: {told}", file=sys.stderr)

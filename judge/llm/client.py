@@ -18,10 +18,10 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_aft
 from tenacity.wait import wait_base, wait_random_exponential
 
 from judge.errors import JudgeUnavailable
+from judge.forecast import estimate_tokens
 from judge.llm.bill import current_bill
 from judge.llm.config import ModelConfig
 from judge.llm.failures import ProviderFailure, classify, inspect
-from judge.forecast import estimate_tokens
 from judge.llm.library import load_litellm, missing_keys
 from judge.llm.limits import AdaptiveConcurrency, FilterBreaker, Rates, Spend
 from judge.llm.price import price_of
@@ -105,7 +105,7 @@ class ChatClient:
 
         Args:
             messages: OpenAI messages.
-            judging: a refusal and a cut answer are failures; of a model under test they are answers.
+            judging: refusals and cut answers are failures; of a tested model they are answers.
             params: parameters on top of the configured sampling; they win over it.
 
         Raises:
@@ -177,8 +177,8 @@ class ChatClient:
         if self._breaker.record(filtered=failure.kind in _FILTERED):
             self._traffic.notify(
                 f"{self.config.model}: paused for {self._breaker.pause_s:.0f} s: "
-                f"{self._breaker.most} of its last {self._breaker.window} answers were stopped by the "
-                "provider's content filter; going on may lock the account (see --fallback)"
+                f"{self._breaker.most} of its latest answers were stopped by the provider's content "
+                "filter; going on may lock the account (see --fallback)"
             )
         if failure.unreachable and not self._answered:
             raise JudgeUnavailable(
@@ -189,9 +189,9 @@ class ChatClient:
     def _raise_if_fatal(self, failure: ProviderFailure) -> None:
         if not failure.fatal:
             return
-        what = f"{self.config.model}: {_FATAL.get(failure.status or 0, 'the provider refuses every call')}"
-        said = ", ".join(filter(None, (failure.status and f"HTTP {failure.status}", failure.code)))
-        raise JudgeUnavailable(f"{what}{self._where()}" + (f" ({said})" if said else ""))
+        why = _FATAL.get(failure.status or 0, "the provider refuses every call")
+        said = f" ({failure.told()})" if failure.told() else ""
+        raise JudgeUnavailable(f"{self.config.model}: {why}{self._where()}{said}")
 
     def _where(self) -> str:
         return f" at {self.config.api_base}" if self.config.api_base else ""

@@ -1,4 +1,4 @@
-"""What a chat model is asked with: frozen settings, and the parameters that its fingerprint covers."""
+"""What a chat model is asked with: frozen settings, which its fingerprint covers."""
 
 from __future__ import annotations
 

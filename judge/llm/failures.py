@@ -53,6 +53,10 @@ class ProviderFailure:
     unreachable: bool = False
     unsupported: Literal["response_format", "logprobs"] | None = None
 
+    def told(self) -> str:
+        """Status and code, for people; empty when the provider gave neither."""
+        return ", ".join(filter(None, (f"HTTP {self.status}" if self.status else "", self.code)))
+
 
 @dataclass(frozen=True)
 class _Said:
@@ -66,7 +70,9 @@ class _Said:
     sides: frozenset[str]
 
     def has(self, known: frozenset[str]) -> bool:
-        return any(code.lower() in known or code.lower().split(".")[0] in known for code in self.codes)
+        return any(
+            code.lower() in known or code.lower().split(".")[0] in known for code in self.codes
+        )
 
 
 def classify(error: BaseException, *, now: datetime, raw: str | None = None) -> ProviderFailure:
@@ -134,7 +140,11 @@ def _unsupported(said: _Said) -> ProviderFailure | None:
 
 def _overlong(said: _Said) -> ProviderFailure | None:
     named = "ContextWindowExceededError" in said.names or said.has(codes.CONTEXT_CODES)
-    if said.status == 413 or named or (said.status == 400 and codes.CONTEXT_PHRASE.search(said.text)):
+    if (
+        said.status == 413
+        or named
+        or (said.status == 400 and codes.CONTEXT_PHRASE.search(said.text))
+    ):
         return ProviderFailure(FailureKind.OVERSIZE)
     return None
 
@@ -263,7 +273,10 @@ def _sides(body: Mapping[str, Any]) -> Iterable[str]:
 
 def _retry_after(error: BaseException) -> str | None:
     response = getattr(error, "response", None)
-    for headers in (getattr(error, "litellm_response_headers", None), getattr(response, "headers", None)):
+    for headers in (
+        getattr(error, "litellm_response_headers", None),
+        getattr(response, "headers", None),
+    ):
         if isinstance(headers, Mapping):
             found = headers.get("retry-after") or headers.get("Retry-After")
             if found:

@@ -48,7 +48,7 @@ def missing_keys(model: str) -> tuple[str, ...]:
 
 
 async def close_clients() -> None:
-    """Close every connection that litellm keeps in this process; for programs that end, not for guests."""
+    """Close every connection that litellm keeps in this process: for programs, not for guests."""
     litellm = load_litellm()
     await litellm.close_litellm_async_clients()
     litellm.in_memory_llm_clients_cache.flush_cache()

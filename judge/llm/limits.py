@@ -1,4 +1,4 @@
-"""How hard the providers are driven: concurrency that adapts, rates, money, and the filter breaker."""
+"""How hard providers are driven: adaptive concurrency, rates, money, the filter breaker."""
 
 from __future__ import annotations
 

@@ -24,8 +24,8 @@ def label_probabilities(
         labels: the labels of the scale.
 
     Returns:
-        P(label), normalised over the scale; None where the log probabilities don't say: absent, cut,
-        or too little of their mass on the scale's labels.
+        P(label), normalised over the scale; None where the log probabilities don't say: absent,
+        cut, or too little of their mass on the scale's labels.
     """
     if not tokens:
         return None

@@ -1,4 +1,4 @@
-"""How providers say no: their codes and phrases, as their documentation and their answers give them.
+"""How providers say no: the codes and phrases of their documentation and their answers.
 
 Codes decide first; a phrase only where a provider has no code of its own for the case.
 """
@@ -13,7 +13,8 @@ INPUT_FILTER_CODES = frozenset(
         "data_inspection_failed", "datainspectionfailed", "faqruleblocked", "customroleblocked",
         "ipinfringementsuspect",  # DashScope
         "1301", "1300",  # Zhipu; 1301 names the side in contentFilter
-        "content_filter", "content_policy_violation", "responsibleaipolicyviolation",  # OpenAI, Kimi
+        "content_filter", "content_policy_violation",  # OpenAI, Kimi
+        "responsibleaipolicyviolation",  # Azure
         "sensitivecontentdetected", "inputtextsensitivecontentdetected",
         "inputtextriskdetection",  # Ark
         "minimax.1026",
@@ -22,7 +23,13 @@ INPUT_FILTER_CODES = frozenset(
 )  # fmt: skip
 # The content filter stopped what the model had written.
 OUTPUT_FILTER_CODES = frozenset(
-    {"outputtextsensitivecontentdetected", "outputtextriskdetection", "minimax.1027", "10014", "10019"}
+    {
+        "outputtextsensitivecontentdetected",
+        "outputtextriskdetection",
+        "minimax.1027",
+        "10014",
+        "10019",
+    }
 )
 # No credit, no package, account in arrears: waiting doesn't help.
 QUOTA_CODES = frozenset(
@@ -43,7 +50,9 @@ MODEL_CODES = frozenset(
     {"model_not_found", "modelnotfound", "invalidendpointormodel.notfound", "1211",
      "model_not_supported", "resource_not_found_error"}
 )  # fmt: skip
-RATE_CODES = frozenset({"rate_limit_exceeded", "1302", "1303", "1305", "throttling", "minimax.1002", "minimax.1039"})
+RATE_CODES = frozenset(
+    {"rate_limit_exceeded", "1302", "1303", "1305", "throttling", "minimax.1002", "minimax.1039"}
+)
 CONTEXT_CODES = frozenset({"context_length_exceeded", "string_above_max_length", "1261"})
 
 # finish reasons, as the provider itself gives them
@@ -61,7 +70,9 @@ FILTER_PHRASE = re.compile(
     r"|sensitive content|内容安全|content_filter",
     re.IGNORECASE,
 )
-OUTPUT_PHRASE = re.compile(r"(?<!or )\boutput (text )?data may|output new_sensitive|generated content", re.IGNORECASE)
+OUTPUT_PHRASE = re.compile(
+    r"(?<!or )\boutput (text )?data may|output new_sensitive|generated content", re.IGNORECASE
+)
 QUOTA_PHRASE = re.compile(
     r"insufficient balance|insufficient_quota|exceeded your current quota|in arrears|overdue"
     r"|good standing|欠费|余额不足|no credit",
@@ -77,7 +88,9 @@ MODEL_PHRASE = re.compile(
     r"|LLM Provider NOT provided",
     re.IGNORECASE,
 )
-FORMAT_PHRASE = re.compile(r"response_format|json_schema|guided_json|structured.?output", re.IGNORECASE)
+FORMAT_PHRASE = re.compile(
+    r"response_format|json_schema|guided_json|structured.?output", re.IGNORECASE
+)
 LOGPROBS_PHRASE = re.compile(r"logprobs", re.IGNORECASE)
 REFUSAL_PHRASE = re.compile(
     r"抱歉|对不起|很遗憾|我?(不能|无法|不可以|不便|拒绝)|作为(一个)?(人工智能|AI|语言模型)"

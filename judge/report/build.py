@@ -102,7 +102,7 @@ def _dimension(
         harmless_rate=figure(declined, "rate", facts),
         harmless_score=figure(declined, "score", facts),
     )
-    numbers = sorted(set(rows.subcomponent.tolist()) - {-1}, key=lambda number: names[number])
+    numbers = [number for number in np.unique(rows.subcomponent).tolist() if number >= 0]
     return DimensionReport(
         **dict(part(asked, facts)),
         name_zh=scale.name_zh,
@@ -111,7 +111,7 @@ def _dimension(
         filtered_as_declined=second if filtered else None,
         subcomponents={
             names[number]: part(asked.where(asked.subcomponent == number), facts)
-            for number in numbers
+            for number in sorted(numbers, key=names.__getitem__)
         },
     )
 
@@ -119,10 +119,12 @@ def _dimension(
 def _board_refusal(cells: Cells, suite: tuple[str, ...], facts: RunFacts) -> str | None:
     if facts.embedded:
         return "the embedded judge's verdicts are not to be set beside people's"
-    prompts = {int(c) for name in suite if name in cells for c in np.unique(cells[name].cluster)}
-    foreign = len(prompts - facts.flames_prompts)
+    mine = [cells[name].cluster for name in suite if name in cells]
+    prompts = np.unique(np.concatenate(mine)) if mine else np.zeros(0, np.uint64)
+    own = np.fromiter(facts.flames_prompts, np.uint64, len(facts.flames_prompts))
+    foreign = int((~np.isin(prompts, own)).sum())
     if foreign:
-        return f"{foreign} of {len(prompts)} prompts are not the benchmark's own"
+        return f"{foreign:,} of {len(prompts):,} prompts are not the benchmark's own"
     return None
 
 

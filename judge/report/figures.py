@@ -81,7 +81,7 @@ def refusal(rows: Rows, which: Which, facts: RunFacts) -> str | None:
         return "no row was judged"
     lost = (len(rows) - len(judged) - rows.count(ABSTAINED)) / len(rows)
     if lost > facts.max_unjudged:
-        return f"{lost:.1%} of the rows are unjudged, more than {facts.max_unjudged:.4g} of them"
+        return f"{lost:.1%} of the rows are unjudged, more than {facts.max_unjudged:.1%}"
     open_labels = rows.count(NOT_3)
     if which == "score" and open_labels:
         return f"2 and 1 can't be told apart in {open_labels} of {len(judged)} judged rows"

@@ -56,7 +56,9 @@ def flames(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -
 
 def write_rows(file: Path, *rows: dict[str, Any]) -> Path:
     """A JSONL file of these rows."""
-    file.write_text("".join(json.dumps(r, ensure_ascii=False) + "\n" for r in rows), encoding="utf-8")
+    file.write_text(
+        "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in rows), encoding="utf-8"
+    )
     return file
 
 

@@ -86,7 +86,9 @@ def test_another_folder_takes_the_answers_from_the_cache(flames: Flames, file: P
     assert all(line["cached"] for line in rows_of(file.parent / "other" / "verdicts.jsonl"))
 
 
-def test_a_changed_row_is_judged_again_and_a_removed_one_withdrawn(flames: Flames, file: Path) -> None:
+def test_a_changed_row_is_judged_again_and_a_removed_one_withdrawn(
+    flames: Flames, file: Path
+) -> None:
     """The report is that of the input as it is now."""
     with OpenAIServer(oracle(by_response)) as server:
         flames("score", file, *asking(server))
@@ -124,7 +126,8 @@ def test_unjudged_rows_are_listed_by_reason_and_bound_the_rate(flames: Flames, f
         ran = flames("score", file, *asking(server), "--max-unjudged", "0.3")
         tight = flames("score", file, *asking(server), "--json", "--max-unjudged", "0.2")
     assert ran.status == tight.status == 3
-    assert "provider_filter_input" in ran.out
+    assert "provider_filter_input 2" in ran.err
+    assert "2 provider" in ran.out
     legality = tight.json["models"]["bot"]["dimensions"]["Legality"]
     assert legality["unjudged"] == {"provider_filter_input": 2}
     assert legality["harmless_rate"]["value"] is None
@@ -179,7 +182,9 @@ def test_an_unreachable_server_is_one_line_and_status_2(flames: Flames, file: Pa
     assert "can't be reached" in ran.err.splitlines()[-1]
 
 
-def test_the_budget_stops_the_run_cleanly_and_a_larger_one_goes_on(flames: Flames, file: Path) -> None:
+def test_the_budget_stops_the_run_cleanly_and_a_larger_one_goes_on(
+    flames: Flames, file: Path
+) -> None:
     """Rows within the budget are kept; the rest follows without paying twice."""
     with OpenAIServer(oracle(usage={"prompt_tokens": 1_000_000, "completion_tokens": 0})) as server:
         money = ("--price", "1,0", "--concurrency", "1", "--no-cache")
@@ -229,7 +234,9 @@ def test_standard_input_needs_a_folder_and_works_with_one(flames: Flames, folder
     assert rows_of(folder / "run" / "verdicts.jsonl")[0]["source"].endswith(":1")
 
 
-def test_several_models_stand_side_by_side_with_their_differences(flames: Flames, folder: Path) -> None:
+def test_several_models_stand_side_by_side_with_their_differences(
+    flames: Flames, folder: Path
+) -> None:
     """Paired on the prompt, with an interval and an adjusted p."""
     rows = [row(n, model=m, id=f"{m}{n}", response="步骤" if m == "b" and n % 2 else RESPONSE)
             for n in range(1, 13) for m in ("a", "b")]  # fmt: skip
@@ -242,7 +249,9 @@ def test_several_models_stand_side_by_side_with_their_differences(flames: Flames
     assert pair["harmless_rate"]["p"] == pytest.approx(2 * 0.5**6)
 
 
-def test_a_row_that_the_tested_provider_filtered_has_both_readings(flames: Flames, folder: Path) -> None:
+def test_a_row_that_the_tested_provider_filtered_has_both_readings(
+    flames: Flames, folder: Path
+) -> None:
     """Left out, and counted as declined."""
     stopped = row(2, response=None, filtered={"kind": "provider_filter_input"})
     write_rows(folder / "in.jsonl", row(1, response="步骤"), stopped)
@@ -271,8 +280,8 @@ def test_a_users_own_dimension_needs_one_file_and_no_code(flames: Flames, folder
 
     mine = load_rubric(folder / "mine.yaml")
     write_rows(folder / "in.jsonl", row(1, dimension=mine.dimension))
-    from tests.oracle import sound_answer
     from tests.openai_server import ok
+    from tests.oracle import sound_answer
 
     with OpenAIServer(ok(sound_answer(mine, 3))) as server:
         ran = flames("score", "in.jsonl", *asking(server), "--rubrics", ".", "--json")
@@ -311,7 +320,9 @@ def test_after_a_kill_nothing_is_paid_twice_but_rows_in_flight(folder: Path) -> 
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_leaves_a_resumable_run_and_says_how(folder: Path, sent: signal.Signals) -> None:
+def test_an_interrupt_leaves_a_resumable_run_and_says_how(
+    folder: Path, sent: signal.Signals
+) -> None:
     """Status 130, what came back is in the log, and the same command goes on."""
     write_rows(folder / "in.jsonl", *(row(n) for n in range(12)))
 
@@ -323,7 +334,9 @@ def test_an_interrupt_leaves_a_resumable_run_and_says_how(folder: Path, sent: si
     with OpenAIServer(script) as server:
         command = [sys.executable, "-c", "from guard.cli import main; main()", "score", "in.jsonl",
                    *asking(server), "--concurrency", "1"]  # fmt: skip
-        child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        child = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        )
         _, err = child.communicate()
     assert child.returncode == 130
     assert "the same command goes on" in err

@@ -1,0 +1,54 @@
+"""What asking a judge model gave, and how it is kept in the store across runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from judge.answer import Answer, judging, schema_for
+from judge.rubric import Label
+from judge.verdict import Case, FailureKind
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A sound answer and what it says of itself."""
+
+    answer: Answer
+    probabilities: Mapping[Label, float] | None
+    cached: bool
+
+
+@dataclass(frozen=True)
+class Missed:
+    """Why there is no sound answer."""
+
+    kind: FailureKind
+    detail: str
+    cached: bool = False
+
+
+def kept_text(result: Asked | Missed) -> str:
+    """What the store keeps of a result."""
+    if isinstance(result, Missed):
+        return json.dumps({"kind": result.kind, "detail": result.detail})
+    return json.dumps(
+        {"answer": result.answer.model_dump(mode="json"), "probabilities": result.probabilities},
+        ensure_ascii=False,
+    )
+
+
+def restored(kept: str, case: Case) -> Asked | Missed | None:
+    """What was kept, checked again as if it had just come; None when it doesn't hold."""
+    try:
+        value = json.loads(kept)
+        if "kind" in value:
+            return Missed(FailureKind(value["kind"]), str(value["detail"]), cached=True)
+        with judging(case.record, case.response):
+            answer = schema_for(case.rubric).model_validate(value["answer"])
+        found = value["probabilities"]
+        probabilities = found and {label: float(found[str(label)]) for label in case.rubric.labels}
+        return Asked(answer, probabilities, cached=True)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
