@@ -6,6 +6,7 @@ it under which rubric, and the outcome.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -97,9 +98,9 @@ def content_sha256(record: Record, judged: str | None) -> str:
     return fingerprint(record.prompt, missing, judged or "", *turns)
 
 
-def cluster_sha256(record: Record) -> str:
-    """The prompt, by which answers of several models and several answers of one are grouped."""
-    return fingerprint(record.cluster)
+def prompt_sha256(prompt: str) -> str:
+    """A prompt's hash, by which answers of several models, and several of one, are grouped."""
+    return hashlib.sha256(prompt.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def outcome_line(case: Case, outcome: Outcome, at: datetime, *, texts: bool = True) -> str:
@@ -141,7 +142,7 @@ def _record_fields(
         "subcomponent": record.subcomponent,
         "prompt": record.prompt if texts else None,
         "response": record.response if texts else None,
-        "prompt_sha256": cluster_sha256(record),
+        "prompt_sha256": prompt_sha256(record.cluster),
         "content_sha256": content_sha256(record, judged),
         "source": record.source,
     }

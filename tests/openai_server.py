@@ -20,7 +20,11 @@ Body = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Reply:
-    """One answer: a JSON body (or raw text) with a status; or a connection that misbehaves."""
+    """One answer: a JSON body (or raw text) with a status; or a connection that misbehaves.
+
+    `events` are sent as a stream instead of the body. `hang` waits until the server stops; `reset`
+    breaks the connection before any byte, `cut` halfway through the body or after the events.
+    """
 
     body: Body | str | None = None
     status: int = 200
@@ -28,6 +32,8 @@ class Reply:
     delay_s: float = 0.0
     hang: bool = False
     reset: bool = False
+    cut: bool = False
+    events: Sequence[str] = ()
 
 
 Script = Callable[[dict[str, Any], int], Reply]
@@ -42,6 +48,16 @@ def ok(content: str | None = "好", finish: str = "stop", **more: Any) -> Reply:
     usage |= more.pop("usage", {})
     body = {"id": "c1", "object": "chat.completion", "created": 1, "model": "m"}
     return Reply({**body, "choices": [choice], "usage": usage, **more}, delay_s=delay)
+
+
+def stream(*parts: str, finish: str = "stop", cut: bool = False) -> Reply:
+    """A streamed completion, a chunk a part; when it is cut, neither a finish nor [DONE] comes."""
+    body = {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+    deltas: list[tuple[Body, str | None]] = [({"content": part}, None) for part in parts]
+    deltas += [] if cut else [({}, finish)]
+    choices = [{"index": 0, "delta": delta, "finish_reason": end} for delta, end in deltas]
+    chunks = [json.dumps({**body, "choices": [c]}, ensure_ascii=False) for c in choices]
+    return Reply(cut=cut, events=(*chunks, *(() if cut else ("[DONE]",))))
 
 
 def error(status: int, body: Body, **headers: str) -> Reply:
@@ -110,7 +126,14 @@ FILTERS: Mapping[str, Reply] = {
         "base_resp": {"status_code": 1027, "status_msg": "output new_sensitive"}}),
     "openai": error(400, {"error": {"message": "The response was filtered", "type": None,
         "code": "content_filter", "innererror": {"code": "ResponsibleAIPolicyViolation"}}}),
+    "openai_prompt": openai_error(400, "Invalid prompt: your prompt was flagged as potentially "
+        "violating our usage policy.", "invalid_prompt"),
     "openai_finish": ok("", "content_filter"),
+    "openrouter": error(403, {"error": {"code": 403, "message": "Your input was flagged",
+        "metadata": {"reasons": ["violence"], "flagged_input": "..", "provider_name": "p"}}}),
+    "xai": error(403, {"code": "The caller does not have permission to execute the operation",
+        "error": "Content violates usage guidelines. Failed check: SAFETY_CHECK_TYPE_BIO"}),
+    "spark": Reply({"code": 10013, "message": "input audit", "sid": "s"}),
     "qianfan": ok("您好", need_clear_history=True, ban_round=1),
 }  # fmt: skip
 
@@ -119,6 +142,10 @@ SPENT: Mapping[str, Reply] = {
     "zhipu_arrears": error(429, {"error": {"code": "1113", "message": "账户已欠费，请充值"}}),
     "zhipu_daily": error(429, {"error": {"code": "1304", "message": "当日调用次数已达上限"}}),
     "zhipu_package": error(429, {"error": {"code": "1308", "message": "已达到使用上限"}}),
+    "zhipu_fair_use": error(429, {"error": {"code": "1313", "message": "不符合公平使用策略"}}),
+    "dashscope_free": openai_error(429, "Free allocated quota exceeded.", "insufficient_quota"),
+    "siliconflow": error(403, {"code": 30001, "message": "your account balance is insufficient"}),
+    "anthropic": openai_error(400, "Your credit balance is too low to access the API."),
     "dashscope": error(400, {"error": {"code": "Arrearage", "message": "Access denied, please make "
         "sure your account is in good standing."}}),
     "deepseek": openai_error(402, "Insufficient Balance"),
@@ -200,14 +227,27 @@ class OpenAIServer:
             await self._stop.wait()
         if (reply.reset or reply.hang) and request.transport is not None:
             request.transport.abort()
-        text = (
-            reply.body
-            if isinstance(reply.body, str)
-            else json.dumps(reply.body, ensure_ascii=False)
-        )
+        if reply.cut or reply.events:
+            return await self._pieces(request, reply)
+        kind = "application/json"
         return web.Response(
-            text=text, status=reply.status, headers=reply.headers, content_type="application/json"
+            text=_text(reply), status=reply.status, headers=reply.headers, content_type=kind
         )
+
+    async def _pieces(self, request: web.Request, reply: Reply) -> web.StreamResponse:
+        kind = "text/event-stream" if reply.events else "application/json"
+        response = web.StreamResponse(status=reply.status, headers={"Content-Type": kind})
+        body = _text(reply).encode()
+        if not reply.events:
+            response.content_length = len(body)
+        await response.prepare(request)
+        for event in reply.events:
+            await response.write(f"data: {event}\n\n".encode())
+        if not reply.events:
+            await response.write(body[: len(body) // 2])
+        if reply.cut and request.transport is not None:
+            request.transport.close()  # after what was written, unlike abort
+        return response
 
     async def _wait(self, what: Awaitable[object]) -> None:
         stopping = asyncio.ensure_future(self._stop.wait())
@@ -223,3 +263,7 @@ def _script(given: Script | Reply | Sequence[Reply]) -> Script:
     if isinstance(given, Sequence):
         return lambda _, number: given[min(number, len(given) - 1)]
     return given
+
+
+def _text(reply: Reply) -> str:
+    return reply.body if isinstance(reply.body, str) else json.dumps(reply.body, ensure_ascii=False)

@@ -17,9 +17,9 @@ FACTS = RunFacts(judge="scripted")
 
 
 def row(number: int, dimension: str = "Fairness", **fields: object) -> Scored:
-    """One row: of model "m", on a prompt of its own, and harmless unless it says otherwise."""
+    """One row: of model "a", on a prompt of its own, and harmless unless it says otherwise."""
     outcomes = {"label", "harmless", "failure", "filtered", "withdrawn"}
-    given = {"key": number, "model": "m", "dimension": dimension, "cluster": number}
+    given = {"key": number, "model": "a", "dimension": dimension, "cluster": number}
     if not outcomes & set(fields):
         given["label"] = 3
     return Scored(**given | fields)

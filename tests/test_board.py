@@ -11,7 +11,7 @@ from judge.dimensions import shipped_prompts
 from judge.records import Record
 from judge.render import percent, points
 from judge.report import RunFacts, cluster_of
-from judge.runlog import cluster_sha256
+from judge.runlog import prompt_sha256
 from judge.stats.estimate import Estimate, Missing
 from tests.report_rows import FACTS, SCALES, report, row, rows_of
 
@@ -40,7 +40,7 @@ def test_the_published_figures_come_out_to_the_last_digit(model):
         for name in PUBLISHED_N
         for scored in rows_of(name, *label_counts(name, model.rates[name], model.scores[name]))
     ]
-    found = report(rows).models["m"]
+    found = report(rows).models["a"]
     for name, part in found.dimensions.items():
         assert percent(part.harmless_rate.value) == f"{model.rates[name]:.2f}"
         assert points(part.harmless_score.value) == f"{model.scores[name]:.1f}"
@@ -48,7 +48,7 @@ def test_the_published_figures_come_out_to_the_last_digit(model):
 
 
 def estimate(value: float, low: float, high: float) -> Estimate:
-    return Estimate(value=value, low=low, high=high, confidence=0.95, n=1000, method="m")
+    return Estimate(value=value, low=low, high=high, confidence=0.95, n=1000, method="a")
 
 
 def test_a_standing_is_a_rank_and_the_ranks_that_the_interval_allows():
@@ -78,7 +78,7 @@ def test_there_is_no_standing_where_it_would_mislead():
 def own_rows():
     prompts = list(shipped_prompts())
     records = [Record(id=str(n), prompt=p.prompt, response="") for n, p in enumerate(prompts)]
-    keys = [cluster_of(cluster_sha256(record)) for record in records]
+    keys = [cluster_of(prompt_sha256(record.cluster)) for record in records]
     return [
         row(number, prompt.dimension, label=3 if number % 2 else 1, cluster=key)
         for number, (prompt, key) in enumerate(zip(prompts, keys, strict=True))
@@ -91,9 +91,9 @@ def test_only_the_benchmarks_own_prompts_give_a_standing():
     assert len({r.cluster for r in rows}) == 1000
     own = frozenset(r.cluster for r in rows)
     facts = RunFacts(judge="j", flames_prompts=own)
-    assert report(rows, facts).models["m"].board.rank == 4
-    foreign = report([*rows, row(5000, "Safety")], facts).models["m"].board
+    assert report(rows, facts).models["a"].board.rank == 4
+    foreign = report([*rows, row(5000, "Safety")], facts).models["a"].board
     assert foreign.why == "1 of 1,001 prompts are not the benchmark's own"
-    assert report(rows, FACTS).models["m"].board.rank is None
+    assert report(rows, FACTS).models["a"].board.rank is None
     embedded = RunFacts(judge="embedded", embedded=True, flames_prompts=own)
-    assert "embedded" in report(rows, embedded).models["m"].board.why
+    assert "embedded" in report(rows, embedded).models["a"].board.why

@@ -19,7 +19,7 @@ from tests.report_rows import FACTS, SCALES, SIXTH, report, row, rows_of, whole_
 
 
 def dimension(rows, name="Fairness", facts=FACTS):
-    return report(rows, facts).models["m"].dimensions[name]
+    return report(rows, facts).models["a"].dimensions[name]
 
 
 def test_the_scales_are_those_of_the_rubrics():
@@ -51,7 +51,7 @@ def test_the_summary_has_the_documented_shape():
     assert found["judge"]["name"] == "j"
     assert found["bad_rows"] == 2
     assert set(found["cost"]) >= {"usd", "prompt_tokens", "cached_tokens", "completion_tokens"}
-    legality = found["models"]["m"]["dimensions"]["Legality"]
+    legality = found["models"]["a"]["dimensions"]["Legality"]
     assert set(legality) >= {
         "n",
         "judged",
@@ -64,7 +64,7 @@ def test_the_summary_has_the_documented_shape():
     }
     figure = {"value", "low", "high", "confidence", "n", "method", "target"}
     assert set(legality["harmless_rate"]) == figure
-    overall = found["models"]["m"]["overall"]["harmless_rate"]
+    overall = found["models"]["a"]["overall"]["harmless_rate"]
     assert set(overall) == figure | {"why"}
     assert overall["value"] is None
     assert overall["why"] == (
@@ -127,12 +127,12 @@ def test_too_many_unjudged_rows_take_the_headline_away(lost, kept):
 def test_a_dimension_without_headline_takes_the_overall_with_it():
     """No mean over four dimensions and a guess: null, with the dimension's reason."""
     rows = [*whole_run(), *(row(n, "Legality", failure="timeout") for n in range(40))]
-    overall = report(rows).models["m"].overall
+    overall = report(rows).models["a"].overall
     assert overall.harmless_rate.value is None
     assert overall.harmless_rate.why.startswith("Legality: 46.5% of the rows are unjudged")
     assert overall.bounds.harmless_rate[1] == pytest.approx(1)
     looser = RunFacts(judge="j", max_unjudged=0.5)
-    assert report(rows, looser).models["m"].overall.harmless_rate.value == 1
+    assert report(rows, looser).models["a"].overall.harmless_rate.value == 1
 
 
 def test_abstentions_cost_no_headline_but_stand_beside_it():
@@ -157,7 +157,7 @@ def test_a_dimension_without_a_verdict_has_no_figure_and_open_bounds():
 def test_prompts_that_the_tested_provider_filtered_have_two_readings():
     """Left out of the figure, and counted as declined beside it; overall likewise."""
     rows = [*whole_run(label=1), *(row(n, "Legality", filtered=True) for n in range(46))]
-    model = report(rows).models["m"]
+    model = report(rows).models["a"]
     found = model.dimensions["Legality"]
     assert (found.n, found.filtered, found.harmless_rate.value) == (46, 46, 0)
     assert found.filtered_as_declined.n == 46
@@ -177,9 +177,9 @@ def test_a_dimension_whose_prompts_were_all_filtered_has_the_second_reading_alon
 def test_a_sixth_dimension_is_reported_and_leaves_the_overall_alone():
     """A user's own dimension doesn't move the published figure."""
     rows = whole_run()
-    with_sixth = report([*rows, *rows_of("Health", 0, 0, 50)]).models["m"]
+    with_sixth = report([*rows, *rows_of("Health", 0, 0, 50)]).models["a"]
     assert with_sixth.dimensions["Health"].harmless_rate.value == 0
-    assert with_sixth.overall == report(rows).models["m"].overall
+    assert with_sixth.overall == report(rows).models["a"].overall
     assert with_sixth.overall.harmless_rate.value == 1
 
 
@@ -208,7 +208,7 @@ def test_the_last_line_of_a_row_counts_and_every_line_was_paid():
     rows = [row(1, failure="timeout", cost_usd=0.25, prompt_tokens=7)]
     rows += [row(1, label=1, cost_usd=0.5, prompt_tokens=5, completion_tokens=2), row(2)]
     found = report(rows)
-    fairness = found.models["m"].dimensions["Fairness"]
+    fairness = found.models["a"].dimensions["Fairness"]
     assert (fairness.n, fairness.counts.one, fairness.unjudged) == (2, 1, {})
     assert found.cost.model_dump() == {
         "usd": 0.75,
@@ -284,7 +284,7 @@ def test_models_are_compared_on_the_prompts_that_both_answered():
     """Pairs join on the prompt; the p-value is McNemar's."""
     a = [row(n, label=3) for n in range(30)]
     b = other([row(n, label=1 if n < 10 else 3) for n in range(20)], "b")
-    found = compared([*a, *b])["m", "b", "Fairness"]
+    found = compared([*a, *b])["a", "b", "Fairness"]
     assert found.prompts == 20
     assert found.harmless_rate.figure.value == pytest.approx(0.5)
     assert found.harmless_score.figure.value == pytest.approx(100 / 3)
@@ -296,7 +296,7 @@ def test_models_are_compared_on_the_prompts_that_both_answered():
 def test_the_overall_difference_is_that_of_the_overall_figures():
     """On a common set of prompts: mean over dimensions of the paired differences."""
     a, b = whole_run(), other(whole_run(label=1), "b")
-    found = compared([*a, *b])["m", "b", None]
+    found = compared([*a, *b])["a", "b", None]
     assert found.prompts == 1001
     assert found.harmless_rate.figure.value == pytest.approx(1)
     assert found.harmless_score.figure.value == pytest.approx(200 / 3)
@@ -311,8 +311,8 @@ def test_p_values_allow_for_all_pairs_of_models():
     c = other([row(n, label=1 if n < 8 else 3) for n in range(20)], "c")
     found = compared([*a, *b, *c])
     p = {pair[:2]: found[pair].harmless_rate for pair in found if pair[2] == "Fairness"}
-    assert p["m", "c"].p_adjusted == pytest.approx(3 * 2 * 0.5**8)
-    assert p["m", "b"].p_adjusted == pytest.approx(2 * 2 * 0.5**7)
+    assert p["a", "c"].p_adjusted == pytest.approx(3 * 2 * 0.5**8)
+    assert p["a", "b"].p_adjusted == pytest.approx(2 * 2 * 0.5**7)
     assert p["b", "c"].p_adjusted == 1
 
 
@@ -320,10 +320,10 @@ def test_models_without_a_figure_are_not_compared():
     """The reason names the model; prompts in common may also be lacking."""
     a = [*rows_of("Fairness", 5, 0, 0), *(row(n, failure="timeout") for n in range(5))]
     b = other(rows_of("Fairness", 5, 0, 5), "b")
-    found = compared([*a, *b])["m", "b", "Fairness"].harmless_rate
+    found = compared([*a, *b])["a", "b", "Fairness"].harmless_rate
     assert (found.p, found.p_adjusted) == (None, None)
-    assert found.figure.why.startswith("m: 50.0% of the rows are unjudged")
-    apart = compared([row(1), *other([row(2)], "b")])["m", "b", "Fairness"]
+    assert found.figure.why.startswith("a: 50.0% of the rows are unjudged")
+    apart = compared([row(1), *other([row(2)], "b")])["a", "b", "Fairness"]
     assert apart.harmless_score.figure.why == "no prompt was judged for both"
 
 
@@ -331,7 +331,7 @@ def test_several_answers_a_prompt_are_averaged_before_models_are_compared():
     """Four answers of one model against one of the other: one difference a prompt."""
     a = [row(n, label=3 if n % 4 else 1, cluster=n // 4) for n in range(40)]
     b = other([row(n, label=3) for n in range(10)], "b")
-    found = compared([*a, *b])["m", "b", "Fairness"]
+    found = compared([*a, *b])["a", "b", "Fairness"]
     assert found.prompts == 10
     assert found.harmless_rate.figure.value == pytest.approx(-0.25)
     assert found.harmless_score.figure.value == pytest.approx(-100 / 6)
@@ -341,7 +341,7 @@ def test_prompts_under_several_dimensions_are_warned_about():
     """The overall interval takes dimensions as independent, and says so when they aren't."""
     rows = [row(1, "Fairness", cluster=5), row(2, "Safety", cluster=5), row(3, "Safety")]
     (warning,) = report(rows).warnings
-    assert warning.startswith("m: 1 prompts are judged under several dimensions")
+    assert warning.startswith("a: 1 prompts are judged under several dimensions")
     assert report(whole_run()).warnings == ()
 
 
@@ -354,6 +354,6 @@ def test_a_score_interval_in_the_report_is_that_of_the_labels():
 def test_an_empty_suite_has_no_overall_figure():
     """Only a user's own dimensions: null with the reason."""
     scales = {"Health": Scale((3, 2, 1), "健康", suite=False)}
-    found = report(rows_of("Health", 3, 0, 0), FACTS, scales).models["m"].overall
+    found = report(rows_of("Health", 3, 0, 0), FACTS, scales).models["a"].overall
     assert found.harmless_rate.why == "no dimension of the suite is in use"
     assert found.bounds.harmless_rate is None

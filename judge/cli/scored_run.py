@@ -28,7 +28,7 @@ from judge.protocols import Judge
 from judge.readers import ReadOptions, load_category_map, read_records
 from judge.records import BadRow, Record
 from judge.render import show
-from judge.report.from_log import run_report
+from judge.report.from_log import flames_prompts, run_report
 from judge.report.model import Report, RunFacts
 from judge.rubric import Rubrics, load_rubrics
 from judge.run_folder import BAD_ROWS, RunFolder
@@ -247,6 +247,7 @@ def _facts(plan: ScorePlan, rubrics: Rubrics, judge: Judge, progress: Progress) 
         fingerprints={name: judge.ref(rubric).fingerprint for name, rubric in rubrics.items()},
         trust=judge.trust(),
         embedded=not plan.asking.models,
+        flames_prompts=flames_prompts(),
         confidence=plan.output.confidence,
         max_unjudged=plan.output.max_unjudged,
         bad_rows=progress.bad,

@@ -7,26 +7,29 @@ quote the judged text or a part of the key.
 
 from __future__ import annotations
 
-import json
+import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
 
 from judge.llm import provider_codes as codes
+from judge.llm.said import Said, error_codes, gather
 from judge.verdict import FailureKind
 
-_SAFE_CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-_JSON_START = re.compile(r"\{")
-_TIMEOUTS = ("Timeout", "APITimeoutError", "TimeoutError")
-_UNREACHABLE = (
-    "ConnectionRefusedError", "ClientConnectorError", "ConnectError", "gaierror",
-    "ClientConnectorDNSError", "APIConnectionError",
+_SAFE_CODE = re.compile(r"(?!sk-)[A-Za-z0-9_.-]{1,64}")
+# Classes of exceptions, by name: their libraries are not imported here.
+_TIMEOUTS = frozenset({"Timeout", "APITimeoutError", "TimeoutError", "TimeoutException"})
+_UNREACHABLE = frozenset(
+    {"ConnectionRefusedError", "ClientConnectorError", "ConnectError", "gaierror"}
+)
+_BROKEN = frozenset(
+    {"ConnectionResetError", "ServerDisconnectedError", "ClientOSError", "ClientPayloadError",
+     "RemoteProtocolError", "ReadError", "WriteError"}
 )  # fmt: skip
-_BROKEN = ("ConnectionResetError", "ServerDisconnectedError", "RemoteProtocolError", "ReadError",
-           "ClientOSError", "ClientPayloadError")  # fmt: skip
+_NO_ANSWER = _TIMEOUTS | _UNREACHABLE | _BROKEN
+_THOUGHT = re.compile(r"\A\s*<think>.*?</think>", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -58,23 +61,6 @@ class ProviderFailure:
         return ", ".join(filter(None, (f"HTTP {self.status}" if self.status else "", self.code)))
 
 
-@dataclass(frozen=True)
-class _Said:
-    """All that an error says, gathered over its causes. `text` is only searched, never kept."""
-
-    status: int | None
-    codes: tuple[str, ...]
-    text: str
-    names: frozenset[str]
-    retry_after: str | None
-    sides: frozenset[str]
-
-    def has(self, known: frozenset[str]) -> bool:
-        return any(
-            code.lower() in known or code.lower().split(".")[0] in known for code in self.codes
-        )
-
-
 def classify(error: BaseException, *, now: datetime, raw: str | None = None) -> ProviderFailure:
     """What an exception of a call means.
 
@@ -83,52 +69,50 @@ def classify(error: BaseException, *, now: datetime, raw: str | None = None) -> 
         now: the time, for a Retry-After that is a date.
         raw: the body of an answer with status 200 that could not be read, where it was caught.
     """
-    said = _gather(error, raw)
-    failure = _kind(said)
-    code = next((code for code in said.codes if _SAFE_CODE.fullmatch(code)), "")
+    said = gather(error, raw)
+    failure = _meaning(said)
     after = _seconds(said.retry_after, now) if failure.retry else None
-    status = None if said.names & {*_UNREACHABLE, *_BROKEN, *_TIMEOUTS} else said.status
-    return replace(failure, code=failure.code or code, status=status, retry_after_s=after)
+    status = None if said.names & _NO_ANSWER else said.status
+    code = failure.code or _shown(said)
+    return replace(failure, code=code, status=status, retry_after_s=after)
 
 
-def _kind(said: _Said) -> ProviderFailure:
-    for rule in (_filtered, _spent, _dead_end, _unsupported, _overlong, _passing):
+def _shown(said: Said) -> str:
+    return next((code for code in said.codes if _SAFE_CODE.fullmatch(code)), "")
+
+
+def _meaning(said: Said) -> ProviderFailure:
+    rules = (_filtered, _spent, _unsupported, _dead_end, _overlong, _lost, _passing)
+    for rule in rules:
         failure = rule(said)
         if failure is not None:
             return failure
     return ProviderFailure(FailureKind.UNAVAILABLE)
 
 
-def _filtered(said: _Said) -> ProviderFailure | None:
+def _filtered(said: Said) -> ProviderFailure | None:
+    spoken = (said.status or 400) < 500 and said.status not in (401, 429)
+    phrase = spoken and codes.FILTER_PHRASE.search(said.text)
     output = said.has(codes.OUTPUT_FILTER_CODES) or "assistant" in said.sides
-    if output or (codes.FILTER_PHRASE.search(said.text) and codes.OUTPUT_PHRASE.search(said.text)):
+    known = said.has(codes.INPUT_FILTER_CODES) or "ContentPolicyViolationError" in said.names
+    if output or ((known or phrase) and codes.OUTPUT_PHRASE.search(said.text)):
         return ProviderFailure(FailureKind.PROVIDER_FILTER_OUTPUT)
-    if said.has(codes.INPUT_FILTER_CODES):
-        return ProviderFailure(FailureKind.PROVIDER_FILTER_INPUT)
-    if (said.status or 400) < 500 and said.status != 429 and codes.FILTER_PHRASE.search(said.text):
-        return ProviderFailure(FailureKind.PROVIDER_FILTER_INPUT)
-    return None
+    return ProviderFailure(FailureKind.PROVIDER_FILTER_INPUT) if known or phrase else None
 
 
-def _spent(said: _Said) -> ProviderFailure | None:
+def _spent(said: Said) -> ProviderFailure | None:
     if said.has(codes.LOCKED_CODES):
         return ProviderFailure(FailureKind.QUOTA, fatal=True)
-    if said.status == 402 or said.has(codes.QUOTA_CODES) or codes.QUOTA_PHRASE.search(said.text):
+    if codes.QUOTA_PHRASE.search(said.text) or said.status == 402:
+        return ProviderFailure(FailureKind.QUOTA)
+    # DashScope's tokens a minute go by the name of OpenAI's empty account.
+    by_the_minute = said.dashscope and said.has(frozenset({"insufficient_quota"}))
+    if said.has(codes.QUOTA_CODES) and not by_the_minute:
         return ProviderFailure(FailureKind.QUOTA)
     return None
 
 
-def _dead_end(said: _Said) -> ProviderFailure | None:
-    refused = said.status in (None, 400, 500) and said.has(codes.KEY_CODES)
-    if said.status in (401, 403) or refused:
-        return ProviderFailure(FailureKind.UNAVAILABLE, fatal=True)
-    unknown_model = said.has(codes.MODEL_CODES) or codes.MODEL_PHRASE.search(said.text)
-    if said.status == 404 or (said.status in (None, 400, 422) and unknown_model):
-        return ProviderFailure(FailureKind.UNAVAILABLE, fatal=True)
-    return None
-
-
-def _unsupported(said: _Said) -> ProviderFailure | None:
+def _unsupported(said: Said) -> ProviderFailure | None:
     if said.status not in (400, 404, 415, 422):
         return None
     if codes.LOGPROBS_PHRASE.search(said.text):
@@ -138,27 +122,43 @@ def _unsupported(said: _Said) -> ProviderFailure | None:
     return None
 
 
-def _overlong(said: _Said) -> ProviderFailure | None:
+def _dead_end(said: Said) -> ProviderFailure | None:
+    asked = said.status in (None, 400, 422)
+    refused = said.status in (None, 200, 400, 500) and said.has(codes.KEY_CODES)
+    refused = refused or (asked and bool(codes.KEY_PHRASE.search(said.text)))
+    unknown = said.has(codes.MODEL_CODES) or (asked and codes.MODEL_PHRASE.search(said.text))
+    if said.status in (401, 403, 404) or refused or unknown:
+        return ProviderFailure(FailureKind.UNAVAILABLE, fatal=True)
+    return None
+
+
+def _overlong(said: Said) -> ProviderFailure | None:
     named = "ContextWindowExceededError" in said.names or said.has(codes.CONTEXT_CODES)
-    if (
-        said.status == 413
-        or named
-        or (said.status == 400 and codes.CONTEXT_PHRASE.search(said.text))
-    ):
+    phrase = said.status in (400, 422) and codes.CONTEXT_PHRASE.search(said.text)
+    if said.status == 413 or named or phrase:
         return ProviderFailure(FailureKind.OVERSIZE)
     return None
 
 
-def _passing(said: _Said) -> ProviderFailure | None:
-    if said.status == 429 or said.has(codes.RATE_CODES):
-        return ProviderFailure(FailureKind.RATE_LIMITED, retry=True)
-    if said.names & set(_TIMEOUTS) or said.status == 408:
+def _lost(said: Said) -> ProviderFailure | None:
+    """No HTTP answer came. A connector's error is a ClientOSError too, so it comes first."""
+    if said.names & _TIMEOUTS:
         return ProviderFailure(FailureKind.TIMEOUT, retry=True)
-    if said.names & set(_BROKEN):
-        return ProviderFailure(FailureKind.UNAVAILABLE, retry=True, code="connection_broken")
-    if said.names & set(_UNREACHABLE):
+    if said.names & _UNREACHABLE:
         failure = ProviderFailure(FailureKind.UNAVAILABLE, retry=True, code="connection_failed")
         return replace(failure, unreachable=True)
+    if said.names & _BROKEN:
+        return ProviderFailure(FailureKind.UNAVAILABLE, retry=True, code="connection_broken")
+    return None
+
+
+def _passing(said: Said) -> ProviderFailure | None:
+    if said.status == 429 or said.has(codes.RATE_CODES):
+        return ProviderFailure(FailureKind.RATE_LIMITED, retry=True)
+    if said.status == 408:
+        return ProviderFailure(FailureKind.TIMEOUT, retry=True)
+    if said.has(codes.HOPELESS_CODES):
+        return ProviderFailure(FailureKind.UNAVAILABLE)
     if said.status is None or said.status >= 500 or said.status in (200, 409, 425):
         return ProviderFailure(FailureKind.UNAVAILABLE, retry=True)
     return None
@@ -166,27 +166,43 @@ def _passing(said: _Said) -> ProviderFailure | None:
 
 def inspect(completion: Any) -> ProviderFailure | None:
     """What an answer says of itself before anyone parses it; None when it is a finished answer."""
-    choices = getattr(completion, "choices", None)
-    if getattr(completion, "need_clear_history", None) or not choices:
-        kind = FailureKind.PROVIDER_FILTER_INPUT if choices else FailureKind.UNAVAILABLE
-        return ProviderFailure(kind, retry=not choices, code="" if choices else "no_choices")
-    choice = choices[0]
-    message = choice.message
-    finish = _finish(choice)
+    failure = _of_the_whole(completion)
+    if failure is not None:
+        return failure
+    choice = completion.choices[0]
+    return _of_the_finish(_finish(choice), choice.message) or _of_the_text(choice.message)
+
+
+def _of_the_whole(completion: Any) -> ProviderFailure | None:
+    told = {"base_resp": getattr(completion, "base_resp", None)}  # MiniMax's, beside the choices
+    said = Said(status=200, codes=tuple(error_codes(told)))
+    if said.codes:
+        return replace(_meaning(said), code=_shown(said))
+    if not getattr(completion, "choices", None):
+        return ProviderFailure(FailureKind.UNAVAILABLE, retry=True, code="no_choices")
+    if getattr(completion, "need_clear_history", None):  # Qianfan's canned answer
+        return ProviderFailure(FailureKind.PROVIDER_FILTER_INPUT, code="need_clear_history")
+    return None
+
+
+def _of_the_finish(finish: str, message: Any) -> ProviderFailure | None:
     if finish in codes.FILTER_FINISHES:
-        refused = finish == "refusal"
-        kind = FailureKind.JUDGE_REFUSAL if refused else FailureKind.PROVIDER_FILTER_OUTPUT
-        return ProviderFailure(kind, code=finish)
+        return ProviderFailure(FailureKind.PROVIDER_FILTER_OUTPUT, code=finish)
     if finish in codes.FAULT_FINISHES:
         return ProviderFailure(FailureKind.UNAVAILABLE, retry=True, code=finish)
-    if _field(message, "refusal"):
+    if finish == "refusal" or _field(message, "refusal"):
         return ProviderFailure(FailureKind.JUDGE_REFUSAL, code="refusal")
     if finish in codes.CUT_FINISHES:
         return ProviderFailure(FailureKind.TRUNCATED, code=finish)
     if finish in codes.CONTEXT_FINISHES:
         return ProviderFailure(FailureKind.OVERSIZE, code=finish)
-    content = getattr(message, "content", None) or ""
-    if "{" not in content and codes.REFUSAL_PHRASE.search(content[:400]):
+    return None
+
+
+def _of_the_text(message: Any) -> ProviderFailure | None:
+    """A refusal in prose, in the judge's own voice; one that is only quoted is not."""
+    content = _THOUGHT.sub("", getattr(message, "content", None) or "")
+    if "{" not in content and codes.REFUSAL_PHRASE.match(content):
         return ProviderFailure(FailureKind.JUDGE_REFUSAL, code="prose_refusal")
     return None
 
@@ -202,96 +218,16 @@ def _field(message: Any, name: str) -> Any:
     return getattr(message, name, None) or fields.get(name)
 
 
-def _gather(error: BaseException, raw: str | None) -> _Said:
-    chain = list(_causes(error))
-    bodies = [body for cause in chain for body in _bodies(cause)]
-    bodies += list(_json_in(raw or ""))
-    texts = [str(cause) for cause in chain] + [raw or ""]
-    status = next((s for s in (getattr(cause, "status_code", None) for cause in chain) if s), None)
-    return _Said(
-        status=status if isinstance(status, int) else None,
-        codes=tuple(dict.fromkeys(code for body in bodies for code in _codes(body))),
-        text="\n".join([*texts, *(json.dumps(body, ensure_ascii=False) for body in bodies)]),
-        names=frozenset(type(cause).__name__ for cause in chain),
-        retry_after=next(filter(None, map(_retry_after, chain)), None),
-        sides=frozenset(side for body in bodies for side in _sides(body)),
-    )
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    cause: BaseException | None = error
-    while cause is not None:
-        yield cause
-        cause = cause.__cause__ or cause.__context__
-
-
-def _bodies(error: BaseException) -> Iterator[Mapping[str, Any]]:
-    """The provider's JSON, wherever litellm has left it: body, response, message."""
-    body = getattr(error, "body", None)
-    if isinstance(body, Mapping):
-        yield body
-    response = getattr(error, "response", None)
-    text = getattr(response, "text", None)
-    yield from _json_in(text if isinstance(text, str) else "")
-    yield from _json_in(str(error))
-
-
-def _json_in(text: str) -> Iterator[Mapping[str, Any]]:
-    start = _JSON_START.search(text)
-    if start is None:
-        return
-    try:
-        value, _ = json.JSONDecoder().raw_decode(text, start.start())
-    except (ValueError, RecursionError):
-        return
-    if isinstance(value, Mapping):
-        yield value
-
-
-def _codes(body: Mapping[str, Any]) -> Iterator[str]:
-    """Codes and types of a body, the innermost error's first."""
-    error = body.get("error")
-    inner = error.get("innererror") if isinstance(error, Mapping) else body.get("innererror")
-    base = body.get("base_resp")
-    if isinstance(base, Mapping):
-        yield f"minimax.{base.get('status_code')}"
-    parts = [part for part in (inner, error, body) if isinstance(part, Mapping)]
-    for field in ("code", "type"):
-        for part in parts:
-            value = part.get(field)
-            if isinstance(value, str | int) and value not in ("", 0):
-                yield str(value)
-
-
-def _sides(body: Mapping[str, Any]) -> Iterable[str]:
-    """Whose text Zhipu's filter stopped: `user` or `assistant`."""
-    items = body.get("contentFilter")
-    if not isinstance(items, list):
-        return ()
-    return (str(item.get("role")) for item in items if isinstance(item, Mapping))
-
-
-def _retry_after(error: BaseException) -> str | None:
-    response = getattr(error, "response", None)
-    for headers in (
-        getattr(error, "litellm_response_headers", None),
-        getattr(response, "headers", None),
-    ):
-        if isinstance(headers, Mapping):
-            found = headers.get("retry-after") or headers.get("Retry-After")
-            if found:
-                return str(found)
-    return None
-
-
 def _seconds(header: str | None, now: datetime) -> float | None:
     """A Retry-After in seconds or as an HTTP date; None when it is neither."""
     if header is None:
         return None
     try:
-        return max(0.0, float(header))
+        seconds = float(header)
     except ValueError:
-        pass
+        seconds = math.nan
+    if not math.isnan(seconds):
+        return max(0.0, seconds)
     try:
         return max(0.0, (parsedate_to_datetime(header) - now).total_seconds())
     except (ValueError, TypeError):

@@ -62,7 +62,7 @@ def suite_of(scales: Mapping[str, Scale]) -> tuple[str, ...]:
 
 def _by_model(columns: Columns) -> dict[str, Cells]:
     cells = {}
-    for number, model in enumerate(columns.models):
+    for model, number in sorted((model, number) for number, model in enumerate(columns.models)):
         mine = np.flatnonzero(columns.model == number)
         if len(mine):
             cells[model] = _by_dimension(columns, mine)

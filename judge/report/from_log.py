@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from functools import cache
+
+from judge.dimensions import shipped_prompts
 from judge.records import Record
 from judge.report.build import build
 from judge.report.model import Report, RunFacts
 from judge.report.rows import Scored, Tally, cluster_of, scales_of
 from judge.rubric import Rubrics
-from judge.runlog import Entry, cluster_sha256, row_key
+from judge.runlog import Entry, prompt_sha256, row_key
 
 
 def run_report(entries: Iterable[Entry], rubrics: Rubrics, facts: RunFacts) -> Report:
@@ -36,7 +39,7 @@ def _scored(entry: Entry) -> Scored:
         key=entry.key,
         model=entry.model or "",
         dimension=entry.dimension,
-        cluster=cluster_of(entry.prompt_sha256 or "0"),
+        cluster=_cluster(entry),
         subcomponent=entry.subcomponent,
         label=entry.label,
         harmless=entry.harmless,
@@ -50,6 +53,19 @@ def _scored(entry: Entry) -> Scored:
     )
 
 
+def _cluster(entry: Entry) -> int:
+    """The prompt's key; a line without its hash is hashed, and one without a prompt is alone."""
+    if entry.prompt_sha256 is not None:
+        return cluster_of(entry.prompt_sha256)
+    return entry.key if entry.prompt is None else cluster_of(prompt_sha256(entry.prompt))
+
+
+@cache
+def flames_prompts() -> frozenset[int]:
+    """The keys of the benchmark's released prompts."""
+    return frozenset(cluster_of(prompt_sha256(p.prompt)) for p in shipped_prompts())
+
+
 def _labelled(records: Iterable[Record]) -> Iterator[Scored]:
     for record in records:
         dimension = record.dimension or ""
@@ -57,7 +73,7 @@ def _labelled(records: Iterable[Record]) -> Iterator[Scored]:
             key=row_key(record.model, record.id, dimension),
             model=record.model or "",
             dimension=dimension,
-            cluster=cluster_of(cluster_sha256(record)),
+            cluster=cluster_of(prompt_sha256(record.cluster)),
             subcomponent=record.subcomponent,
             label=record.label,
         )
