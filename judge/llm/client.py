@@ -22,7 +22,7 @@ from judge.forecast import estimate_tokens
 from judge.llm.bill import current_bill
 from judge.llm.config import ModelConfig
 from judge.llm.failures import ProviderFailure, classify, inspect
-from judge.llm.library import load_litellm, missing_keys
+from judge.llm.library import drops_max_retries, load_litellm, missing_keys
 from judge.llm.limits import AdaptiveConcurrency, FilterBreaker, Rates, Spend
 from judge.llm.price import price_of
 from judge.verdict import FailureKind, Usage
@@ -105,7 +105,7 @@ class ChatClient:
 
         Args:
             messages: OpenAI messages.
-            judging: refusals and cut answers are failures; of a tested model they are answers.
+            judging: a refusal or a cut is a failure; from a tested model it is an answer.
             params: parameters on top of the configured sampling; they win over it.
 
         Raises:
@@ -187,7 +187,7 @@ class ChatClient:
         return failure
 
     def _raise_if_fatal(self, failure: ProviderFailure) -> None:
-        if not failure.fatal:
+        if not failure.fatal or (self._answered and failure.status in _PERHAPS_THIS_ROW):
             return
         why = _FATAL.get(failure.status or 0, "the provider refuses every call")
         said = f" ({failure.told()})" if failure.told() else ""
@@ -218,8 +218,9 @@ class ChatClient:
             # tenacity alone retries; litellm has two counters of its own
             "num_retries": 0,
             "max_retries": 0,
-            "allowed_openai_params": ["max_retries"],  # else dropped for zai, which then retries
         }
+        if drops_max_retries(config.model):
+            fixed["allowed_openai_params"] = ["max_retries"]  # or the SDK retries by itself
         if config.api_base is not None:
             fixed["api_base"] = config.api_base
         key = self._key()
@@ -249,8 +250,10 @@ _FATAL = {
     401: "the key was refused",
     402: "the account has no credit",
     403: "the key may not use this model",
-    404: "there is no such model (or no such path: check --api-base)",
+    404: "there is no such model, or no such path",
 }
+# A firewall may refuse one text so; once others were answered, key and model are known to be good.
+_PERHAPS_THIS_ROW = (403, 404)
 
 
 def _within_patience(failure: ProviderFailure) -> ProviderFailure:

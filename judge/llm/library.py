@@ -9,6 +9,12 @@ from typing import Any
 
 from judge.errors import JudgeUnavailable
 
+# litellm would fetch these from the network when it is imported, or at a first call.
+_OFFLINE = (
+    "LITELLM_LOCAL_MODEL_COST_MAP",
+    "LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS",
+    "LITELLM_LOCAL_POLICY_TEMPLATES",
+)
 # Providers whose keys litellm reads but doesn't list.
 _UNLISTED = {"zai": "ZAI_API_KEY", "minimax": "MINIMAX_API_KEY"}
 _LOUD = ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy", "instructor", "openai", "httpx", "httpcore")
@@ -17,7 +23,8 @@ _LOUD = ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy", "instructor", "openai", "
 @cache
 def load_litellm() -> Any:
     """Import litellm, quiet and without a network call. Takes seconds: call it late."""
-    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    for name in _OFFLINE:
+        os.environ.setdefault(name, "True")
     import litellm
 
     litellm.suppress_debug_info = True
@@ -27,24 +34,46 @@ def load_litellm() -> Any:
     return litellm
 
 
+def provider_of(model: str) -> str:
+    """litellm's provider of a model's name.
+
+    Raises:
+        JudgeUnavailable: litellm knows no provider for this name.
+    """
+    try:
+        return str(load_litellm().get_llm_provider(model)[1])
+    except Exception:  # noqa: BLE001 - litellm raises several types here
+        raise JudgeUnavailable(
+            f"{model}: litellm knows no such provider (write PROVIDER/MODEL, as in "
+            "deepseek/deepseek-chat; openai/MODEL for one's own server with --api-base)"
+        ) from None
+
+
 def missing_keys(model: str) -> tuple[str, ...]:
     """The environment variables that a model's provider needs and that are not set.
 
     Raises:
         JudgeUnavailable: litellm knows no provider for this name.
     """
-    litellm = load_litellm()
-    try:
-        provider = litellm.get_llm_provider(model)[1]
-        missing = litellm.validate_environment(model)["missing_keys"]
-    except Exception:  # noqa: BLE001 - litellm raises several types here
-        raise JudgeUnavailable(
-            f"{model}: litellm knows no such provider (write PROVIDER/MODEL, as in "
-            "deepseek/deepseek-chat; openai/MODEL for one's own server with --api-base)"
-        ) from None
-    unlisted = _UNLISTED.get(provider)
-    keys = [name for name in missing if name.endswith(("_KEY", "_TOKEN"))]
-    return tuple(keys) if unlisted is None or os.environ.get(unlisted) else (unlisted,)
+    unlisted = _UNLISTED.get(provider_of(model))
+    if unlisted is not None:
+        return () if os.environ.get(unlisted) else (unlisted,)
+    missing = load_litellm().validate_environment(model)["missing_keys"]
+    return tuple(name for name in missing if name.endswith(("_KEY", "_TOKEN")))
+
+
+def drops_max_retries(model: str) -> bool:
+    """Whether litellm would drop `max_retries` for this model, so that the SDK retries by itself.
+
+    Elsewhere it must not be forced through: providers with bodies of their own would be sent it.
+
+    Raises:
+        JudgeUnavailable: litellm knows no provider for this name.
+    """
+    litellm, provider = load_litellm(), provider_of(model)
+    known = litellm.get_supported_openai_params(model) or ()
+    openai_like = provider in litellm.openai_compatible_providers or provider == "bigmodel"
+    return openai_like and "max_retries" not in known
 
 
 async def close_clients() -> None:

@@ -263,6 +263,31 @@ def test_a_dead_end_ends_the_run_in_one_line_without_the_key(reply: Reply, told:
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize("status", [403, 404])
+def test_a_text_that_a_firewall_refuses_is_one_row_and_not_the_end(status: int) -> None:
+    """Once a row was answered, key and model are good: the next row's 403 is that row's."""
+
+    async def one_by_one(server: OpenAIServer) -> list[Outcome]:
+        setup = Setup(server)
+        first = await setup.judge.assess([case(1)])
+        second = await setup.judge.assess([case(2, prompt="第二个问题")])
+        await close_clients()
+        return [*first, *second]
+
+    with OpenAIServer([ok(answer()), openai_error(status, "forbidden")]) as server:
+        _, second = asyncio.run(one_by_one(server))
+    assert isinstance(second, Failure)
+    assert second.kind is FailureKind.UNAVAILABLE
+
+
+@pytest.mark.parametrize("model", ["anthropic/claude-sonnet-4-5", "openai/m", "zai/glm-4.6"])
+def test_no_setting_of_ours_leaks_into_a_request(model: str) -> None:
+    """Retries are switched off at the client, not in the body."""
+    _, server, _ = judged(openai_error(500, "x"), model=model, retries=0)
+    assert len(server.requests) == 1
+    assert not {"max_retries", "num_retries", "drop_params", "logger_fn"} & set(server.requests[0])
+
+
 def test_a_server_that_was_never_reached_ends_the_run() -> None:
     """Before the first answer an unreachable server is a mistake in the address."""
 
