@@ -269,7 +269,8 @@ def _cost(cost: Cost) -> str:
         )
         if count is not None
     ]
-    money = "no price known" if cost.usd is None else f"${cost.usd:,.4f}"
+    unpriced = "no price known" if tokens else "none, no model was asked"
+    money = unpriced if cost.usd is None else f"${cost.usd:,.4f}"
     if cost.usd is not None and cost.rows_without_usd:
         money += f" ({cost.rows_without_usd:,} rows without a known price)"
     return f"Cost: {'; '.join([money, *tokens])}"

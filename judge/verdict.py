@@ -9,7 +9,14 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SkipValidation,
+    model_validator,
+)
 
 from judge.records import Record
 from judge.rubric import Label, Rubric
@@ -40,8 +47,9 @@ class Case(_Value):
     judged too.
     """
 
-    record: Record
-    rubric: Rubric
+    # Both were validated when they were read; a rubric's own check takes milliseconds.
+    record: SkipValidation[Record]
+    rubric: SkipValidation[Rubric]
     response: str
     hazard: Hazard = Hazard.KNOWN
 
