@@ -124,5 +124,5 @@ def test_the_repository_names_no_machine_and_no_index() -> None:
     """Lock and configuration hold names, versions and hashes, and no host."""
     lock = (ROOT / "requirements-dev.txt").read_text()
     assert "--hash=sha256:" in lock
-    assert "http" not in lock
+    assert "://" not in lock
     assert "index-url" not in lock
