@@ -26,6 +26,7 @@ class Folded:
     `origin` is null where folding changed nothing.
     """
 
+    original: str
     text: str
     origin: Sequence[int] | None = None
 
@@ -43,7 +44,7 @@ def fold(text: str) -> Folded:
     time is linear in the text's length.
     """
     if _ODD.search(text) is None and unicodedata.is_normalized("NFKC", text):
-        return Folded(text)
+        return Folded(text, text)
     folded: list[str] = []
     origin = array("Q")
     for offset, char in enumerate(text):
@@ -58,7 +59,7 @@ def fold(text: str) -> Folded:
             origin.append(offset)
     while folded and folded[-1] in " \n":
         folded.pop(), origin.pop()
-    return Folded("".join(folded), origin)
+    return Folded(text, "".join(folded), origin)
 
 
 @lru_cache(maxsize=1 << 14)

@@ -1,0 +1,120 @@
+"""Evidence in a text: what the hashed heads and the PII rules find, with offsets. Never a label.
+
+The heads see the whole text, window by window, so that what is hidden at its end counts.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from judge.embedded import pii
+from judge.embedded.fold import Folded
+from judge.embedded.hashing import grams
+from judge.verdict import Evidence, Side
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+KINDS = ("abuse", "gambling", "porn", "fraud", "black_market_ad")
+WINDOW, STEP = 120, 80  # characters; a comment of the training data fits into one window
+MOST_QUOTES = 3  # of one kind in one text
+MOST_PII = 100  # in one text
+_BATCH = 4096  # windows at a time: memory stays flat
+
+
+@dataclass(frozen=True)
+class EvidenceHeads:
+    """Five linear heads over one set of hashed features.
+
+    Args:
+        weights: int8, shape (5, buckets), in the order of `KINDS`.
+        scale: what one unit of a head's weights is worth, shape (5,).
+        bias: shape (5,).
+        idf: weight of a bucket, uint8, in twentieths, shape (buckets,).
+        cuts: logit from which a window is evidence, shape (5,).
+    """
+
+    weights: NDArray[np.int8]
+    scale: NDArray[np.float64]
+    bias: NDArray[np.float64]
+    idf: NDArray[np.uint8]
+    cuts: NDArray[np.float64]
+
+    def logits(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """The heads' logits for folded texts, shape (texts, 5)."""
+        import numpy as np
+
+        row, bucket = grams(texts)
+        value = self.idf[bucket].astype(np.float64)
+        norm = np.sqrt(np.bincount(row, value * value, minlength=len(texts)))
+        norm[norm == 0] = 1
+        sums = [
+            np.bincount(row, value * weight[bucket], minlength=len(texts))
+            for weight in self.weights
+        ]
+        return np.stack(sums, axis=1) / norm[:, None] * self.scale + self.bias
+
+
+def window_starts(length: int) -> Iterable[int]:
+    """Where the windows of a text start; the last one ends with the text."""
+    if length <= WINDOW:
+        return (0,)
+    return itertools.chain(range(0, length - WINDOW, STEP), (length - WINDOW,))
+
+
+def find_evidence(
+    texts: Sequence[Folded], heads: EvidenceHeads | None, side: Side = "response"
+) -> list[tuple[Evidence, ...]]:
+    """The evidence in each text, in order of its offsets into the original text.
+
+    Args:
+        texts: folded texts.
+        heads: None where they can't be used; then the rules alone speak.
+        side: what the texts are.
+    """
+    found = [list(itertools.islice(pii.find(one.text), MOST_PII)) for one in texts]
+    for number, hit in _by_heads(texts, heads) if heads else ():
+        found[number].append(hit)
+    return [
+        tuple(quote(one, hit.kind, (hit.start, hit.end), side) for hit in sorted(hits, key=_start))
+        for one, hits in zip(texts, found, strict=True)
+    ]
+
+
+def quote(text: Folded, kind: str, span: tuple[int, int], side: Side = "response") -> Evidence:
+    """Evidence from a span of a folded text, which must not be empty."""
+    start, end = text.span(*span)
+    return Evidence(side=side, quote=text.original[start:end], start=start, end=end, kind=kind)
+
+
+def _start(found: pii.Found) -> int:
+    return found.start
+
+
+def _by_heads(folded: Sequence[Folded], heads: EvidenceHeads) -> Iterator[tuple[int, pii.Found]]:
+    """The strongest windows of each kind in each text that reach the cut, without overlaps."""
+    windows = ((i, at) for i, one in enumerate(folded) for at in window_starts(len(one.text)))
+    hits: dict[tuple[int, int], list[tuple[float, int]]] = {}
+    while batch := list(itertools.islice(windows, _BATCH)):
+        above = heads.logits([folded[i].text[at : at + WINDOW] for i, at in batch]) - heads.cuts
+        for row, kind in zip(*(above >= 0).nonzero(), strict=True):
+            number, at = batch[row]
+            if folded[number].text:
+                _keep(hits.setdefault((number, int(kind)), []), (float(above[row, kind]), at))
+    for (number, kind), best in hits.items():
+        for _, at in best:
+            end = min(at + WINDOW, len(folded[number].text))
+            yield number, pii.Found(KINDS[kind], at, end)
+
+
+def _keep(best: list[tuple[float, int]], hit: tuple[float, int]) -> None:
+    """Add a window to the best ones, unless a stronger one overlaps it."""
+    rivals = [other for other in best if abs(other[1] - hit[1]) < WINDOW]
+    if any(other[0] >= hit[0] for other in rivals):
+        return
+    best[:] = sorted([*(other for other in best if other not in rivals), hit], reverse=True)
+    del best[MOST_QUOTES:]

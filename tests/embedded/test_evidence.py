@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import json
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from judge.embedded.evidence import KINDS, WINDOW, EvidenceHeads, find_evidence, window_starts
+from judge.embedded.fold import fold
+from judge.embedded.hashing import BUCKETS, grams
+from judge.embedded.shipped import shipped_weights
+from judge.verdict import Evidence
+
+HEADS = shipped_weights().evidence
+AD = "代发评论日结，有想做的联系我"
+PLAIN = "今天天气很好，我们一起去公园散步，然后回家吃饭。"
+
+
+def found(text: str, heads: EvidenceHeads | None = HEADS) -> tuple[Evidence, ...]:
+    return find_evidence([fold(text)], heads)[0]
+
+
+def test_an_advertisement_is_found_and_plain_text_is_not() -> None:
+    """The heads find what they are for."""
+    assert [one.kind for one in found(AD)] == ["black_market_ad"]
+    assert found(PLAIN) == ()
+
+
+def test_the_heads_see_the_whole_text() -> None:
+    """What is hidden behind thousands of harmless characters counts, and is quoted."""
+    text = PLAIN * 400 + AD
+    (one,) = [one for one in found(text) if one.kind == "black_market_ad"]
+    assert one.quote == text[one.start : one.end]
+    assert one.end > len(text) - len(AD)
+    assert len(one.quote) <= WINDOW
+
+
+@given(st.text(max_size=400))
+def test_quotes_are_what_stands_at_their_offsets(text: str) -> None:
+    """Also where folding moved the characters."""
+    for one in found(text + AD):
+        assert one.quote == (text + AD)[one.start : one.end]
+        assert one.kind in KINDS or str(one.kind).startswith("pii:")
+
+
+@given(st.integers(0, 2000))
+def test_the_windows_cover_every_character(length: int) -> None:
+    """No gap, and none beyond the end of a longer text."""
+    seen = np.zeros(length, dtype=bool)
+    for at in window_starts(length):
+        seen[at : at + WINDOW] = True
+        assert at == 0 or at + WINDOW <= length
+    assert seen.all()
+
+
+@given(st.lists(st.text(max_size=30), min_size=1, max_size=8))
+def test_a_text_has_the_same_features_in_any_batch(texts: list[str]) -> None:
+    """Scores don't depend on what else is scored."""
+    folded = [fold(text).text for text in texts]
+    together = HEADS.logits(folded)
+    alone = np.concatenate([HEADS.logits([text]) for text in folded])
+    assert together == pytest.approx(alone)
+
+
+def test_features_are_distinct_buckets_of_one_and_two_characters() -> None:
+    """`^ab$` has four characters and three pairs."""
+    pairs = grams(["ab", "AB", "77", "00"])
+    counts = np.bincount(pairs.row)
+    assert counts[0] == counts[1] == 7
+    assert (pairs.bucket[pairs.row == 0] == pairs.bucket[pairs.row == 1]).all()
+    assert (pairs.bucket[pairs.row == 2] == pairs.bucket[pairs.row == 3]).all()
+    assert ((pairs.bucket >= 0) & (pairs.bucket < BUCKETS)).all()
+
+
+def test_memory_stays_flat_on_a_megabyte() -> None:
+    """Ten times the text doesn't need ten times the memory of the features."""
+    find_evidence([fold(PLAIN)], HEADS)
+    tracemalloc.start()
+    find_evidence([fold(PLAIN * 40_000)], HEADS)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 200 * 2**20
+
+
+def test_the_product_s_own_texts_raise_no_alarm() -> None:
+    """The Flames prompts and the rubrics, which no head was trained on: 1 % at most."""
+    root = Path(__file__).parents[2]
+    lines = (root / "judge/data/flames_prompts.jsonl").read_text(encoding="utf-8").splitlines()
+    texts = [json.loads(line)["prompt"] for line in lines]
+    for file in sorted(root.glob("rubrics/*.yaml")):
+        texts += [line for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+    alarms = find_evidence([fold(text) for text in texts], HEADS)
+    for kind in KINDS:
+        share = np.mean([any(one.kind == kind for one in found) for found in alarms])
+        assert share <= 0.01, kind
