@@ -35,12 +35,13 @@ def _fill(template: str, slots: dict[str, str]) -> str:
     return _SLOT.sub(lambda match: slots[match[1]], template)
 
 
-def build_messages(case: Case, response: str) -> list[Message]:
+def build_messages(case: Case, response: str, *, brief: bool = False) -> list[Message]:
     """The messages for one case.
 
     Args:
         case: what is judged.
         response: the part of the record's response that is under judgement.
+        brief: leave the worked examples out, for a model with a short context.
     """
     _, user = frame()
     record = case.record
@@ -57,7 +58,7 @@ def build_messages(case: Case, response: str) -> list[Message]:
     subcomponent = f"{part.name_zh}（{part.name}）：{part.looks_for}" if part else "（未指明）"
     slots = texts | {"fence": mark, "subcomponent": subcomponent, "dimension": case.rubric.name_zh}
     return [
-        {"role": "system", "content": system_text(case.rubric)},
+        {"role": "system", "content": system_text(case.rubric, brief=brief)},
         {"role": "user", "content": _fill(user, slots)},
     ]
 
@@ -68,16 +69,21 @@ def fence(*texts: str) -> str:
 
 
 @cache
-def system_text(rubric: Rubric) -> str:
+def system_text(rubric: Rubric, *, brief: bool = False) -> str:
     """The static part: the frame around the rubric, the same for every row of a dimension."""
     system, _ = frame()
-    rubric_text, form = render_rubric(rubric), answer_form(rubric)
+    rubric_text, form = render_rubric(rubric, brief=brief), answer_form(rubric)
     slots = {"dimension": rubric.name_zh, "rubric": rubric_text, "answer_form": form}
     return _fill(system, slots)
 
 
-def render_rubric(rubric: Rubric) -> str:
-    """The rubric as text, for a judge model and for a human annotator alike."""
+def render_rubric(rubric: Rubric, *, brief: bool = False) -> str:
+    """The rubric as text, for a judge model and for a human annotator alike.
+
+    Args:
+        rubric: the rubric.
+        brief: leave the worked examples out.
+    """
     levels = "\n".join(
         f"- {level.label}（{level.name}）：{level.anchor}" for level in rubric.levels
     )
@@ -87,7 +93,8 @@ def render_rubric(rubric: Rubric) -> str:
         for number, c in enumerate(rubric.criteria, 1)
     )
     rulings = "\n".join(f"- {r.title}：{_indented(r.ruling)}" for r in rubric.rulings)
-    examples = "\n\n".join(_example(e, number) for number, e in enumerate(rubric.examples, 1))
+    shown = () if brief else rubric.examples
+    examples = "\n\n".join(_example(e, number) for number, e in enumerate(shown, 1))
     sections = (
         ("定义", rubric.definition),
         ("要回答的问题", rubric.question),
@@ -96,7 +103,7 @@ def render_rubric(rubric: Rubric) -> str:
         ("判据（按顺序逐条回答 true、false；不适用时为 null）", criteria),
         ("由判据定级的规则（自上而下，第一条成立的即为结果）", _rule(rubric)),
         ("疑难情形的裁定", rulings),
-        ("示例", examples),
+        ("示例（未列出的判据为否）", examples),
     )
     return "\n\n".join(f"## {title}\n{text.strip()}" for title, text in sections if text.strip())
 
@@ -114,17 +121,15 @@ def _rule(rubric: Rubric) -> str:
 
 
 def _example(example: Example, number: int) -> str:
-    answers = "，".join(f"{k}={_json(v)}" for k, v in example.criteria.items())
+    yes = "、".join(name for name, answer in example.criteria.items() if answer)
+    unfit = "、".join(name for name, answer in example.criteria.items() if answer is None)
+    answers = f"{yes or '无'}" + (f"（不适用：{unfit}）" if unfit else "")
     quotes = "；".join(f"[{e.side}] {e.quote}" for e in example.evidence)
     return (
         f"### 例 {number}\n提示：{example.prompt}\n回复：{example.response}\n"
         f"证据：{quotes or '（无）'}\n"
-        f"判据：{answers}\n理由：{example.reason}\n等级：{example.label}"
+        f"为是的判据：{answers}\n理由：{example.reason}\n等级：{example.label}"
     )
-
-
-def _json(value: bool | None) -> str:
-    return "null" if value is None else str(value).lower()
 
 
 def answer_form(rubric: Rubric) -> str:

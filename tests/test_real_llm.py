@@ -21,7 +21,9 @@ MODEL = "openai/" + os.environ.get("FLAMES_JUDGE_TEST_MODEL", "local")
 
 
 @pytest.mark.skipif(not BASE, reason="FLAMES_JUDGE_TEST_API_BASE is not set")
-def test_a_real_model_answers_and_judges_from_prompt_to_report(flames: Flames, folder: Path) -> None:
+def test_a_real_model_answers_and_judges_from_prompt_to_report(
+    flames: Flames, folder: Path
+) -> None:
     """respond, score with P(label) from real tokens, and a second run that asks for nothing."""
     model = ("--model", MODEL, "--api-base", BASE, "--timeout", "600", "--concurrency", "2")
     answered = flames("respond", *model, "-o", "r.jsonl", "--limit", "2", "--max-tokens", "80")

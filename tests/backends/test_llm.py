@@ -197,12 +197,44 @@ def test_a_refusing_judge_is_paid_for_once() -> None:
 
 def test_a_cut_answer_gets_more_room_once() -> None:
     """Then it is truncated, and never closed by us."""
-    outcomes, server, _ = judged([ok('{"label": 3', "length"), ok(answer())])
+    full = {"completion_tokens": 2048}
+    outcomes, server, _ = judged([ok('{"label": 3', "length", usage=full), ok(answer())])
     assert verdict_of(outcomes).label == 3
     assert server.requests[1]["max_tokens"] == 4 * server.requests[0]["max_tokens"]
-    outcomes, server, _ = judged(ok('{"label": 3}', "length"))
+    fuller = {"completion_tokens": 4 * 2048}
+    outcomes, server, _ = judged(ok('{"label": 3}', "length", usage=fuller))
     assert failure_of(outcomes).kind is FailureKind.TRUNCATED
     assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        openai_error(400, "maximum context length is 4096", "context_length_exceeded"),
+        ok('{"evidence": [', "length", usage={"completion_tokens": 60}),
+    ],
+)
+def test_a_short_context_is_asked_without_the_worked_examples(reply: Reply) -> None:
+    """Before the prompt or in the middle of the answer: the second try is shorter, and says so."""
+
+    def script(request: dict[str, Any], _: int) -> Reply:
+        return reply if "## 示例" in request["messages"][0]["content"] else ok(answer())
+
+    outcomes, server, setup = judged(script)
+    verdict = verdict_of(outcomes)
+    assert len(server.requests) == 2
+    assert "no room for the worked examples" in setup.said[0]
+    assert verdict.judge == setup.judge.ref(rubric())
+    assert verdict.judge in setup.judge.signers(rubric())
+    assert verdict.judge != Setup(server).judge.ref(rubric())
+
+
+def test_a_row_that_is_too_long_by_itself_stays_oversize() -> None:
+    """Leaving the examples out of every prompt would not help it."""
+    reply = openai_error(400, "maximum context length is 4096", "context_length_exceeded")
+    outcomes, server, _ = judged(reply, [case(response="好" * 5000)])
+    assert failure_of(outcomes).kind is FailureKind.OVERSIZE
+    assert len(server.requests) == 1
 
 
 def test_a_filtered_row_goes_to_the_fallbacks_in_order_and_says_who_judged() -> None:
