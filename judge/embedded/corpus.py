@@ -20,7 +20,7 @@ from judge.embedded.refusal import DECLINES_EN, DECLINES_ZH, WARNS_EN, WARNS_ZH,
 from judge.embedded.stance import View, view
 
 Kind = Literal["real", "short", "steering", "disclaimer", "own"]
-WEIGHT: dict[Kind, float] = {"real": 1.0, "short": 0.25, "steering": 0.25, "disclaimer": 0.5}
+WEIGHT: dict[Kind, float] = {"real": 1.0, "short": 0.5, "steering": 0.5, "disclaimer": 0.5}
 _MOST_OPENING = 260
 _BRIDGES_ZH = (
     *(

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
     Arrays = Mapping[str, NDArray[np.generic]]
 
-CUTS = Cuts(engages=0.1, declines=0.85, warns=0.9, helps=0.6)
+CUTS = Cuts(engages=0.15, engages_warning=0.05, declines=0.85, warns=0.9, helps=0.5, helps_led=0.2)
 C_HEAD, C_OPENING, C_REST, C_STACK = 0.01, 0.01, 0.003, 0.1  # inverse regularisation
 INNER_FOLDS = 4
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # a fixed date in the archives: the same bytes every time

@@ -65,7 +65,7 @@ def test_fitted_heads_tell_a_refusal_from_help_and_veto_the_disclaimer() -> None
     corpus = rows(answers(60))
     head = _fit(corpus)
     readings = head.read([row.view for row in corpus], stub)
-    cuts = Cuts(engages=0.2, declines=0.6, warns=0.6, helps=0.5)
+    cuts = Cuts(engages=0.2, engages_warning=0.2, declines=0.6, warns=0.6, helps=0.5, helps_led=0.5)
     claims = [reading.claim(cuts) for reading in readings]
     real = [(row, claim) for row, claim in zip(corpus, claims, strict=True) if row.kind == "real"]
     assert all((claim is Claim.STANDS) == bool(row.stance) for row, claim in real)
