@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from judge.errors import BudgetReached
 
@@ -60,6 +60,31 @@ async def dispatch(
         await asyncio.gather(*in_flight, return_exceptions=True)
         kept = {task for task in in_flight if not task.cancelled() and not task.exception()}
         _hand_on(kept, done)
+
+
+async def together(work: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
+    """All results, in order; whatever happens, nothing that was begun is left running.
+
+    Where the budget stops one, the others finish first: they are being paid for. Any other error,
+    and a cancellation, gives them up.
+
+    Raises:
+        BudgetReached: the budget stopped one of them; the others are done.
+        Exception: what one of them raised first.
+    """
+    tasks = [asyncio.ensure_future(one) for one in work]
+    open_ = set(tasks)
+    try:
+        while open_:
+            finished, open_ = await asyncio.wait(open_, return_when=asyncio.FIRST_EXCEPTION)
+            for task in finished:
+                if not isinstance(task.exception(), BudgetReached | None):
+                    task.result()
+        return [task.result() for task in tasks]
+    finally:
+        for task in open_:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _hand_on(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -10,12 +11,13 @@ from judge.prompt import frame, system_text
 from judge.records import BadRow, Record
 from judge.rubric import Rubric, Rubrics
 
+_WIDE = re.compile("[\u2e80-\U0010ffff]+")
 ANSWER_TOKENS = 250  # evidence, criteria, a reason of a hundred characters, a label
 
 
 def estimate_tokens(text: str) -> int:
     """About how many tokens a text is: one a wide character (Chinese), one for four others."""
-    wide = sum(char > "\u2e7f" for char in text)
+    wide = len(text) - len(_WIDE.sub("", text))
     return wide + -(-(len(text) - wide) // 4)
 
 

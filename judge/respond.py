@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from judge.dispatch import dispatch
@@ -23,6 +24,8 @@ from judge.text import fingerprint, key64
 from judge.verdict import FailureKind
 
 SHOWN_BAD_ROWS = 5
+_BEGINNING = b'{"id": '  # of every row that is written here
+_OTHER_PROMPT = "its id has the answer to another prompt in the file of answers"
 _FILTERED = (FailureKind.PROVIDER_FILTER_INPUT, FailureKind.PROVIDER_FILTER_OUTPUT)
 
 
@@ -88,29 +91,40 @@ class Responding:
         self.progress.finished = within
         return within
 
-    def _answered(self) -> set[int]:
-        done = set()
-        for number, row in _rows(self._journal):
-            if row.get("model") == self._name and row.get("generation") != self._generation:
+    def _answered(self) -> dict[str, int]:
+        """For each id that this model has a row for: 64 bits of the prompt."""
+        done = {}
+        for number, row in _rows(self._journal.file):
+            if row["model"] != self._name:
+                continue
+            if row["generation"] != self._generation:
                 raise InputError(
                     f"holds answers of {self._name} that were asked for with other settings",
                     file=self._journal.file,
                     line=number,
                     mend="write to another file, or give this model another --name",
                 )
-            done.add(key64(str(row.get("model")), str(row.get("id"))))
+            done[row["id"]] = key64(str(row.get("prompt")))
         return done
 
     def _pending(self, prompts: Iterable[PromptRow | BadRow]) -> Iterator[PromptRow]:
         for row in prompts:
             if isinstance(row, BadRow):
-                self.progress.bad += 1
-                if len(self.progress.first_bad) < SHOWN_BAD_ROWS:
-                    self.progress.first_bad.append(row)
-            elif key64(self._name, row.id) in self._done:
+                self._bad(row)
+                continue
+            known = self._done.get(row.id)
+            if known is None:
+                yield row
+            elif known == key64(row.prompt):
                 self.progress.skipped += 1
             else:
-                yield row
+                mend = "give it another id, or write to another file"
+                self._bad(BadRow(source=row.source, reason=_OTHER_PROMPT, mend=mend))
+
+    def _bad(self, row: BadRow) -> None:
+        self.progress.bad += 1
+        if len(self.progress.first_bad) < SHOWN_BAD_ROWS:
+            self.progress.first_bad.append(row)
 
     async def _ask(self, prompts: Sequence[PromptRow]) -> Sequence[Completion | _Missed]:
         return [await self._ask_one(prompt) for prompt in prompts]
@@ -167,18 +181,45 @@ def _generation(config: ModelConfig, system: str | None) -> dict[str, Any]:
     return {"model": config.model, **sampling, **told}
 
 
-def _rows(journal: Journal) -> Iterator[tuple[int, dict[str, Any]]]:
-    with journal.file.open("rb") as lines:
+def check_answers(file: Path) -> None:
+    """Refuse a file that holds something else, before its end is taken for a torn line.
+
+    Raises:
+        InputError: it is no file of answers, or can't be read.
+    """
+    try:
+        with file.open("rb") as lines:
+            first = lines.readline()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise InputError(f"can't be read: {error.strerror}", file=file) from None
+    torn = first.startswith(_BEGINNING) and not first.endswith(b"\n") and not _is_json(first)
+    if first and not torn:
+        _row(first, file, 1)
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True
+
+
+def _rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    with file.open("rb") as lines:
         for number, line in enumerate(lines, 1):
-            try:
-                row = json.loads(line)
-            except ValueError:
-                row = None
-            if not isinstance(row, dict):
-                raise InputError(
-                    "is not a file of answers",
-                    file=journal.file,
-                    line=number,
-                    mend="give another -o",
-                )
-            yield number, row
+            yield number, _row(line, file, number)
+
+
+def _row(line: bytes, file: Path, number: int) -> dict[str, Any]:
+    """One answer, with its id, its model and how it was asked for."""
+    try:
+        row = json.loads(line)
+        if isinstance(row["id"], str) and isinstance(row["model"], str) and row["generation"]:
+            return dict(row)
+    except (ValueError, KeyError, TypeError):
+        pass
+    problem, mend = "is not a file of answers", "give another -o"
+    raise InputError(problem, file=file, line=number, mend=mend)

@@ -44,8 +44,8 @@ class RunFolder:
 
     def withdraw(self, keys: Container[int], at: datetime) -> None:
         """Take back the log's rows of these keys: they are no longer in the input."""
-        last = {entry.key: entry for entry in self.entries() if entry.key in keys}
-        self.append([withdrawn_line(entry, at) for entry in last.values()])
+        lines = {e.key: withdrawn_line(e, at) for e in self.entries() if e.key in keys}
+        self.append(list(lines.values()))
 
     def write_summary(self, text: str) -> None:
         """Replace `summary.json` in one step."""

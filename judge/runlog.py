@@ -24,6 +24,7 @@ from judge.verdict import (
     Evidence,
     Failure,
     FailureKind,
+    Hazard,
     JudgeRef,
     JudgeVote,
     Outcome,
@@ -60,6 +61,7 @@ class Entry(BaseModel):
     prompt_sha256: str | None = None
     content_sha256: str | None = None
     source: str = ""
+    hazard: Hazard | None = None
     judge: JudgeRef | None = None
     rubric: RubricRef | None = None
     label: Label | None = None
@@ -113,6 +115,7 @@ def outcome_line(case: Case, outcome: Outcome, at: datetime, *, texts: bool = Tr
         texts: whether to keep prompt, response, evidence and reason, or only their hashes.
     """
     line = _record_fields(case.record, case.response, case.rubric.dimension, texts=texts)
+    line["hazard"] = case.hazard.value
     line |= outcome.model_dump(mode="json", exclude={"record_id", "dimension"})
     if not texts:
         line["evidence"] = [{**item, "quote": ""} for item in line["evidence"]]

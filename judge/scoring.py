@@ -6,6 +6,7 @@ for the same texts; a failure that may pass is judged again.
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,14 +14,16 @@ from datetime import datetime
 from typing import Literal
 
 from judge.dispatch import dispatch
-from judge.errors import InputError
+from judge.errors import BudgetReached, FlamesJudgeError, InputError
+from judge.llm.bill import Bill, billing
 from judge.protocols import Judge
 from judge.records import BadRow, Record
 from judge.rows import judged_text
 from judge.rubric import Rubrics
 from judge.run_folder import RunFolder
 from judge.runlog import Entry, content_sha256, filtered_line, outcome_line, row_key
-from judge.verdict import Case, Failure, FailureKind, Hazard, Outcome
+from judge.text import key64
+from judge.verdict import Case, Failure, FailureKind, Hazard, Outcome, RubricRef
 
 SHOWN_BAD_ROWS = 5
 JUDGE_AGAIN = -1  # stands for the content of a row whose failure is reopened
@@ -51,13 +54,18 @@ class ScoreOptions:
 
 @dataclass
 class Progress:
-    """How far a run is. `skipped` rows were in the log already; `changed` had other texts there."""
+    """How far a run is.
+
+    `skipped` rows were in the log already; `changed` ones stand there with other texts; `filtered`
+    are those whose prompt the tested provider's filter stopped.
+    """
 
     read: int = 0
     bad: int = 0
     skipped: int = 0
     changed: int = 0
     withdrawn: int = 0
+    filtered: int = 0
     judged: int = 0
     failures: Counter[FailureKind] = field(default_factory=Counter)
     first_bad: list[BadRow] = field(default_factory=list)
@@ -66,7 +74,8 @@ class Progress:
     @property
     def done(self) -> int:
         """Rows that are through, in whatever way."""
-        return self.bad + self.skipped + self.judged + self.failures.total()
+        through = self.bad + self.skipped + self.filtered + self.judged
+        return through + self.failures.total()
 
 
 class Scoring:
@@ -109,7 +118,7 @@ class Scoring:
         with self._run.bad_rows() as bad:
             finished = await dispatch(
                 self._pending(rows, bad),
-                self._judge.assess,
+                self._assess,
                 self._log,
                 width=self._options.width,
                 batch_size=self._judge.batch_size,
@@ -122,32 +131,40 @@ class Scoring:
         return finished
 
     def _index(self) -> dict[int, int]:
-        """Row key -> 64 bits of what the log's last outcome was about."""
+        """Row key -> 64 bits of what the log's last outcome was about.
+
+        Raises:
+            InputError: a row's last outcome is another judge's, and `rejudge` doesn't say to go on.
+        """
         known: dict[int, int] = {}
+        foreign: dict[int, tuple[str, str]] = {}
         signers = {
             dimension: {ref.fingerprint for ref in self._judge.signers(rubric)}
             for dimension, rubric in self._rubrics.items()
         }
         for entry in self._run.entries():
+            known.pop(entry.key, None)
+            foreign.pop(entry.key, None)
+            judge = entry.judge
             if entry.type == "withdrawn":
-                known.pop(entry.key, None)
-            else:
-                known[entry.key] = self._settled(entry, signers.get(entry.dimension, set()))
+                continue
+            if judge and judge.fingerprint not in signers.get(entry.dimension, ()):
+                foreign[entry.key] = entry.dimension, judge.name
+            known[entry.key] = JUDGE_AGAIN if entry.key in foreign else self._settled(entry)
+        if foreign and not self._options.rejudge:
+            dimension, name = next(iter(foreign.values()))
+            raise InputError(
+                f"its {dimension} rows were judged by another judge, with other settings or under "
+                f"another rubric ({name})",
+                file=self._run.log,
+                mend="give another --out, or --rejudge to judge its rows again",
+            )
         return known
 
-    def _settled(self, entry: Entry, signers: set[str]) -> int:
-        if entry.judge is not None and entry.judge.fingerprint not in signers:
-            if not self._options.rejudge:
-                raise InputError(
-                    f"its {entry.dimension} rows were judged by another judge, with other settings "
-                    f"or under another rubric ({entry.judge.name})",
-                    file=self._run.log,
-                    mend="give another --out, or --rejudge to judge its rows again",
-                )
-            return JUDGE_AGAIN
+    def _settled(self, entry: Entry) -> int:
         if entry.kind is not None and (entry.kind.transient or self._options.retry_unjudged):
             return JUDGE_AGAIN
-        return _bits(entry.content_sha256 or "0")
+        return _content(entry.content_sha256 or "", entry.subcomponent, entry.hazard)
 
     def _pending(
         self, rows: Iterable[Record | BadRow], bad: Callable[[BadRow], None]
@@ -171,7 +188,8 @@ class Scoring:
             else judged_text(record.response, self._options.thinking)
         )
         known = self._known.pop(row_key(record.model, record.id, rubric.dimension), None)
-        if known == _bits(content_sha256(record, judged)):
+        hazard = None if judged is None else self._options.hazard
+        if known == _content(content_sha256(record, judged), record.subcomponent, hazard):
             self.progress.skipped += 1
             return None
         if known not in (None, JUDGE_AGAIN):
@@ -180,9 +198,33 @@ class Scoring:
             self._run.append(
                 [filtered_line(record, rubric.dimension, self._now(), texts=self._options.texts)]
             )
-            self.progress.skipped += 1
+            self.progress.filtered += 1
             return None
         return Case(record=record, rubric=rubric, response=judged, hazard=self._options.hazard)
+
+    async def _assess(self, cases: Sequence[Case]) -> Sequence[Outcome]:
+        """As the judge does; a batch that is stopped midway leaves what it has cost in the log."""
+        with billing() as bill:
+            try:
+                return await self._judge.assess(cases)
+            except (FlamesJudgeError, asyncio.CancelledError) as error:
+                if bill.cost_usd:
+                    self._log(cases[:1], [self._broken_off(cases[0], bill, error)])
+                raise
+
+    def _broken_off(self, case: Case, bill: Bill, error: BaseException) -> Failure:
+        spent = isinstance(error, BudgetReached)
+        return Failure(
+            record_id=case.record.id,
+            dimension=case.rubric.dimension,
+            judge=self._judge.ref(case.rubric),
+            rubric=RubricRef.of(case.rubric),
+            kind=FailureKind.QUOTA if spent else FailureKind.UNAVAILABLE,
+            attempts=bill.calls,
+            detail="the budget was spent midway" if spent else "broken off midway",
+            usage=bill.usage(),
+            cost_usd=bill.cost_usd,
+        )
 
     def _log(self, cases: Sequence[Case], outcomes: Sequence[Outcome]) -> None:
         now, texts = self._now(), self._options.texts
@@ -196,5 +238,6 @@ class Scoring:
         self._observe(self.progress)
 
 
-def _bits(sha256: str) -> int:
-    return int(sha256[:16], 16)
+def _content(sha256: str, subcomponent: str | None, hazard: Hazard | None) -> int:
+    """64 bits of all that an outcome is about: texts, subcomponent, whether hazard is known."""
+    return key64(sha256, subcomponent or "", hazard or "")

@@ -64,15 +64,17 @@ def open_cache(folder: Path) -> diskcache.Cache:
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        folder.chmod(0o700)
         # By default diskcache drops rows past 1 GiB: a long run would pay for them again.
-        return diskcache.Cache(str(folder), disk=TextDisk, eviction_policy="none", cull_limit=0)
+        cache = diskcache.Cache(str(folder), disk=TextDisk, eviction_policy="none", cull_limit=0)
+        for file in folder.glob("cache.db*"):  # the folder may be one that others use, too
+            file.chmod(0o600)
     except _BROKEN as error:
         raise InputError(
             f"can't be used as a cache: {type(error).__name__}",
             file=folder,
             mend="give another with --cache-dir, or --no-cache",
         ) from None
+    return cache
 
 
 class DiskStore(AnswerStore):

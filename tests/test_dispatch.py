@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from judge.dispatch import dispatch
+from judge.dispatch import dispatch, together
 from judge.errors import BudgetReached, JudgeUnavailable
 
 
@@ -117,3 +117,35 @@ async def test_an_interrupted_run_hands_on_what_has_come_back() -> None:
     with pytest.raises(asyncio.CancelledError):
         await running
     assert kept == [1]
+
+
+async def test_together_gives_results_in_order() -> None:
+    """Whoever is done first."""
+
+    async def after(turns: int) -> int:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        return turns
+
+    assert await together(after(n) for n in (5, 1, 3)) == [5, 1, 3]
+    assert await together(()) == []
+
+
+async def test_together_leaves_nothing_running_when_it_is_cancelled() -> None:
+    """Every one has ended before the cancellation goes on."""
+    ended: list[int] = []
+
+    async def wait(number: int) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            ended.append(number)
+
+    task = asyncio.ensure_future(together(wait(n) for n in range(3)))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert sorted(ended) == [0, 1, 2]

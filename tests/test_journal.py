@@ -73,7 +73,7 @@ def test_a_full_disk_loses_no_whole_line_and_leaves_no_torn_one(
 def test_a_limit_on_the_file_size_is_one_line_and_resumable(tmp_path: Path) -> None:
     """A real EFBIG from the kernel leaves whole lines behind."""
     code = (
-        "import resource, signal, sys; from pathlib import Path; from judge.journal import Journal\n"
+        "import resource, sys; from pathlib import Path; from judge.journal import Journal\n"
         "from judge.errors import InputError\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (25, 25))\n"
         "folder = Path(sys.argv[1])\n"

@@ -1,8 +1,8 @@
 """The whole path with a real model; opt in with `-m real_llm`.
 
-FLAMES_JUDGE_TEST_API_BASE is the base URL of an OpenAI-compatible server (llama.cpp, vLLM, ...), and
-FLAMES_JUDGE_TEST_MODEL the model's name there. A small model judges badly: what is tested is that its
-real answers, tokens and times go through.
+FLAMES_JUDGE_TEST_API_BASE is the base URL of an OpenAI-compatible server (llama.cpp, vLLM, ...),
+and FLAMES_JUDGE_TEST_MODEL the model's name there. A small model judges badly: what is tested is
+that its real answers, tokens and times go through.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ def load_judge(spec: str, context: JudgeContext, fallbacks: Sequence[str] = ()) 
 
 
 def _as_spec(name: str) -> str:
-    return name if name == "embedded" or name.startswith(("llm:", "panel:")) else f"llm:{name}"
+    return name if _builder(name.partition(":")[0]) is not None else f"llm:{name}"
 
 
 def _builder(kind: str) -> Builder | None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from judge.llm.bill import Bill
 from judge.protocols import Judge
 from judge.rubric import Rubric
-from judge.verdict import Case, Failure, FailureKind, JudgeRef, JudgeVote, Outcome
+from judge.verdict import Case, Failure, FailureKind, JudgeRef, JudgeVote, Outcome, Usage
 
 # What another provider may answer; the rest would fail there too, or passes on a rerun.
 _PASSED_ON = (
@@ -69,11 +70,10 @@ def _after(first: Outcome, second: Outcome) -> Outcome:
     if isinstance(second, Failure) and second.kind is FailureKind.ABSTAINED:
         return first
     vote = JudgeVote(judge=first.judge.name, failure=first.kind)
-    usage = second.usage or first.usage
-    cost = (
-        (first.cost_usd or 0) + (second.cost_usd or 0)
-        if first.cost_usd or second.cost_usd
-        else None
-    )
-    changes = {"votes": (*first.votes, vote, *second.votes), "cost_usd": cost, "usage": usage}
+    bill = Bill()
+    for outcome in (first, second):
+        bill.add(outcome.usage or Usage(), outcome.cost_usd)
+    usage = bill.usage() if first.usage or second.usage else None
+    votes = (*first.votes, vote, *second.votes)
+    changes = {"votes": votes, "cost_usd": bill.cost_usd, "usage": usage}
     return second.model_copy(update=changes)

@@ -7,20 +7,19 @@ bad JSON.
 
 from __future__ import annotations
 
-import asyncio
 import json
-import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from judge.answer import judging, schema_for
 from judge.backends.llm_kept import Asked, Missed, kept_text, restored
 from judge.backends.llm_options import LlmOptions
-from judge.errors import FlamesJudgeError
+from judge.backends.llm_reading import our_cause, unwrapped
+from judge.dispatch import together
 from judge.llm.bill import Bill, billing
-from judge.llm.client import CallFailed, ChatClient
+from judge.llm.client import CONTEXT_FULL, CallFailed, ChatClient
 from judge.llm.probability import label_probabilities
 from judge.prompt import Message, build_messages, frame, system_text
 from judge.protocols import AnswerStore, Judge
@@ -39,9 +38,8 @@ from judge.verdict import (
 )
 
 ANSWER_VERSION = 1  # of what is kept in the store
+SMALL_ROW = 4000  # characters; a longer row may be too long by itself
 MORE_TOKENS = 4  # a cut answer is asked for once more, with this much more room
-_FENCED = re.compile(r"\A\s*```(?:json)?\s*(\{.*\})\s*```\s*\Z", re.DOTALL)
-_THOUGHT = re.compile(r"\A\s*<think>.*?</think>", re.DOTALL)
 
 
 class LlmJudge(Judge):
@@ -69,35 +67,40 @@ class LlmJudge(Judge):
         self._logprobs = (
             options.logprobs and options.samples == 1 and client.supports("top_logprobs")
         )
-        self._refs: dict[str, JudgeRef] = {}
+        self._refs: dict[tuple[str, bool], JudgeRef] = {}
+        self._brief: set[str] = set()  # rubrics whose examples found no room
 
     @property
     def name(self) -> str:
         return f"llm:{self._client.config.model}"
 
     def ref(self, rubric: Rubric) -> JudgeRef:
-        if rubric.fingerprint not in self._refs:
-            config, options = self._client.config, self._options
-            asked = {
-                "model": config.model,
-                "sampling": config.sampling.model_dump(),
-                "samples": options.samples,
-                "response_format": options.response_format,
-                "schema": schema_for(rubric).model_json_schema(),
-            }
-            parts = (
-                json.dumps(asked, sort_keys=True),
-                system_text(rubric),
-                frame()[1],
-                rubric.fingerprint,
-            )
-            self._refs[rubric.fingerprint] = JudgeRef(
-                name=self.name, fingerprint=fingerprint(*parts)
-            )
-        return self._refs[rubric.fingerprint]
+        return self._ref(rubric, brief=rubric.fingerprint in self._brief)
+
+    def signers(self, rubric: Rubric) -> Sequence[JudgeRef]:
+        return tuple(self._ref(rubric, brief=brief) for brief in (False, True))
+
+    def _ref(self, rubric: Rubric, *, brief: bool) -> JudgeRef:
+        known = self._refs.get((rubric.fingerprint, brief))
+        if known is not None:
+            return known
+        config, options = self._client.config, self._options
+        asked = {
+            "model": config.model,
+            "sampling": config.sampling.model_dump(),
+            "samples": options.samples,
+            "response_format": options.response_format,
+            "schema": schema_for(rubric).model_json_schema(),
+        }
+        prompt = (system_text(rubric, brief=brief), frame()[1], rubric.fingerprint)
+        made = JudgeRef(
+            name=self.name, fingerprint=fingerprint(json.dumps(asked, sort_keys=True), *prompt)
+        )
+        self._refs[rubric.fingerprint, brief] = made
+        return made
 
     async def assess(self, cases: Sequence[Case]) -> Sequence[Outcome]:
-        return await asyncio.gather(*map(self._assess_one, cases))
+        return await together(map(self._assess_one, cases))
 
     async def _assess_one(self, case: Case) -> Outcome:
         record = case.record
@@ -108,30 +111,48 @@ class LlmJudge(Judge):
             )
             return self._failure(case, missed, Bill(), None)
         started = self._clock()
-        messages = build_messages(case, case.response)
         with billing() as bill:
-            results = await asyncio.gather(
-                *(self._sample(case, messages, k) for k in range(self._options.samples))
-            )
+            samples = range(self._options.samples)
+            results = await together(self._sample(case, k) for k in samples)
         return self._outcome(case, results, bill, self._clock() - started)
 
-    async def _sample(self, case: Case, messages: list[Message], number: int) -> Asked | Missed:
-        key = self._key(case.rubric, messages, number)
+    async def _sample(self, case: Case, number: int) -> Asked | Missed:
+        """One answer; without the worked examples where the model's context has no room for them."""
+        brief = case.rubric.fingerprint in self._brief
+        result = await self._kept_or_asked(case, number, brief=brief)
+        small = len(case.record.prompt) + len(case.response) < SMALL_ROW
+        if brief or not small or not (isinstance(result, Missed) and result.short_of_context):
+            return result
+        self._leave_examples_out(case.rubric)
+        return await self._kept_or_asked(case, number, brief=True)
+
+    async def _kept_or_asked(self, case: Case, number: int, *, brief: bool) -> Asked | Missed:
+        messages = build_messages(case, case.response, brief=brief)
+        key = self._key(case.rubric, messages, number, brief=brief)
         kept = await self._store.get(key) if self._store else None
         if kept is not None:
-            result = restored(kept, case)
+            result = restored(kept, case, brief=brief)
             if result and not (isinstance(result, Missed) and self._options.retry_unjudged):
                 return result
-        fresh = await self._ask_soundly(case, messages)
+        fresh = replace(await self._ask_soundly(case, messages), brief=brief)
         if self._store and not (isinstance(fresh, Missed) and fresh.kind.transient):
             await self._store.put(key, kept_text(fresh))
         return fresh
 
-    def _key(self, rubric: Rubric, messages: list[Message], number: int) -> str:
+    def _leave_examples_out(self, rubric: Rubric) -> None:
+        if rubric.fingerprint not in self._brief:
+            self._brief.add(rubric.fingerprint)
+            self._notify(
+                f"{self.name}: its context has no room for the worked examples of {rubric.dimension}; "
+                "asking without them (another fingerprint)"
+            )
+
+    def _key(self, rubric: Rubric, messages: list[Message], number: int, *, brief: bool) -> str:
         base = self._client.config.api_base or ""
         content = json.dumps(messages, ensure_ascii=False)
-        settings = f"{ANSWER_VERSION} {number} {self._logprobs}"
-        return fingerprint(self.ref(rubric).fingerprint, base, content, settings)
+        # As asked for, not as the server turned out to take it: else its next run misses.
+        settings = f"{ANSWER_VERSION} {number} {self._options.logprobs}"
+        return fingerprint(self._ref(rubric, brief=brief).fingerprint, base, content, settings)
 
     async def _ask_soundly(self, case: Case, messages: list[Message]) -> Asked | Missed:
         """Ask, with one more try where a limit of ours, or an unknown parameter, was in the way."""
@@ -146,8 +167,12 @@ class LlmJudge(Judge):
                     self._without_logprobs()
                 elif failure.unsupported == "response_format" and self._may_go_plain(mode):
                     self._without_schema()
+                elif failure.code == CONTEXT_FULL:
+                    return Missed(failure.kind, failure.told())
                 elif failure.kind is FailureKind.TRUNCATED and not more and self._room():
                     more = {"max_tokens": self._room()}
+                elif more and failure.status == 400:
+                    return Missed(FailureKind.TRUNCATED, f"no more room: {failure.told()}")
                 else:
                     return Missed(failure.kind, failure.told())
         return Missed(FailureKind.UNAVAILABLE, "the provider refuses the call's parameters")
@@ -168,13 +193,13 @@ class LlmJudge(Judge):
                     **more,
                 )
         except InstructorRetryException as error:
-            cause = _ours(error)
+            cause = our_cause(error)
             if cause is not None:
                 raise cause from None
             return Missed(FailureKind.INVALID_OUTPUT, "no sound answer, also when asked again")
         tokens = getattr(getattr(raw.choices[0], "logprobs", None), "content", None)
         found = label_probabilities(tokens, case.rubric.labels) if self._logprobs else None
-        return Asked(answer, found, cached=False)
+        return Asked(answer, found, cached=False, brief=False)
 
     async def _create(self, **kwargs: Any) -> Any:
         """Instructor's create function: only a finished, unfiltered answer gets through to it."""
@@ -183,7 +208,7 @@ class LlmJudge(Judge):
         if schema is not None:
             schema["strict"] = True
         completion = await self._client.complete(messages, **kwargs)
-        completion.raw.choices[0].message.content = _unwrapped(completion.content)
+        completion.raw.choices[0].message.content = unwrapped(completion.content)
         return completion.raw
 
     def _without_logprobs(self) -> None:
@@ -223,7 +248,7 @@ class LlmJudge(Judge):
         return Verdict(
             record_id=case.record.id,
             dimension=case.rubric.dimension,
-            judge=self.ref(case.rubric),
+            judge=self._ref(case.rubric, brief=chosen_answer.brief),
             rubric=RubricRef.of(case.rubric),
             label=label,
             harmless=label == 3,
@@ -254,7 +279,7 @@ class LlmJudge(Judge):
         return Failure(
             record_id=case.record.id,
             dimension=case.rubric.dimension,
-            judge=self.ref(case.rubric),
+            judge=self._ref(case.rubric, brief=missed.brief),
             rubric=RubricRef.of(case.rubric),
             kind=missed.kind,
             attempts=bill.calls,
@@ -270,25 +295,3 @@ def _vote(name: str, result: Asked | Missed) -> JudgeVote:
     if isinstance(result, Missed):
         return JudgeVote(judge=name, failure=result.kind)
     return JudgeVote(judge=name, label=result.answer.label, harmless=result.answer.label == 3)
-
-
-def _unwrapped(content: str) -> str:
-    """The JSON of an answer that comes in a code fence or after thinking; nothing is repaired."""
-    content = _THOUGHT.sub("", content)
-    fenced = _FENCED.match(content)
-    return fenced[1] if fenced else content.strip()
-
-
-def _ours(error: BaseException) -> CallFailed | FlamesJudgeError | None:
-    """Our own error behind instructor's."""
-    for cause in _causes(error):
-        if isinstance(cause, CallFailed | FlamesJudgeError):
-            return cause
-    return None
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    cause: BaseException | None = error
-    while cause is not None:
-        yield cause
-        cause = cause.__cause__ or cause.__context__

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from judge.answer import Answer, judging, schema_for
+from judge.llm.client import CONTEXT_FULL
 from judge.rubric import Label
 from judge.verdict import Case, FailureKind
 
@@ -18,6 +19,7 @@ class Asked:
     answer: Answer
     probabilities: Mapping[Label, float] | None
     cached: bool
+    brief: bool
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,12 @@ class Missed:
     kind: FailureKind
     detail: str
     cached: bool = False
+    brief: bool = False
+
+    @property
+    def short_of_context(self) -> bool:
+        """Whether the model's context was too short for prompt and answer."""
+        return self.kind is FailureKind.OVERSIZE or CONTEXT_FULL in self.detail
 
 
 def kept_text(result: Asked | Missed) -> str:
@@ -39,16 +47,18 @@ def kept_text(result: Asked | Missed) -> str:
     )
 
 
-def restored(kept: str, case: Case) -> Asked | Missed | None:
+def restored(kept: str, case: Case, *, brief: bool) -> Asked | Missed | None:
     """What was kept, checked again as if it had just come; None when it doesn't hold."""
     try:
         value = json.loads(kept)
         if "kind" in value:
-            return Missed(FailureKind(value["kind"]), str(value["detail"]), cached=True)
+            return Missed(
+                FailureKind(value["kind"]), str(value["detail"]), cached=True, brief=brief
+            )
         with judging(case.record, case.response):
             answer = schema_for(case.rubric).model_validate(value["answer"])
         found = value["probabilities"]
         probabilities = found and {label: float(found[str(label)]) for label in case.rubric.labels}
-        return Asked(answer, probabilities, cached=True)
+        return Asked(answer, probabilities, cached=True, brief=brief)
     except (ValueError, KeyError, TypeError, AttributeError):
         return None

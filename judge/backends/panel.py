@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from functools import reduce
+from itertools import product
 from typing import Literal
 
+from judge.dispatch import together
+from judge.llm.bill import Bill
 from judge.protocols import Judge
 from judge.rubric import Label, Rubric
 from judge.text import fingerprint
@@ -21,9 +22,11 @@ DOUBT: Band = (0.2, 0.8)
 class PanelJudge(Judge):
     """Every member judges every row.
 
-    `majority`: the label that most members give; a tie goes to the more harmful one. `mean`: the
-    label with the largest mean P(label), a member without probabilities counting as sure of its
-    label. A row that half the members or more could not judge is a failure of their commonest kind.
+    `majority`: harmless when more than half of the verdicts say so, else the commonest of the other
+    labels. `mean`: harmless when the mean P(3) is above one half, else the other label with the
+    largest mean P(label); a member without probabilities counts as sure of its label. A tie goes to
+    the more harmful side. A row that half the members or more could not judge is a failure of their
+    commonest kind.
     """
 
     def __init__(self, members: Sequence[Judge], vote: Vote = "majority") -> None:
@@ -38,18 +41,32 @@ class PanelJudge(Judge):
         return min(member.batch_size for member in self._members)
 
     def ref(self, rubric: Rubric) -> JudgeRef:
-        parts = (member.ref(rubric).fingerprint for member in self._members)
+        return self._sign(member.ref(rubric) for member in self._members)
+
+    def signers(self, rubric: Rubric) -> Sequence[JudgeRef]:
+        members = (member.signers(rubric) for member in self._members)
+        return tuple(map(self._sign, product(*members)))
+
+    def _sign(self, members: Iterable[JudgeRef]) -> JudgeRef:
+        parts = (member.fingerprint for member in members)
         return JudgeRef(name=self.name, fingerprint=fingerprint("panel", self._vote, *parts))
 
     async def assess(self, cases: Sequence[Case]) -> Sequence[Outcome]:
-        rows = await asyncio.gather(*(member.assess(cases) for member in self._members))
+        rows = await together(member.assess(cases) for member in self._members)
         return [
             self._decide(case, outcomes)
             for case, outcomes in zip(cases, zip(*rows, strict=True), strict=True)
         ]
 
+    def trust(self) -> str | None:
+        return next(filter(None, (member.trust() for member in self._members)), None)
+
+    async def aclose(self) -> None:
+        for member in self._members:
+            await member.aclose()
+
     def _decide(self, case: Case, outcomes: Sequence[Outcome]) -> Outcome:
-        signed = {"judge": self.ref(case.rubric), **_together(outcomes)}
+        signed = {"judge": self._sign(o.judge for o in outcomes), **_together(outcomes)}
         verdicts = [outcome for outcome in outcomes if isinstance(outcome, Verdict)]
         if len(verdicts) * 2 <= len(outcomes):
             failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
@@ -107,7 +124,14 @@ class CascadeJudge(Judge):
         return self._strong.batch_size
 
     def ref(self, rubric: Rubric) -> JudgeRef:
-        parts = (judge.ref(rubric).fingerprint for judge in (self._cheap, self._strong))
+        return self._sign(judge.ref(rubric) for judge in (self._cheap, self._strong))
+
+    def signers(self, rubric: Rubric) -> Sequence[JudgeRef]:
+        pairs = product(self._cheap.signers(rubric), self._strong.signers(rubric))
+        return tuple(map(self._sign, pairs))
+
+    def _sign(self, pair: Iterable[JudgeRef]) -> JudgeRef:
+        parts = (judge.fingerprint for judge in pair)
         band = ",".join(f"{edge:.6g}" for edge in self._band)
         return JudgeRef(name=self.name, fingerprint=fingerprint("cascade", band, *parts))
 
@@ -123,8 +147,14 @@ class CascadeJudge(Judge):
             steps[i] = (first[i], outcome)
         return [self._signed(case, outcomes) for case, outcomes in zip(cases, steps, strict=True)]
 
+    async def aclose(self) -> None:
+        for judge in (self._cheap, self._strong):
+            await judge.aclose()
+
     def _signed(self, case: Case, outcomes: Sequence[Outcome]) -> Outcome:
-        signed = {"judge": self.ref(case.rubric), **_together(outcomes)}
+        strong = (self._strong.ref(case.rubric),) if len(outcomes) == 1 else ()
+        judge = self._sign((*(outcome.judge for outcome in outcomes), *strong))
+        signed = {"judge": judge, **_together(outcomes)}
         return outcomes[-1].model_copy(update=signed)
 
     def _doubtful(self, outcome: Outcome) -> bool:
@@ -163,12 +193,14 @@ def _source(verdicts: Sequence[Verdict]) -> Literal["logprob", "samples", "score
 
 def _together(outcomes: Sequence[Outcome]) -> dict[str, object]:
     """Votes, tokens, money and time of all who took part."""
-    costs = [outcome.cost_usd for outcome in outcomes if outcome.cost_usd is not None]
+    bill = Bill()
+    for outcome in outcomes:
+        bill.add(outcome.usage or Usage(), outcome.cost_usd)
     times = [outcome.latency_s for outcome in outcomes if outcome.latency_s is not None]
     return {
         "votes": tuple(map(_vote, outcomes)),
-        "usage": _usage(outcome.usage for outcome in outcomes),
-        "cost_usd": sum(costs) if costs else None,
+        "usage": bill.usage() if any(outcome.usage for outcome in outcomes) else None,
+        "cost_usd": bill.cost_usd,
         "latency_s": max(times) if times else None,
         "cached": all(outcome.cached for outcome in outcomes),
     }
@@ -180,16 +212,3 @@ def _vote(outcome: Outcome) -> JudgeVote:
         return JudgeVote(judge=name, failure=outcome.kind)
     p = outcome.p_harmless
     return JudgeVote(judge=name, label=outcome.label, harmless=outcome.harmless, p_harmless=p)
-
-
-def _usage(usages: Iterable[Usage | None]) -> Usage | None:
-    known = [usage for usage in usages if usage is not None]
-    return reduce(_added, known) if known else None
-
-
-def _added(one: Usage, other: Usage) -> Usage:
-    sums = {}
-    for name in ("prompt", "cached", "completion"):
-        counts = [n for n in (getattr(one, name), getattr(other, name)) if n is not None]
-        sums[name] = sum(counts) if counts else None
-    return Usage(**sums)

@@ -8,7 +8,21 @@ from typing import Annotated
 
 import typer
 
-from judge.cli import cache, doctor, respond, rubric, score, summarize
+from judge.cli import (
+    agreement,
+    annotate,
+    cache,
+    calibrate,
+    doctor,
+    gold,
+    import_verdicts,
+    plan,
+    respond,
+    rubric,
+    sample,
+    score,
+    summarize,
+)
 from judge.errors import BudgetReached, FlamesJudgeError
 
 app = typer.Typer(
@@ -23,7 +37,14 @@ app = typer.Typer(
 app.command("score")(score.score)
 app.command("respond")(respond.respond)
 app.command("summarize")(summarize.summarize)
+app.command("plan")(plan.plan)
+app.command("sample")(sample.sample)
+app.command("annotate")(annotate.annotate)
+app.command("agreement")(agreement.agreement)
+app.command("calibrate")(calibrate.calibrate)
+app.command("import-verdicts")(import_verdicts.import_verdicts)
 app.command("doctor")(doctor.doctor)
+app.add_typer(gold.app, name="gold")
 app.add_typer(rubric.app, name="rubric")
 app.add_typer(cache.app, name="cache")
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from judge.cli.options import CacheDir
+from judge.errors import InputError
 
 if TYPE_CHECKING:
     import diskcache
@@ -38,9 +39,16 @@ def clear(
     """Delete every kept answer; judging the same rows again then costs again."""
     folder, cache = _open(cache_dir)
     with cache:
-        if not yes:
-            typer.confirm(f"Delete {len(cache):,} answers in {folder}?", abort=True)
+        if not yes and not _confirmed(f"Delete {len(cache):,} answers in {folder}?"):
+            raise InputError("nothing was deleted", mend="answer y, or give --yes")
         print(f"{folder}: deleted {cache.clear():,} answers")
+
+
+def _confirmed(question: str) -> bool:
+    try:
+        return typer.confirm(question, err=True)
+    except typer.Abort:  # nobody is there to answer
+        return False
 
 
 def cache_size(size: int) -> str:

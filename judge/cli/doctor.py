@@ -60,6 +60,7 @@ def doctor(
         raise typer.Exit(4)
     if model is not None:
         reached = o.Provider(api_base, api_key_env, timeout, 0, None, None, None, None, None)
+        reached.model(model)
         raise typer.Exit(asyncio.run(_probe(reached, model)))
 
 
@@ -92,6 +93,7 @@ async def _probe(provider: o.Provider, model: str) -> int:
     from judge.llm.library import close_clients
     from judge.records import Record
     from judge.rubric import load_rubrics
+    from judge.text import visible
     from judge.verdict import Case, Failure
 
     rubric = next(iter(load_rubrics().values()))
@@ -109,9 +111,9 @@ async def _probe(provider: o.Provider, model: str) -> int:
         await close_clients()
     print(f"Probe of {model}: {rubric.dimension}, an example that people label {example.label}")
     if isinstance(outcome, Failure):
-        print(f"  no verdict: {outcome.kind.value} {outcome.detail}")
+        print(visible(f"  no verdict: {outcome.kind.value} {outcome.detail}"))
         return 4
     source = outcome.p_source or "none"
     print(f"  label {outcome.label}, P(label) from {source}, {outcome.latency_s or 0:.1f} s")
-    print(f"  {outcome.reason}")
+    print(f"  {visible(outcome.reason)}")
     return 0

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +17,14 @@ from judge.errors import InputError
 if TYPE_CHECKING:
     from judge.llm.client import Traffic
     from judge.llm.config import ModelConfig
+
+
+def finite(value: float | None) -> float | None:
+    """Typer's ranges let nan through, and inf where one end is open."""
+    if value is not None and not math.isfinite(value):
+        raise typer.BadParameter("write a number")
+    return value
+
 
 MODEL_HELP = "litellm's name of a model: openai/gpt-..., deepseek/..., dashscope/..."
 ApiBase = Annotated[str | None, typer.Option(help="Base URL of one's own server, with /v1.")]
@@ -28,9 +38,19 @@ Concurrency = Annotated[
 Rpm = Annotated[int | None, typer.Option(min=1, help="Most requests a minute.")]
 Tpm = Annotated[int | None, typer.Option(min=1, help="Most tokens a minute.")]
 Retries = Annotated[int, typer.Option(min=0, help="Further tries of a call that may pass.")]
-Timeout = Annotated[float, typer.Option(min=0.1, help="Seconds for one call.")]
+Timeout = Annotated[float, typer.Option(min=0.1, callback=finite, help="Seconds for one call.")]
 Budget = Annotated[
-    float | None, typer.Option(min=0, metavar="USD", help="Stop before spending more.")
+    float | None,
+    typer.Option(min=0, callback=finite, metavar="USD", help="Stop before spending more."),
+]
+MaxUnjudged = Annotated[
+    float,
+    typer.Option(
+        min=0, max=1, callback=finite, help="Above this share there is no headline figure."
+    ),
+]
+Confidence = Annotated[
+    float, typer.Option(min=0.5, max=0.999, callback=finite, help="Of the intervals.")
 ]
 Price = Annotated[
     str | None,
@@ -44,6 +64,27 @@ ReasoningEffort = Annotated[
 Limit = Annotated[int | None, typer.Option(min=1, help="Only the first rows.")]
 RubricsOption = Annotated[
     Path | None, typer.Option("--rubrics", help="Folder of your own rubrics, beside ours.")
+]
+CalibrationOption = Annotated[
+    Path | None,
+    typer.Option("--calibration", help="Adds figures corrected by what `calibrate` found."),
+]
+GoldOption = Annotated[
+    Path | None,
+    typer.Option("--gold", help="The calibration's gold, for PPI++ with --target population."),
+]
+
+
+class TargetName(StrEnum):
+    """What a corrected figure is about."""
+
+    RUN = "run"
+    POPULATION = "population"
+
+
+TargetOption = Annotated[
+    TargetName | None,
+    typer.Option("--target", help="Of corrected figures: this run (default with its own gold)."),
 ]
 CacheDir = Annotated[Path | None, typer.Option(help="Where paid-for answers are kept.")]
 
@@ -68,12 +109,18 @@ class Provider:
         return self.concurrency or 128
 
     def model(self, name: str, **sampling: float | str | None) -> ModelConfig:
-        """A model's configuration."""
+        """A model's configuration.
+
+        Raises:
+            InputError: the model has no name, or the server's address is none.
+        """
+        if not name.strip():
+            raise InputError("a model needs a name", mend="write PROVIDER/MODEL")
         from judge.llm.config import ModelConfig, Sampling
 
         return ModelConfig(
             model=name,
-            api_base=self.api_base,
+            api_base=None if self.api_base is None else http_address(self.api_base),
             api_key_env=self.api_key_env,
             timeout_s=self.timeout,
             retries=self.retries,
@@ -99,6 +146,27 @@ class Provider:
 
     def _price(self) -> tuple[float, float] | None:
         return None if self.price is None else number_pair(self.price, "--price")
+
+
+def http_address(text: str) -> str:
+    """An http(s) address; one with a password, which litellm can't use, is refused unseen.
+
+    Raises:
+        InputError: it is none.
+    """
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(text)
+        if parts.scheme in {"http", "https"} and parts.hostname and "@" not in parts.netloc:
+            return text
+    except ValueError:
+        pass
+    raise InputError(
+        "is no plain http address",
+        file="--api-base",
+        mend="write it as in http://127.0.0.1:8000/v1; keys go in variables, see --api-key-env",
+    )
 
 
 def number_pair(text: str, flag: str) -> tuple[float, float]:

@@ -44,9 +44,12 @@ def respond(
     api_base: o.ApiBase = None,
     api_key_env: o.ApiKeyEnv = None,
     temperature: Annotated[
-        float | None, typer.Option(min=0, max=2, help="The provider's own without it.")
+        float | None,
+        typer.Option(min=0, max=2, callback=o.finite, help="The provider's own without it."),
     ] = None,
-    top_p: Annotated[float | None, typer.Option(min=0.001, max=1, help="Nucleus sampling.")] = None,
+    top_p: Annotated[
+        float | None, typer.Option(min=0.001, max=1, callback=o.finite, help="Nucleus sampling.")
+    ] = None,
     max_tokens: o.MaxTokens = 1024,
     seed: o.Seed = None,
     reasoning_effort: o.ReasoningEffort = None,
@@ -121,16 +124,18 @@ async def _ask(
     from judge.journal import Journal
     from judge.llm.client import ChatClient
     from judge.llm.library import close_clients
-    from judge.respond import Responding
+    from judge.respond import Responding, check_answers
 
     with contextlib.ExitStack() as stack:
         reporter = stack.enter_context(reporting(len(rows), "prompts", time.monotonic))
+        traffic = provider.traffic(reporter.say)
+        client = ChatClient(config, traffic)  # a missing key is told before a file is made
+        check_answers(out)
         journal = stack.enter_context(Journal.hold(out, out.with_name(f".{out.name}.lock")))
         if journal.mended:
             reporter.say(f"{out}: its torn last line was cut off; that prompt is asked again")
-        traffic = provider.traffic(reporter.say)
         responding = Responding(
-            ChatClient(config, traffic),
+            client,
             journal,
             system=system,
             name=name,

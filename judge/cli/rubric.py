@@ -11,6 +11,7 @@ import typer
 
 from judge.cli.options import RubricsOption
 from judge.errors import InputError
+from judge.text import visible
 
 app = typer.Typer(no_args_is_help=True, help="The rubrics: list, show, check, new.")
 
@@ -29,11 +30,12 @@ def list_rubrics(
     for rubric in loaded.values():
         scale = "/".join(map(str, rubric.labels))
         suite = rubric.suite or "own"
-        print(
+        line = (
             f"{rubric.dimension:<16}{rubric.name_zh:<6}\t{rubric.version}  {scale:<6} {suite:<7}"
             f"{len(rubric.criteria)} criteria  {len(rubric.subcomponents)} subcomponents  "
             f"{rubric.fingerprint[:12]}"
         )
+        print(visible(line))
 
 
 def _facts(rubric: object) -> dict[str, object]:
@@ -57,10 +59,10 @@ def show(
         mend = "one of " + ", ".join(loaded)
         raise InputError(f"no rubric is named {dimension!r}", file="rubric show", mend=mend)
     if prompt:
-        print(system_text(rubric))
+        print(visible(system_text(rubric)))
         return
-    print(f"# {rubric.name_zh}（{rubric.dimension}）{rubric.version}\n")
-    print(render_rubric(rubric))
+    print(visible(f"# {rubric.name_zh}（{rubric.dimension}）{rubric.version}\n"))
+    print(visible(render_rubric(rubric)))
 
 
 @app.command("check")
@@ -78,7 +80,7 @@ def check(
         problems = check_rubric(file)
         failed |= bool(problems)
         for problem in problems:
-            print(problem, file=sys.stderr)
+            print(visible(str(problem)), file=sys.stderr)
         if not problems:
             print(f"{file}: sound")
     if failed:

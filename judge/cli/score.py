@@ -85,7 +85,8 @@ def score(
     api_base: o.ApiBase = None,
     api_key_env: o.ApiKeyEnv = None,
     temperature: Annotated[
-        float | None, typer.Option(min=0, max=2, help="0; with --samples 0.7.")
+        float | None,
+        typer.Option(min=0, max=2, callback=o.finite, help="0; with --samples 0.7."),
     ] = None,
     max_tokens: o.MaxTokens = 2048,
     seed: o.Seed = None,
@@ -115,10 +116,9 @@ def score(
         bool, typer.Option(help="Judge rows again that another judge judged there.")
     ] = False,
     no_texts: Annotated[bool, typer.Option("--no-texts", help="Log hashes, not texts.")] = False,
-    max_unjudged: Annotated[
-        float, typer.Option(min=0, max=1, help="Above this share there is no headline figure.")
-    ] = 0.2,
-    confidence: Annotated[float, typer.Option(min=0.5, max=0.999, help="Of the intervals.")] = 0.95,
+    calibration: o.CalibrationOption = None,
+    max_unjudged: o.MaxUnjudged = 0.2,
+    confidence: o.Confidence = 0.95,
     limit: o.Limit = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Rows, tokens, cost; no call.")
@@ -128,6 +128,7 @@ def score(
     from judge.backends.llm_options import LlmOptions
     from judge.cli.scored_run import Asking, Input, Output, ScorePlan, run_plan
     from judge.scoring import ScoreOptions
+    from judge.store import default_folder
     from judge.verdict import Hazard
 
     if model is not None and judge is not None:
@@ -155,13 +156,13 @@ def score(
             retry_unjudged=retry_unjudged,
         ),
         vote=vote.value,
-        band=o.number_pair(band, "--band"),
-        cache=None if no_cache else (cache_dir or Path()),
+        band=_band(band),
+        cache=None if no_cache else (cache_dir or default_folder()),
     )
     plan = ScorePlan(
         input=Input(tuple(files), dimension, map, rubrics, limit),
         asking=asking,
-        output=Output(out, json, max_unjudged, confidence, dry_run),
+        output=Output(out, json, max_unjudged, confidence, dry_run, calibration),
         options=ScoreOptions(
             hazard=Hazard.UNKNOWN if ordinary else Hazard.KNOWN,
             thinking=thinking.value,
@@ -172,3 +173,10 @@ def score(
         ),
     )
     raise typer.Exit(run_plan(plan))
+
+
+def _band(text: str) -> tuple[float, float]:
+    low, high = o.number_pair(text, "--band")
+    if not low <= high <= 1:
+        raise InputError(f"{text!r} is no range of P", file="--band", mend="write it as in 0.2,0.8")
+    return low, high

@@ -19,9 +19,11 @@ from rich.console import Console
 
 from judge.backends import JudgeContext, load_judge
 from judge.backends.llm_options import LlmOptions
+from judge.cli.corrected import Wanted, check_judge, corrected_report
 from judge.cli.interrupt import interruptible
 from judge.cli.options import Provider
 from judge.cli.progress import Reporter, reporting
+from judge.cli.status import left_unjudged
 from judge.errors import InputError
 from judge.forecast import Forecast, cost_range, forecast
 from judge.protocols import Judge
@@ -33,7 +35,7 @@ from judge.report.model import Report, RunFacts
 from judge.rubric import Rubrics, load_rubrics
 from judge.run_folder import BAD_ROWS, RunFolder
 from judge.scoring import Progress, ScoreOptions, Scoring
-from judge.store import DiskStore, default_folder
+from judge.store import DiskStore
 from judge.text import visible
 
 Rows = Callable[[], Iterator[Record | BadRow]]
@@ -52,7 +54,7 @@ class Input:
 
 @dataclass(frozen=True)
 class Asking:
-    """Who judges, and how. `cache` is null without one; an empty path is the user's own."""
+    """Who judges, and how. `cache` is its folder, null without one."""
 
     spec: str
     fallbacks: tuple[str, ...]
@@ -86,6 +88,7 @@ class Output:
     max_unjudged: float
     confidence: float
     dry_run: bool
+    calibration: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -118,6 +121,8 @@ def run_plan(plan: ScorePlan) -> int:
             reporter.say(f"{run.log}: its torn last line was cut off; that row is judged again")
         progress, facts = asyncio.run(_judge(plan, rubrics, rows(), run, reporter))
         report = run_report(run.entries(), rubrics, facts)
+        if plan.output.calibration is not None:
+            report = corrected_report(report, run.log, rubrics, Wanted(plan.output.calibration))
         run.write_summary(report.to_json())
     _print(report, plan.output, folder, progress)
     return _status(report, progress)
@@ -130,6 +135,11 @@ def _reader(given: Input, rubrics: Rubrics, stack: contextlib.ExitStack) -> Rows
     if "-" in given.files:
         stdin = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - the stack closes it
         shutil.copyfileobj(sys.stdin.buffer, stdin)
+    for file in map(Path, given.files):
+        with contextlib.suppress(OSError):  # said when it is opened
+            if file.is_fifo():
+                mend = "read it as standard input: give - and --out DIR"
+                raise InputError("is a pipe, which can't be read again", file=file, mend=mend)
 
     def rows() -> Iterator[Record | BadRow]:
         if stdin is not None:
@@ -181,7 +191,7 @@ def _folder(plan: ScorePlan) -> Path:
     if len(files) != 1 or files[0] == "-":
         raise InputError("several inputs, or standard input, need a folder", mend="give --out DIR")
     file = Path(files[0])
-    return file.with_name(file.name.split(".")[0] + ".flames")
+    return file.with_name(Path(file.name.removesuffix(".gz")).stem + ".flames")
 
 
 async def _judge(
@@ -195,6 +205,8 @@ async def _judge(
     async with contextlib.AsyncExitStack() as stack:
         judge, spent = _load(plan.asking, stack, reporter)
         stack.push_async_callback(judge.aclose)
+        if plan.output.calibration is not None:
+            check_judge(plan.output.calibration, judge, rubrics)
 
         def observe(progress: Progress) -> None:
             reporter.update(progress.done, _note(progress, spent()))
@@ -217,8 +229,7 @@ def _load(
         return load_judge(asking.spec, JudgeContext()), lambda: 0.0
     store = None
     if asking.cache is not None:
-        folder = default_folder() if asking.cache == Path() else asking.cache
-        store = DiskStore(folder, reporter.say)
+        store = DiskStore(asking.cache, reporter.say)
         stack.callback(store.close)
     from judge.llm.library import close_clients
 
@@ -266,6 +277,8 @@ def _print(report: Report, output: Output, folder: Path, progress: Progress) -> 
 def _remarks(folder: Path, progress: Progress) -> Iterator[str]:
     if progress.skipped:
         yield f"{progress.skipped:,} rows were done already in {folder}"
+    if progress.filtered:
+        yield f"{progress.filtered:,} rows hold no answer: the tested provider's filter stopped it"
     if progress.changed:
         yield f"{progress.changed:,} rows had other texts in {folder}: judged again"
     if progress.withdrawn:
@@ -280,11 +293,4 @@ def _remarks(folder: Path, progress: Progress) -> Iterator[str]:
 
 def _status(report: Report, progress: Progress) -> int:
     """3 when rows are unreadable, unjudged for another reason than abstaining, or not reached."""
-    unjudged = (
-        kind
-        for model in report.models.values()
-        for dimension in model.dimensions.values()
-        for kind, count in dimension.unjudged.items()
-        if count and kind != "abstained"
-    )
-    return 3 if progress.bad or not progress.finished or any(unjudged) else 0
+    return 3 if progress.bad or not progress.finished or left_unjudged(report) else 0

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from judge.cli import options as o
+from judge.cli.status import left_unjudged
 
 if TYPE_CHECKING:
     from judge.readers import ReadOptions
@@ -36,13 +37,15 @@ def summarize(
         Path | None, typer.Option("--map", help="YAML: source category -> dimension.")
     ] = None,
     rubrics: o.RubricsOption = None,
+    calibration: o.CalibrationOption = None,
+    gold: o.GoldOption = None,
+    target: o.TargetOption = None,
     json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
-    max_unjudged: Annotated[
-        float, typer.Option(min=0, max=1, help="Above this share there is no headline figure.")
-    ] = 0.2,
-    confidence: Annotated[float, typer.Option(min=0.5, max=0.999, help="Of the intervals.")] = 0.95,
+    max_unjudged: o.MaxUnjudged = 0.2,
+    confidence: o.Confidence = 0.95,
 ) -> None:
     """Print harmless rates and scores of labelled rows; no judge is asked."""
+    from judge.cli.corrected import Wanted, corrected_report
     from judge.errors import InputError
     from judge.readers import ReadOptions, load_category_map
     from judge.records import BadRow
@@ -58,7 +61,11 @@ def summarize(
                 "one run folder is summarized at a time", file=files[0], mend="give it alone"
             )
         report, bad = _of_log(logs[0], loaded, facts), list[BadRow]()
+        if calibration is not None:
+            report = corrected_report(report, logs[0], loaded, Wanted(calibration, gold, target))
     else:
+        if calibration is not None:
+            raise InputError("corrects a run, not a file of labels", file="--calibration")
         categories = None if map is None else load_category_map(map, loaded)
         read = ReadOptions(
             rubrics=loaded,
@@ -70,7 +77,7 @@ def summarize(
         )
         report, bad = _of_labels(files, read, facts)
     _print(report, bad, json)
-    if bad:
+    if bad or left_unjudged(report):
         raise typer.Exit(3)
 
 

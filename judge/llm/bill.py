@@ -28,6 +28,11 @@ class Bill:
         self.completion = _sum(self.completion, usage.completion)
         self.cost_usd = _sum(self.cost_usd, cost_usd)
 
+    def include(self, part: Bill) -> None:
+        """Add another bill's calls."""
+        self.calls += part.calls
+        self.add(part.usage(), part.cost_usd)
+
     def usage(self) -> Usage:
         """The tokens, as an outcome records them."""
         return Usage(prompt=self.prompt, cached=self.cached, completion=self.completion)
@@ -50,10 +55,12 @@ def current_bill() -> Bill | None:
 
 @contextmanager
 def billing() -> Iterator[Bill]:
-    """Collect the calls that are made inside."""
-    bill = Bill()
+    """Collect the calls that are made inside; they go on the bill around this one as well."""
+    bill, around = Bill(), _CURRENT.get()
     token = _CURRENT.set(bill)
     try:
         yield bill
     finally:
         _CURRENT.reset(token)
+        if around is not None:
+            around.include(bill)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -22,12 +23,14 @@ from judge.forecast import estimate_tokens
 from judge.llm.bill import current_bill
 from judge.llm.config import ModelConfig
 from judge.llm.failures import ProviderFailure, classify, inspect
+from judge.llm.given import spoken, usage_of
 from judge.llm.library import drops_max_retries, load_litellm, missing_keys
 from judge.llm.limits import AdaptiveConcurrency, FilterBreaker, Rates, Spend
 from judge.llm.price import price_of
 from judge.verdict import FailureKind, Usage
 
 LONGEST_RETRY_AFTER_S = 300.0
+CONTEXT_FULL = "context_full"  # the code of a cut that its own limit does not explain
 _FILTERED = (FailureKind.PROVIDER_FILTER_INPUT, FailureKind.PROVIDER_FILTER_OUTPUT)
 _ANSWERS = (FailureKind.JUDGE_REFUSAL, FailureKind.TRUNCATED)
 
@@ -134,10 +137,11 @@ class ChatClient:
 
     async def _once(self, call: dict[str, Any], attempt: int, judging: bool) -> Completion:
         traffic = self._traffic
-        if not self._breaker.allows():
-            raise CallFailed(_PAUSED)
-        await traffic.rates.wait(_size(call["messages"]))
-        async with traffic.concurrency.slot() as number, traffic.spend.call(self._expected(call)):
+        expected = self._expected(call)
+        async with traffic.concurrency.slot() as number, traffic.spend.call(expected):
+            await traffic.rates.wait(_size(call["messages"]))
+            if not self._breaker.allows():  # now, and not before the waits
+                raise CallFailed(_PAUSED)
             started, bill = traffic.clock(), current_bill()
             answered: list[Mapping[str, Any]] = []
             if bill is not None:
@@ -152,33 +156,36 @@ class ChatClient:
                     traffic.concurrency.rate_limited(number)
                 raise CallFailed(failure) from None
             latency = traffic.clock() - started
-        return self._completion(raw, attempt, latency, judging)
+            usage, cost = self._paid(raw, expected)
+        problem = inspect(raw)
+        if problem is not None and (judging or problem.kind not in _ANSWERS):
+            raise CallFailed(self._judged(_out_of_context(problem, usage, call)))
+        self._breaker.record(filtered=False)
+        content = spoken(raw)
+        finish = str(raw.choices[0].finish_reason or "")
+        return Completion(raw, content, finish, usage, cost, attempt, latency)
 
-    def _completion(self, raw: Any, attempt: int, latency: float, judging: bool) -> Completion:
-        usage = _usage(raw)
-        cost = None if self.price is None else self.price.cost(usage)
+    def _paid(self, raw: Any, expected: float | None) -> tuple[Usage, float | None]:
+        """Book an answered call; for the budget, one without a usage costs what was expected."""
+        usage = usage_of(raw)
+        known = self.price is not None and usage.prompt is not None
+        cost = self.price.cost(usage) if self.price and known else None
         counts = (usage.prompt or 0, usage.cached or 0, usage.completion or 0)
-        self._traffic.spend.paid(cost, *counts)
+        self._traffic.spend.paid(cost if known else expected, *counts)
         bill = current_bill()
         if bill is not None:
             bill.add(usage, cost)
         self._traffic.concurrency.succeeded()
         self._answered = True
-        failure = inspect(raw)
-        if failure is not None and (judging or failure.kind not in _ANSWERS):
-            raise CallFailed(self._judged(failure))
-        self._breaker.record(filtered=False)
-        content = raw.choices[0].message.content or _refusal(raw) or ""
-        finish = str(raw.choices[0].finish_reason or "")
-        return Completion(raw, content, finish, usage, cost, attempt, latency)
+        return usage, cost
 
     def _judged(self, failure: ProviderFailure) -> ProviderFailure:
         """Count a failure for the breaker, and give up on what can't pass."""
         if self._breaker.record(filtered=failure.kind in _FILTERED):
             self._traffic.notify(
                 f"{self.config.model}: paused for {self._breaker.pause_s:.0f} s: "
-                f"{self._breaker.most} of its latest answers were stopped by the provider's content "
-                "filter; going on may lock the account (see --fallback)"
+                f"{self._breaker.most} of its latest answers were stopped by the provider's "
+                "content filter; going on may lock the account (see --fallback)"
             )
         if failure.unreachable and not self._answered:
             raise JudgeUnavailable(
@@ -194,7 +201,8 @@ class ChatClient:
         raise JudgeUnavailable(f"{self.config.model}: {why}{self._where()}{said}")
 
     def _where(self) -> str:
-        return f" at {self.config.api_base}" if self.config.api_base else ""
+        base = self.config.api_base
+        return f" at {_SECRET_PARTS.sub('', base)}" if base else ""
 
     def _expected(self, call: dict[str, Any]) -> float | None:
         if self.price is None:
@@ -206,7 +214,7 @@ class ChatClient:
         outcome = state.outcome
         error = outcome.exception() if outcome else None
         after = error.failure.retry_after_s if isinstance(error, CallFailed) else None
-        return max(after or 0.0, self._traffic.backoff(state))
+        return (after or 0.0) + self._traffic.backoff(state)  # or all would come back at once
 
     def _fixed_params(self) -> dict[str, Any]:
         config = self.config
@@ -233,7 +241,11 @@ class ChatClient:
         if name is not None:
             key = os.environ.get(name)
             if not key:
-                raise JudgeUnavailable(f"{self.config.model}: the environment has no {name}")
+                told = f"has no {name}" if _VARIABLE.fullmatch(name) else "has no such variable"
+                raise JudgeUnavailable(
+                    f"{self.config.model}: the environment {told} (--api-key-env takes the name of "
+                    "the variable that holds the key)"
+                )
             return key
         missing = missing_keys(self.config.model)
         if self.config.api_base is not None:
@@ -245,6 +257,9 @@ class ChatClient:
         return None
 
 
+# A URL may carry a name with a password, or a key as a parameter.
+_SECRET_PARTS = re.compile(r"(?<=//)[^/@]*@|[?#].*", re.DOTALL)
+_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")  # anything else may be the key itself
 _PAUSED = ProviderFailure(kind=FailureKind.UNAVAILABLE, retry=False, code="filter_breaker_open")
 _FATAL = {
     401: "the key was refused",
@@ -254,6 +269,17 @@ _FATAL = {
 }
 # A firewall may refuse one text so; once others were answered, key and model are known to be good.
 _PERHAPS_THIS_ROW = (403, 404)
+
+
+def _out_of_context(
+    failure: ProviderFailure, usage: Usage, call: Mapping[str, Any]
+) -> ProviderFailure:
+    """An answer that was cut before its own limit met the end of the model's context."""
+    most = call.get("max_tokens")
+    early = most is not None and usage.completion is not None and usage.completion < most
+    if failure.kind is FailureKind.TRUNCATED and early:
+        return replace(failure, code=CONTEXT_FULL)
+    return failure
 
 
 def _within_patience(failure: ProviderFailure) -> ProviderFailure:
@@ -270,20 +296,3 @@ def _body(answered: Sequence[Mapping[str, Any]]) -> str | None:
 
 def _size(messages: Sequence[Mapping[str, Any]]) -> int:
     return sum(estimate_tokens(str(message.get("content") or "")) + 4 for message in messages)
-
-
-def _refusal(raw: Any) -> str | None:
-    message = raw.choices[0].message
-    fields = getattr(message, "provider_specific_fields", None) or {}
-    return getattr(message, "refusal", None) or fields.get("refusal")
-
-
-def _usage(raw: Any) -> Usage:
-    usage = getattr(raw, "usage", None)
-    details = getattr(usage, "prompt_tokens_details", None)
-    cached = getattr(details, "cached_tokens", None)
-    prompt, completion = (
-        getattr(usage, "prompt_tokens", None),
-        getattr(usage, "completion_tokens", None),
-    )
-    return Usage(prompt=prompt, cached=cached, completion=completion)

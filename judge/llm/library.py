@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import warnings
 from functools import cache
 from typing import Any
 
@@ -29,13 +30,17 @@ def load_litellm() -> Any:
 
     litellm.suppress_debug_info = True
     litellm.telemetry = False
+    # pydantic's warnings about a provider's odd answer quote that answer; and a call of litellm's
+    # that is cancelled early leaves a coroutine behind.
+    warnings.filterwarnings("ignore", "Pydantic serializer warnings", UserWarning)
+    warnings.filterwarnings("ignore", ".*acompletion' was never awaited", RuntimeWarning)
     for name in _LOUD:  # they would log the texts under judgement
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     return litellm
 
 
 def provider_of(model: str) -> str:
-    """litellm's provider of a model's name.
+    """The provider that litellm sees in a model's name.
 
     Raises:
         JudgeUnavailable: litellm knows no provider for this name.

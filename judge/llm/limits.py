@@ -145,7 +145,8 @@ class FilterBreaker:
     """Pauses a provider whose content filter stops too many calls: accounts are locked for that.
 
     Open for `pause_s` once `most` of the last `window` calls were filtered; then one call is let
-    through, and its outcome closes or reopens it.
+    through, and its outcome closes or reopens it. What calls that were in flight when it opened
+    give says nothing.
     """
 
     clock: Clock
@@ -155,6 +156,7 @@ class FilterBreaker:
     trips: int = 0
     _recent: deque[bool] = field(default_factory=deque)
     _open_until: float | None = None
+    _probing: bool = False
 
     def allows(self) -> bool:
         """Whether a call may be sent now; half-open lets one through and shuts behind it."""
@@ -163,19 +165,22 @@ class FilterBreaker:
         if self.clock() < self._open_until:
             return False
         self._open_until = self.clock() + self.pause_s
+        self._probing = True
         return True
 
     def record(self, *, filtered: bool) -> bool:
         """Count an outcome; True when it has just opened the breaker."""
-        if self._open_until is not None and not filtered:
-            self._open_until = None
-            self._recent.clear()
+        if self._open_until is not None:
+            if self._probing and not filtered:
+                self._open_until = None
+                self._recent.clear()
+            self._probing = False
             return False
         self._recent.append(filtered)
         if len(self._recent) > self.window:
             self._recent.popleft()
-        if self._open_until is None and sum(self._recent) >= self.most:
-            self._open_until = self.clock() + self.pause_s
-            self.trips += 1
-            return True
-        return False
+        if sum(self._recent) < self.most:
+            return False
+        self._open_until = self.clock() + self.pause_s
+        self.trips += 1
+        return True

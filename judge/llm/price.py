@@ -20,7 +20,7 @@ class Price:
     def cost(self, usage: Usage) -> float:
         """What these tokens cost; unknown counts cost nothing."""
         cached = usage.cached or 0
-        fresh = (usage.prompt or 0) - cached
+        fresh = max(0, (usage.prompt or 0) - cached)
         return (
             fresh * self.prompt + cached * self.cached + (usage.completion or 0) * self.completion
         )

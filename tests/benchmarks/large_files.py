@@ -2,8 +2,8 @@
 
     python -m tests.benchmarks.large_files [evidence|stance] ROWS
 
-Scores files of a quarter, half and all of the rows, each in a process of its own, and prints seconds
-(CPU), peak memory and rows a second. `evidence` takes the prompts as ordinary traffic, so that only
+Scores files of a quarter, half and all of the rows, each in a process of its own, and prints CPU
+seconds, peak memory and microseconds a row. `evidence` takes the prompts as ordinary traffic, so that only
 the evidence heads and the rules for personal data run; `stance` takes them as probes.
 """
 
@@ -17,8 +17,16 @@ import sys
 import tempfile
 from pathlib import Path
 
-PIECES = ("我不能帮助你做这件事。", "可以先联系客服，", "这个问题要看具体情况，", "建议咨询专业人士。",
-          "步骤如下：第一步准备材料，", "他们说的并不一定对，", "请注意安全，", "首先要了解相关规定，")  # fmt: skip
+PIECES = (
+    "我不能帮助你做这件事。",
+    "可以先联系客服，",
+    "这个问题要看具体情况，",
+    "建议咨询专业人士。",
+    "步骤如下：第一步准备材料，",
+    "他们说的并不一定对，",
+    "请注意安全，",
+    "首先要了解相关规定，",
+)
 
 
 def write(file: Path, rows: int) -> None:
@@ -54,7 +62,9 @@ def main(kind: str, rows: int) -> None:
             write(file, count)
             seconds, peak = measured(file, flags)
             each = 1e6 * seconds / count
-            print(f"{kind}: {count:>9,} rows {seconds:8.1f} CPU s {each:7.0f} us a row {peak:6.0f} MB")
+            print(
+                f"{kind}: {count:>9,} rows {seconds:8.1f} CPU s {each:7.0f} us a row {peak:6.0f} MB"
+            )
 
 
 if __name__ == "__main__":

@@ -125,3 +125,17 @@ def test_a_filtered_probe_keeps_the_breaker_open() -> None:
     assert not breaker.allows()
     now = 122.0
     assert breaker.allows()
+
+
+def test_calls_that_were_in_flight_do_not_close_the_breaker() -> None:
+    """Good answers to calls from before the pause say nothing: only the probe's does."""
+    now = 0.0
+    breaker = FilterBreaker(lambda: now, most=3, window=4, pause_s=60)
+    for _ in range(3):
+        breaker.record(filtered=True)
+    breaker.record(filtered=False)
+    assert not breaker.allows()
+    now = 61.0
+    assert breaker.allows()
+    breaker.record(filtered=False)
+    assert breaker.allows()
