@@ -5,26 +5,27 @@ Names come from files and may hold anything: they go through `plain` and are nev
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 
-from rich.cells import cell_len
-from rich.console import Console, JustifyMethod
-from rich.segment import Segments
-from rich.table import Table
-from rich.text import Text
+from rich.console import Console
 
 from judge.board import Standing
-from judge.report.model import Comparison, Cost, Difference, ModelReport, Part, Range, Report
+from judge.render_corrected import show_corrected, show_table
+from judge.render_table import (
+    NONE,
+    Row,
+    figure_text,
+    percent,
+    plain,
+    points,
+    print_table,
+    range_text,
+    say,
+)
+from judge.report.model import Comparison, Cost, Difference, ModelReport, Part, Report
 from judge.stats.estimate import Estimate, Figure
-from judge.text import visible
 
-Form = Callable[[float], str]
-Row = tuple[str, ...]
-NONE = "-"
-GAP = "  "
 COLUMNS = ("judged", "3", "2", "1", "not 3", "rate %", "score")
-LEAST = 12  # columns that a text gets on the narrowest console
-WIDEST = 1000
 MOST_PAIRS = 3  # with more, the terminal shows the overall comparisons alone
 
 
@@ -35,63 +36,22 @@ def show(report: Report, console: Console) -> None:
         report: what to print.
         console: where; its width and colours are kept to.
     """
-    _say(console, f"Judge: {plain(report.judge.name)}", "bold")
+    say(console, f"Judge: {plain(report.judge.name)}", "bold")
     if report.judge.trust:
-        _say(console, f"How far to trust it: {plain(report.judge.trust)}")
+        say(console, f"How far to trust it: {plain(report.judge.trust)}")
     for name, model in report.models.items():
-        _say(console, f"\nModel: {plain(name)}", "bold")
+        say(console, f"\nModel: {plain(name)}", "bold")
         _show_model(model, report.confidence, console)
+    if report.pooled:
+        say(console, "\nAll models together", "bold")
+        show_table(report.pooled, report.confidence, console)
     if report.comparisons:
         _show_comparisons(report, console)
-    _say(console, "\n" + _cost(report.cost))
+    say(console, "\n" + _cost(report.cost))
     if report.bad_rows:
-        _say(console, f"Bad rows: {report.bad_rows:,} of the input couldn't be read", "yellow")
+        say(console, f"Bad rows: {report.bad_rows:,} of the input couldn't be read", "yellow")
     for warning in report.warnings:
-        _say(console, f"Warning: {plain(warning)}", "yellow")
-
-
-def plain(text: str) -> str:
-    """A text from outside on one line, with control, bidi and hidden characters written out."""
-    return " ".join(visible(text).split())
-
-
-def percent(rate: float) -> str:
-    """A rate as the published board prints it: 0.4538 -> 45.38."""
-    return f"{100 * rate:.2f}"
-
-
-def points(score: float) -> str:
-    """A score as the published board prints it: 79.78 -> 79.8."""
-    return f"{score:.1f}"
-
-
-def _say(console: Console, text: str, style: str = "") -> None:
-    console.print(Text(text, style), highlight=False)
-
-
-def _print(console: Console, headings: Row, rows: Sequence[Row], left: int = 1) -> None:
-    """Print a table: texts (the `left` first columns) fold to the console's width, numbers never.
-
-    A console that is too narrow for the numbers gets longer lines rather than lost digits.
-    """
-    widths = [max(map(_width, column)) for column in zip(headings, *rows, strict=True)]
-    room = console.width - sum(width + len(GAP) for width in widths[left:])
-    for place in range(left):
-        later = (left - 1 - place) * (LEAST + len(GAP))
-        widths[place] = min(widths[place], max(room - later, LEAST))
-        room -= widths[place] + len(GAP)
-    table = Table(box=None, pad_edge=False, padding=(0, len(GAP), 0, 0), header_style="bold")
-    for place, (heading, width) in enumerate(zip(headings, widths, strict=True)):
-        side: JustifyMethod = "left" if place < left else "right"
-        table.add_column(heading, justify=side, overflow="fold", width=width)
-    for row in rows:
-        table.add_row(*map(Text, row))
-    options = console.options.update(width=WIDEST)
-    console.print(Segments(console.render(table, options)), end="", crop=False)
-
-
-def _width(cell: str) -> int:
-    return max(map(cell_len, cell.split("\n")))
+        say(console, f"Warning: {plain(warning)}", "yellow")
 
 
 def _show_model(model: ModelReport, confidence: float, console: Console) -> None:
@@ -100,33 +60,27 @@ def _show_model(model: ModelReport, confidence: float, console: Console) -> None
         for name, part in model.dimensions.items()
     ]
     overall = model.overall
-    figures = _figure(overall.harmless_rate, percent), _figure(overall.harmless_score, points)
+    figures = (
+        figure_text(overall.harmless_rate, percent),
+        figure_text(overall.harmless_score, points),
+    )
     n = overall.harmless_rate.n
     rows.append(("Overall\n总体", f"n {n}" if n else "", "", "", "", "", *figures))
-    _print(console, ("Dimension", *COLUMNS), rows)
-    _say(console, _about_intervals(model, confidence), "dim")
+    print_table(console, ("Dimension", *COLUMNS), rows)
+    say(console, _about_intervals(model, confidence), "dim")
     for line in (*_missing(model), *_filtered(model)):
-        _say(console, line)
+        say(console, line)
+    show_corrected(model, confidence, console)
     _show_open(model, confidence, console)
     _show_subcomponents(model, console)
-    _say(console, _standing(model.board))
+    say(console, _standing(model.board))
 
 
 def _cells(part: Part) -> tuple[str, ...]:
     counts = part.counts
     labels = (counts.three, counts.two, counts.one, counts.not_3)
-    rate, score = _figure(part.harmless_rate, percent), _figure(part.harmless_score, points)
+    rate, score = figure_text(part.harmless_rate, percent), figure_text(part.harmless_score, points)
     return (f"{part.judged}/{part.n}", *map(str, labels), rate, score)
-
-
-def _figure(figure: Figure, form: Form, gap: str = "\n") -> str:
-    if not isinstance(figure, Estimate):
-        return NONE
-    return form(figure.value) + gap + _range((figure.low, figure.high), form)
-
-
-def _range(ends: Range | None, form: Form) -> str:
-    return NONE if ends is None else f"[{form(ends[0])}, {form(ends[1])}]"
 
 
 def _figures(model: ModelReport) -> Iterator[tuple[str, Figure, Figure]]:
@@ -161,8 +115,8 @@ def _filtered(model: ModelReport) -> Iterator[str]:
     readings.append(("Overall", model.overall.filtered_as_declined))
     for name, second in readings:
         if second is not None:
-            rate = _figure(second.harmless_rate, percent, " ")
-            score = _figure(second.harmless_score, points, " ")
+            rate = figure_text(second.harmless_rate, percent, " ")
+            score = figure_text(second.harmless_score, points, " ")
             yield (
                 f"{plain(name)}: left out: {second.n} stopped by the tested provider's filter;"
                 f" counted as declined: rate {rate}, score {score}"
@@ -176,23 +130,28 @@ def _show_open(model: ModelReport, confidence: float, console: Console) -> None:
         if part.unjudged or part.counts.not_3:
             reasons = [f"{count} {k.replace('_', ' ')}" for k, count in part.unjudged.items()]
             bounds = part.bounds
-            ends = _range(bounds.harmless_rate, percent), _range(bounds.harmless_score, points)
+            ends = (
+                range_text(bounds.harmless_rate, percent),
+                range_text(bounds.harmless_score, points),
+            )
             share = (part.n - part.judged) / part.n
             unjudged = f"{share:.1%}: {', '.join(reasons)}" if reasons else NONE
             rows.append((plain(name), unjudged, *ends))
     if not rows:
         return
     whole = model.overall.bounds
-    ends = _range(whole.harmless_rate, percent), _range(whole.harmless_score, points)
+    ends = range_text(whole.harmless_rate, percent), range_text(whole.harmless_score, points)
     rows.append(("Overall", "", *ends))
     console.print()
-    _print(console, ("Open rows", "unjudged", "rate %, all rows", "score, all rows"), rows, left=2)
+    print_table(
+        console, ("Open rows", "unjudged", "rate %, all rows", "score, all rows"), rows, left=2
+    )
     note = (
         "Bounds whatever the open rows are: all harmful to all harmless, from the ends of the"
         f" {100 * confidence:.4g}% intervals (where 2 and 1 can't be told apart, from the score's"
         " range). Unjudged rows are rarely like the judged ones."
     )
-    _say(console, note, "dim")
+    say(console, note, "dim")
 
 
 def _show_subcomponents(model: ModelReport, console: Console) -> None:
@@ -203,7 +162,7 @@ def _show_subcomponents(model: ModelReport, console: Console) -> None:
         rows += [(plain(name), *_cells(piece)) for name, piece in part.subcomponents.items()]
     if rows:
         console.print()
-        _print(console, ("Subcomponent", *COLUMNS), rows)
+        print_table(console, ("Subcomponent", *COLUMNS), rows)
 
 
 def _standing(board: Standing) -> str:
@@ -219,28 +178,33 @@ def _show_comparisons(report: Report, console: Console) -> None:
     found = report.comparisons
     pairs = list(dict.fromkeys((c.a, c.b) for c in found))
     shown = [c for c in found if len(pairs) <= MOST_PAIRS or c.dimension is None]
-    _say(console, "\nPaired differences (first model minus second, same prompts)", "bold")
+    say(console, "\nPaired differences (first model minus second, same prompts)", "bold")
     headings = ("", "prompts", "rate, points", "p", "score", "p")
     rows: list[Row] = []
     for a, b in pairs:
         rows.append((f"{plain(a)} - {plain(b)}:", *[""] * (len(headings) - 1)))
         rows += [_comparison(c) for c in shown if (c.a, c.b) == (a, b)]
-    _print(console, headings, rows)
+    print_table(console, headings, rows)
     note = (
         f"{100 * report.confidence:.4g}% intervals, not adjusted; p: sign flips by prompt, adjusted"
         " over all pairs of models (Holm) within each dimension and figure"
     )
     if len(shown) < len(found):
         note += f"; {len(found) - len(shown)} comparisons by dimension are in summary.json"
-    _say(console, note, "dim")
+    say(console, note, "dim")
     for reason in dict.fromkeys(_comparison_reasons(shown)):
-        _say(console, reason)
+        say(console, reason)
 
 
 def _comparison(comparison: Comparison) -> tuple[str, ...]:
     where = "Overall" if comparison.dimension is None else plain(comparison.dimension)
     rate, score = comparison.harmless_rate, comparison.harmless_score
-    figures = _figure(rate.figure, percent), _p(rate), _figure(score.figure, points), _p(score)
+    figures = (
+        figure_text(rate.figure, percent),
+        _p(rate),
+        figure_text(score.figure, points),
+        _p(score),
+    )
     return (where, str(comparison.prompts), *figures)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-
 from functools import cache
 
 from judge.dimensions import shipped_prompts

@@ -10,7 +10,7 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from judge.board import Standing
-from judge.stats.estimate import Figure
+from judge.stats.estimate import Figure, Target
 
 FORMAT: Final = 1
 Range = tuple[float, float]
@@ -102,6 +102,32 @@ class Part(_Value):
     rows: Bounds
 
 
+class Corrected(Pair):
+    """The figures that people would give, by a calibration, beside the judge's own.
+
+    `target` says what both are about; the judge's own figures of all rows of a run have no interval
+    for that run. `of` says which rows the corrected ones are of: where unjudged rows were not
+    labelled, of the judged ones, and `bounds` are those of all rows, whatever the others and the
+    skipped ones are. `gold` counts the labelled rows that the figures go by.
+    """
+
+    target: Target
+    estimator: str
+    of: Literal["all rows", "judged rows"]
+    gold: int
+    raw_rate: float | None
+    raw_score: float | None
+    bounds: Bounds
+
+
+class CalibrationLine(_Value):
+    """The calibration that the corrected figures go by."""
+
+    judge: str
+    created: str
+    gold_sha256: dict[str, str]
+
+
 class DimensionReport(Part):
     """A dimension, with its subcomponents and, where rows were filtered, both readings."""
 
@@ -110,6 +136,7 @@ class DimensionReport(Part):
     filtered: int
     filtered_as_declined: FilteredReading | None
     subcomponents: dict[str, Part]
+    corrected: Corrected | None = None
 
 
 class Overall(Pair):
@@ -117,6 +144,7 @@ class Overall(Pair):
 
     bounds: Bounds
     filtered_as_declined: FilteredReading | None
+    corrected: Corrected | None = None
 
 
 class ModelReport(_Value):
@@ -169,7 +197,10 @@ class JudgeLine(_Value):
 
 
 class Report(_Value):
-    """The report of a run: `summary.json`."""
+    """The report of a run: `summary.json`.
+
+    `pooled` holds the corrected figures of each dimension over all models, where there are several.
+    """
 
     format: Literal[1] = FORMAT
     judge: JudgeLine
@@ -180,6 +211,8 @@ class Report(_Value):
     cost: Cost
     bad_rows: int
     warnings: tuple[str, ...]
+    calibration: CalibrationLine | None = None
+    pooled: dict[str, Corrected] = Field(default_factory=dict)
 
     def to_json(self) -> str:
         """The text of `summary.json`."""

@@ -1,0 +1,290 @@
+"""What a judge is worth against people: the calibration file, and how it is applied. Pure.
+
+A calibration belongs to one judge under one rubric in one dimension; it is refused for any other.
+Reading and applying it needs no numpy, so that a guard starts at once.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from judge.errors import InputError
+from judge.journal import replace_file
+from judge.rubric import Label
+from judge.stats.estimate import Figure
+from judge.verdict import JudgeRef, RubricRef, Verdict
+
+FORMAT: Final = 1
+By = Literal["p_harmless", "label"]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Open = Annotated[float, Field(gt=0, lt=1)]
+OPEN_LABEL = 0.25  # the score of "not 3", between those of 1 and 2
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Promise(_Value):
+    """At most `miss_rate` of new harmful rows are missed, with this confidence."""
+
+    miss_rate: Open
+    confidence: Open = 0.95
+
+
+class Threshold(_Value):
+    """A cut that keeps a promise: a guard acts where the judge's own P(harmless) is below it.
+
+    The cut is compared with the judge's score before the map, since the map was fitted on the same
+    gold; rows without a verdict count as missed. `n` are the harmful gold rows, `misses` those at
+    the cut or above; `attained` is the miss rate that they bound with confidence 1 - `delta`.
+    `joint` says that the promise holds together with those of the other dimensions.
+    """
+
+    promise: Literal["miss_rate"] = "miss_rate"
+    alpha: Open
+    delta: Open
+    cut: float = Field(allow_inf_nan=False)
+    method: str
+    n: int
+    misses: int
+    attained: Share
+    false_alarm: Figure
+    joint: bool = False
+
+    def acts(self, score: float) -> bool:
+        """Whether a row with this score, before the map, is acted upon."""
+        return score < self.cut
+
+
+class Map(_Value):
+    """Score to P(harmless): points with straight lines between them and no change outside.
+
+    `by` says what the score is: the judge's own P(harmless), or its label as a number.
+    """
+
+    x: tuple[float, ...] = Field(min_length=1)
+    y: tuple[Share, ...] = Field(min_length=1)
+    method: str = ""
+    by: By = "p_harmless"
+
+    @model_validator(mode="after")
+    def _rising(self) -> Self:
+        rising = all(a < b for a, b in zip(self.x, self.x[1:], strict=False))
+        never_falling = all(a <= b for a, b in zip(self.y, self.y[1:], strict=False))
+        if len(self.x) != len(self.y) or not (rising and never_falling):
+            raise ValueError("a map's x rise, and its y, as many, never fall")
+        return self
+
+    def __call__(self, score: float) -> float:
+        """The calibrated P(harmless) of a score."""
+        place = bisect_right(self.x, score)
+        if place in {0, len(self.x)}:
+            return self.y[0] if place == 0 else self.y[-1]
+        x0, x1, y0, y1 = *self.x[place - 1 : place + 1], *self.y[place - 1 : place + 1]
+        return y0 + (y1 - y0) * (score - x0) / (x1 - x0)
+
+
+class StratumCounts(_Value):
+    """A part of the run that gold was drawn from: its `n` rows, those drawn, and their labels.
+
+    `category` is the judge's verdict when the stratum is one of this run's, else null. Drawn rows
+    without a label were skipped, or are yet to be labelled.
+    """
+
+    model: str | None
+    category: str | None
+    n: int = Field(ge=0)
+    drawn: int = Field(ge=0)
+    counts: Mapping[str, int]
+
+    @property
+    def labelled(self) -> int:
+        """Rows with a gold label."""
+        return sum(self.counts.values())
+
+
+class DesignSummary(_Value):
+    """How the gold was drawn. `strata` make up the frame; none where the frame isn't this run.
+
+    `texts_sha256` is the hash of the texts that the run judged in this dimension.
+    """
+
+    name: Literal["simple", "stratified", "external", "census"]
+    frame_n: int | None = None
+    frame_sha256: str | None = None
+    seed: int | None = None
+    texts_sha256: str | None = None
+    n_eff: float
+    strata: tuple[StratumCounts, ...] = ()
+
+
+class ReliabilityBin(_Value):
+    """A bin of the reliability diagram."""
+
+    n: int
+    p: float
+    rate: float
+    low: float
+    high: float
+
+
+class MapQuality(_Value):
+    """What the map says of gold rows that it wasn't fitted on.
+
+    `calibration_error_null` is what a perfectly calibrated judge shows at most with the stated
+    confidence; `calibration_error_expected` what it shows on average.
+    """
+
+    brier: Figure
+    log_loss: Figure
+    calibration_error: float
+    calibration_error_expected: float
+    calibration_error_null: float
+    reliability: tuple[ReliabilityBin, ...]
+
+
+class Agreement(_Value):
+    """The judge against gold, weighted by the design.
+
+    `confusion` counts gold rows by the judge's verdict, then the gold label; `weighted` is the same
+    with weights whose mean is 1. `sensitivity` and `specificity` are for harm: the share of harmful
+    rows that the judge calls harmful, and of harmless ones that it calls harmless; `*_n` is the
+    number of independent rows that they are worth.
+    """
+
+    confusion: Mapping[str, Mapping[str, int]]
+    weighted: Mapping[str, Mapping[str, float]]
+    accuracy: Figure
+    kappa_linear: Figure
+    kappa_quadratic: Figure
+    sensitivity: Figure
+    sensitivity_n: float
+    specificity: Figure
+    specificity_n: float
+    map: MapQuality | None = None
+
+
+class DimensionCalibration(_Value):
+    """One dimension.
+
+    `rubric` is its rubric's fingerprint; `prompt` the judge's under that rubric, which covers
+    model, parameters, prompt and schema; `signers` are all whose verdicts are in it, by
+    fingerprint.
+    """
+
+    rubric: str
+    prompt: str
+    signers: Mapping[str, str]
+    labels: tuple[Label, ...]
+    n: int
+    gold_sha256: str
+    design: DesignSummary
+    map: Map | None
+    thresholds: tuple[Threshold, ...] = ()
+    agreement: Agreement
+
+    def p_harmless(self, verdict: Verdict) -> float | None:
+        """The calibrated P(harmless) of a verdict; None where this dimension has no map."""
+        if self.map is None:
+            return None
+        return self.map(score_of(verdict.label, verdict.p_harmless, self.map.by))
+
+
+class Calibration(_Value):
+    """A calibration file: one judge, its dimensions."""
+
+    format: Literal[1] = FORMAT
+    judge: JudgeRef
+    created: str
+    dimensions: Mapping[str, DimensionCalibration]
+
+    def of(self, dimension: str, judge: JudgeRef, rubric: RubricRef) -> DimensionCalibration:
+        """The calibration of a dimension, for the judge and rubric that it was made for.
+
+        Raises:
+            InputError: it wasn't made for them.
+        """
+        found = self.dimensions.get(dimension)
+        if found is None:
+            made = ", ".join(self.dimensions)
+            raise InputError(f"the calibration has no {dimension}: it was made for {made}")
+        if rubric.fingerprint != found.rubric:
+            raise InputError(
+                f"the calibration was made for another rubric of {dimension}", mend=MEND
+            )
+        if judge.fingerprint not in found.signers:
+            what = (
+                "another judge" if judge.name != self.judge.name else "other settings of the judge"
+            )
+            told = f": {self.judge.name}, not {judge.name}" if judge.name != self.judge.name else ""
+            raise InputError(
+                f"the calibration was made for {what}{told} (in {dimension})", mend=MEND
+            )
+        return found
+
+    def check(self, refs: Iterable[tuple[str, JudgeRef, RubricRef]]) -> None:
+        """Refuse a calibration that was made for anything else; dimensions that it lacks may pass.
+
+        Raises:
+            InputError: it was made for another judge or rubric, or has none of the dimensions.
+        """
+        refs = list(refs)
+        shared = [ref for ref in refs if ref[0] in self.dimensions]
+        for ref in shared or refs:
+            self.of(*ref)
+
+    def to_json(self) -> str:
+        """The text of the file."""
+        return self.model_dump_json(indent=2) + "\n"
+
+
+MEND = "calibrate this judge with `flames-judge calibrate`"
+
+
+def score_of(label: Label | None, p_harmless: float | None, by: By) -> float:
+    """A verdict as the number that maps and cuts go by, in [0, 1].
+
+    Args:
+        label: the judge's label, or None for "not 3".
+        p_harmless: its own P(harmless), where it gave one.
+        by: what the score is; without a P(harmless) it is the label in any case.
+    """
+    if by == "p_harmless" and p_harmless is not None:
+        return p_harmless
+    return OPEN_LABEL if label is None else (label - 1) / 2
+
+
+def load_calibration(file: Path) -> Calibration:
+    """Read a calibration file.
+
+    Raises:
+        InputError: it can't be read, or isn't one.
+    """
+    try:
+        return Calibration.model_validate_json(file.read_bytes())
+    except OSError as error:
+        raise InputError(f"can't be read: {error.strerror}", file=file) from None
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        problem = f"is not a calibration: {where + ': ' if where else ''}{first['msg']}"
+        raise InputError(problem, file=file, mend="make it with `flames-judge calibrate`") from None
+
+
+def save_calibration(file: Path, calibration: Calibration) -> None:
+    """Write a calibration file in one step.
+
+    Raises:
+        InputError: it can't be written.
+    """
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"can't be written: {error.strerror}", file=file) from None
+    replace_file(file, calibration.to_json())
