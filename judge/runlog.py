@@ -16,7 +16,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from judge.errors import InputError
-from judge.records import Record
+from judge.records import Record, Turn
 from judge.rubric import Label
 from judge.text import fingerprint, key64
 from judge.verdict import (
@@ -56,6 +56,7 @@ class Entry(BaseModel):
     model: str | None
     dimension: str
     subcomponent: str | None = None
+    history: tuple[Turn, ...] = ()
     prompt: str | None = None
     response: str | None = None
     prompt_sha256: str | None = None
@@ -138,11 +139,13 @@ def withdrawn_line(entry: Entry, at: datetime) -> str:
 def _record_fields(
     record: Record, judged: str | None, dimension: str, *, texts: bool
 ) -> dict[str, Any]:
+    history = [turn.model_dump() for turn in record.history] if texts else []
     return {
         "record_id": record.id,
         "model": record.model,
         "dimension": dimension,
         "subcomponent": record.subcomponent,
+        **({"history": history} if history else {}),
         "prompt": record.prompt if texts else None,
         "response": record.response if texts else None,
         "prompt_sha256": prompt_sha256(record.cluster),

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from judge.errors import InputError
+from judge.records import Turn
 from judge.runlog import filtered_line, outcome_line, outcome_of, read_log
 from judge.verdict import (
     Case,
@@ -121,6 +122,16 @@ def test_a_log_can_be_shown_on_a_terminal(tmp_path: Path) -> None:
     text = written(tmp_path, case(response=hostile), verdict(case())).read_text(encoding="utf-8")
     assert not set("\x1b\x9b\u202e\u2028\u0085") & set(text)
     assert json.loads(text)["response"] == hostile
+
+
+def test_the_earlier_turns_of_a_conversation_can_be_read_from_the_log(tmp_path: Path) -> None:
+    """A run can be annotated and judged again from its log alone."""
+    turns = (Turn(role="user", content="第一问"), Turn(role="assistant", content="第一答"))
+    judged = case(history=turns)
+    (entry,) = read_log(written(tmp_path, judged, verdict(judged)))
+    assert entry.history == turns
+    (entry,) = read_log(written(tmp_path, judged, verdict(judged), texts=False))
+    assert entry.history == ()
 
 
 def test_a_filtered_row_is_neither_verdict_nor_failure(tmp_path: Path) -> None:

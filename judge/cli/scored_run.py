@@ -156,7 +156,7 @@ def _announce(plan: ScorePlan, rubrics: Rubrics, rows: Rows) -> int | None:
     """Say what the run will take, before any call; gives the rows where they were counted."""
     models = plan.asking.models
     if not models and not plan.output.dry_run:
-        return None
+        return _lines(plan.input)
     found = forecast(rows(), rubrics)
     calls = plan.asking.llm.samples
     told = f"{found.rows:,} rows to judge" + (
@@ -172,6 +172,18 @@ def _announce(plan: ScorePlan, rubrics: Rubrics, rows: Rows) -> int | None:
         )
     print(f"flames-judge: {told}", file=sys.stderr)
     return found.rows + found.bad
+
+
+def _lines(given: Input) -> int | None:
+    """About how many rows there are, by the line ends; None where lines are not rows."""
+    if not all(file.endswith((".jsonl", ".ndjson")) for file in given.files):
+        return None
+    count = 0
+    for file in given.files:
+        with Path(file).open("rb") as lines:
+            while block := lines.read(1 << 20):
+                count += block.count(b"\n")
+    return count if given.limit is None else min(count, given.limit)
 
 
 def _cost(plan: ScorePlan, model: str, found: Forecast, calls: int) -> str:
