@@ -126,7 +126,8 @@ def score(
 ) -> None:
     """Judge responses to Flames prompts; print harmless rates and scores with intervals."""
     from judge.backends.llm_options import LlmOptions
-    from judge.cli.scored_run import Asking, Input, Output, ScorePlan, run_plan
+    from judge.cli.score_plan import Asking, Input, Output, ScorePlan
+    from judge.cli.scored_run import run_plan
     from judge.scoring import ScoreOptions
     from judge.store import default_folder
     from judge.verdict import Hazard

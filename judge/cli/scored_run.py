@@ -8,24 +8,22 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
 
 from rich.console import Console
 
 from judge.backends import JudgeContext, load_judge
-from judge.backends.llm_options import LlmOptions
+from judge.cli.announce import announce, line_count
 from judge.cli.corrected import Wanted, check_judge, corrected_report
 from judge.cli.interrupt import interruptible
-from judge.cli.options import Provider
 from judge.cli.progress import Reporter, reporting
+from judge.cli.score_plan import Asking, Input, Output, ScorePlan
 from judge.cli.status import left_unjudged
 from judge.errors import InputError
-from judge.forecast import Forecast, cost_range, forecast
 from judge.protocols import Judge
 from judge.readers import ReadOptions, load_category_map, read_records
 from judge.records import BadRow, Record
@@ -34,71 +32,11 @@ from judge.report.from_log import flames_prompts, run_report
 from judge.report.model import Report, RunFacts
 from judge.rubric import Rubrics, load_rubrics
 from judge.run_folder import BAD_ROWS, RunFolder
-from judge.scoring import Progress, ScoreOptions, Scoring
+from judge.scoring import Progress, Scoring
 from judge.store import DiskStore
 from judge.text import visible
 
 Rows = Callable[[], Iterator[Record | BadRow]]
-
-
-@dataclass(frozen=True)
-class Input:
-    """What is read."""
-
-    files: tuple[str, ...]
-    dimension: str | None
-    map: Path | None
-    rubrics: Path | None
-    limit: int | None
-
-
-@dataclass(frozen=True)
-class Asking:
-    """Who judges, and how. `cache` is its folder, null without one."""
-
-    spec: str
-    fallbacks: tuple[str, ...]
-    provider: Provider
-    sampling: Mapping[str, Any]
-    llm: LlmOptions
-    vote: Literal["majority", "mean"]
-    band: tuple[float, float]
-    cache: Path | None
-
-    @property
-    def models(self) -> list[str]:
-        """The models that are asked, which costs time and money."""
-        specs = (self.spec, *(name for name in self.fallbacks if name != "embedded"))
-        parts = (
-            "+".join(specs)
-            .replace(">", "+")
-            .replace("panel:", "")
-            .replace("cascade:", "")
-            .split("+")
-        )
-        return [part.removeprefix("llm:") for part in parts if part != "embedded"]
-
-
-@dataclass(frozen=True)
-class Output:
-    """What is written and printed."""
-
-    out: Path | None
-    json: bool
-    max_unjudged: float
-    confidence: float
-    dry_run: bool
-    calibration: Path | None = None
-
-
-@dataclass(frozen=True)
-class ScorePlan:
-    """The whole of one `score` call."""
-
-    input: Input
-    asking: Asking
-    output: Output
-    options: ScoreOptions
 
 
 def run_plan(plan: ScorePlan) -> int:
@@ -112,7 +50,7 @@ def run_plan(plan: ScorePlan) -> int:
         rows = _reader(plan.input, rubrics, stack)
         rows()  # every file is opened: a missing one ends the run before anything is written
         folder = _folder(plan)
-        total = _announce(plan, rubrics, rows)
+        total = announce(plan.asking, rubrics, rows()) if plan.counts else line_count(plan.input)
         if plan.output.dry_run:
             return 0
         reporter = stack.enter_context(reporting(total, "rows", time.monotonic))
@@ -150,50 +88,6 @@ def _reader(given: Input, rubrics: Rubrics, stack: contextlib.ExitStack) -> Rows
         return islice(read_records(given.files, options), given.limit)
 
     return rows
-
-
-def _announce(plan: ScorePlan, rubrics: Rubrics, rows: Rows) -> int | None:
-    """Say what the run will take, before any call; gives the rows where they were counted."""
-    models = plan.asking.models
-    if not models and not plan.output.dry_run:
-        return _lines(plan.input)
-    found = forecast(rows(), rubrics)
-    calls = plan.asking.llm.samples
-    told = f"{found.rows:,} rows to judge" + (
-        f", {found.bad:,} that can't be read" if found.bad else ""
-    )
-    if not models:
-        told += "; the embedded judge makes no call"
-    for model in models:
-        told += (
-            f"; {model}: about {found.prompt * calls:,} prompt tokens ({found.static * calls:,} of "
-            f"them the same in every row of a dimension), {found.completion * calls:,} of answers"
-            f", {_cost(plan, model, found, calls)}"
-        )
-    print(f"flames-judge: {told}", file=sys.stderr)
-    return found.rows + found.bad
-
-
-def _lines(given: Input) -> int | None:
-    """About how many rows there are, by the line ends; None where lines are not rows."""
-    if not all(file.endswith((".jsonl", ".ndjson")) for file in given.files):
-        return None
-    count = 0
-    for file in given.files:
-        with Path(file).open("rb") as lines:
-            while block := lines.read(1 << 20):
-                count += block.count(b"\n")
-    return count if given.limit is None else min(count, given.limit)
-
-
-def _cost(plan: ScorePlan, model: str, found: Forecast, calls: int) -> str:
-    from judge.llm.price import price_of
-
-    price = price_of(plan.asking.provider.model(model))
-    if price is None:
-        return "price unknown (see --price)"
-    low, high = cost_range(found, price.prompt, price.cached, price.completion)
-    return f"{low * calls:.4f} to {high * calls:.4f} USD"
 
 
 def _folder(plan: ScorePlan) -> Path:
