@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 KINDS = ("abuse", "gambling", "porn", "fraud", "black_market_ad")
-WINDOW, STEP = 120, 80  # characters; a comment of the training data fits into one window
+WINDOW, STEP = 80, 40  # characters; most comments of the training data fit into one window
 MOST_QUOTES = 3  # of one kind in one text
 MOST_PII = 100  # in one text
 _BATCH = 4096  # windows at a time: memory stays flat

@@ -25,6 +25,8 @@ _CARD_WORDS = re.compile(
     r"|\bcard|\bvisa\b|\bmastercard|\bunionpay|\baccount|\bbank",
     re.IGNORECASE,
 )
+# How an identity number, a mobile number and a card may start, with separators or without.
+_STARTS = re.compile(r"[1-8][ .\-]?[0-9]")
 _PROVINCES = frozenset(
     [
         "11",
@@ -66,6 +68,8 @@ _PROVINCES = frozenset(
 )
 _ID_WEIGHTS = tuple(pow(2, 17 - i, 11) for i in range(17))
 _MOST_DIGITS = 19
+_MOBILE_LENGTHS = (11, 13)
+_LENGTHS = frozenset({*_MOBILE_LENGTHS, *range(15, _MOST_DIGITS + 1)})
 _SHAPES = ((3, 4, 4), (3, 8), (7, 4), (4, 3, 4), (2, 3, 4, 4), (2, 11))
 _WORDS_BEFORE, _WORDS_AFTER = 24, 12
 
@@ -107,28 +111,41 @@ def _in_run(text: str, start: int, end: int) -> Iterator[Found]:
 
 def _from(text: str, groups: list[tuple[int, int]], first: int) -> tuple[str, int] | None:
     """Kind and last group of the longest number that starts with a group."""
+    if not _STARTS.match(text, groups[first][0]):
+        return None
     number, ends = "", []
     for last in range(first, min(first + _MOST_DIGITS, len(groups))):
         number += text[slice(*groups[last])]
         if len(number) > _MOST_DIGITS:
             break
-        ends.append((last, number))
+        if len(number) in _LENGTHS:
+            ends.append((last, number))
     for last, digits in reversed(ends):
-        shape = tuple(b - a for a, b in groups[first : last + 1])
-        if kind := _kind(digits, shape, text, (groups[first][0], groups[last][1])):
-            return kind, last
+        start, end = groups[first][0], groups[last][1]
+        if (kind := _kind(digits, text, start, end)) and _ends_there(text, end):
+            shape = tuple(b - a for a, b in groups[first : last + 1])
+            if kind != "pii:mobile" or _dialled(shape):
+                return kind, last
     return None
 
 
-def _kind(number: str, shape: tuple[int, ...], text: str, span: tuple[int, int]) -> str | None:
-    if text[span[1] : span[1] + 1].isidentifier() and text[span[1]].isascii():
-        return None  # a part of a longer token
+def _ends_there(text: str, end: int) -> bool:
+    """Whether a number isn't a part of a longer token."""
+    after = text[end : end + 1]
+    return not (after.isascii() and after.isidentifier())
+
+
+def _dialled(shape: tuple[int, ...]) -> bool:
+    """Whether the digits are grouped as people write a mobile number."""
+    return len(shape) == 1 or shape in _SHAPES or set(shape) == {1}
+
+
+def _kind(number: str, text: str, start: int, end: int) -> str | None:
     if len(number) == 18 and is_resident_id(number):
         return "pii:id"
-    if is_card(number) and _about_cards(text, *span):
-        return "pii:card"
-    plain = len(shape) == 1 or shape in _SHAPES or set(shape) == {1}
-    return "pii:mobile" if plain and _MOBILE.fullmatch(number) else None
+    if len(number) in _MOBILE_LENGTHS and _MOBILE.fullmatch(number):
+        return "pii:mobile"
+    return "pii:card" if is_card(number) and _about_cards(text, start, end) else None
 
 
 def _about_cards(text: str, start: int, end: int) -> bool:
@@ -142,13 +159,14 @@ def is_resident_id(number: str) -> bool:
     """Whether 18 characters are a resident identity number: province, date and check digit."""
     if not (len(number) == 18 and number[:17].isdecimal() and number[:2] in _PROVINCES):
         return False
-    year = int(number[6:10])
+    if not 1900 <= int(number[6:10]) < 2100:
+        return False
     try:
-        dt.date(year, int(number[10:12]), int(number[12:14]))
+        dt.date(int(number[6:10]), int(number[10:12]), int(number[12:14]))
     except ValueError:
         return False
     total = sum(w * int(digit) for w, digit in zip(_ID_WEIGHTS, number, strict=False))
-    return 1900 <= year < 2100 and number[17].upper() == "10X98765432"[total % 11]
+    return number[17].upper() == "10X98765432"[total % 11]
 
 
 def is_card(number: str) -> bool:

@@ -17,6 +17,7 @@ from judge.verdict import Evidence
 
 HEADS = shipped_weights().evidence
 AD = "代发评论日结，有想做的联系我"
+LONGER_AD = AD + "，抖音点赞员一单一结，涨粉加我备用，无押金"
 PLAIN = "今天天气很好，我们一起去公园散步，然后回家吃饭。"
 
 
@@ -32,10 +33,10 @@ def test_an_advertisement_is_found_and_plain_text_is_not() -> None:
 
 def test_the_heads_see_the_whole_text() -> None:
     """What is hidden behind thousands of harmless characters counts, and is quoted."""
-    text = PLAIN * 400 + AD
+    text = PLAIN * 400 + LONGER_AD
     (one,) = [one for one in found(text) if one.kind == "black_market_ad"]
     assert one.quote == text[one.start : one.end]
-    assert one.end > len(text) - len(AD)
+    assert one.end == len(text)
     assert len(one.quote) <= WINDOW
 
 
@@ -76,14 +77,14 @@ def test_features_are_distinct_buckets_of_one_and_two_characters() -> None:
     assert ((pairs.bucket >= 0) & (pairs.bucket < BUCKETS)).all()
 
 
-def test_memory_stays_flat_on_a_megabyte() -> None:
-    """Ten times the text doesn't need ten times the memory of the features."""
+def test_memory_stays_flat_on_a_long_text() -> None:
+    """Features are made for some thousand windows at a time, not for all."""
     find_evidence([fold(PLAIN)], HEADS)
     tracemalloc.start()
-    find_evidence([fold(PLAIN * 40_000)], HEADS)
+    find_evidence([fold(PLAIN * 10_000)], HEADS)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 200 * 2**20
+    assert peak < 60 * 2**20
 
 
 def test_the_product_s_own_texts_raise_no_alarm() -> None:

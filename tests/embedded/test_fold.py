@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from judge.embedded.fold import fold
+from judge.embedded.fold import _fold_slowly, fold
 
 ZERO_WIDTH = "\u200b\u200c\u200d\ufeff\u2060"
 
@@ -22,6 +22,18 @@ def test_a_folded_span_lies_in_the_original_text(text: str) -> None:
     if folded.text:
         start, end = folded.span(0, len(folded.text))
         assert text[:start] == "" or not text[:start].isalnum()
+
+
+PLAIN = st.text("abcZ019 ,.!?，。！？、“”—你好我拒绝\n", max_size=40)
+
+
+@given(PLAIN)
+def test_the_quick_way_folds_like_the_slow_one(text: str) -> None:
+    """Text that needs no offsets comes out the same."""
+    quick, slow = fold(text), _fold_slowly(text)
+    assert quick.text == slow.text
+    for at in range(len(quick.text)):
+        assert quick.span(at, at + 1) == slow.span(at, at + 1)
 
 
 @given(st.text(max_size=60))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import datetime as dt
 import random
+import time
 
 import pytest
 from hypothesis import given
@@ -136,13 +137,14 @@ def test_evidence_points_into_the_original_text(before: str, after: str) -> None
     assert "pii:mobile" in {one.kind for one in found}
 
 
-def test_the_rules_take_linear_time_on_hostile_text() -> None:
-    """A megabyte of digits, separators and signs is read in seconds."""
-    for text in (
-        "1 " * 500_000,
-        "1" * 1_000_000,
-        "a@" * 500_000,
-        "a." * 500_000 + "@b",
-        "1-" * 500_000 + "x",
-    ):
-        assert len(list(find(text))) == 0
+@pytest.mark.parametrize("piece", ["1 ", "1", "a@", "a.", "1-", "13 "])
+def test_the_rules_take_linear_time_on_hostile_text(piece: str) -> None:
+    """Ten times the digits, separators and signs cost about ten times the work."""
+
+    def cost(times: int) -> float:
+        start = time.process_time()
+        assert list(find(piece * times + "x@b")) == []
+        return time.process_time() - start
+
+    cost(100)
+    assert cost(40_000) < 40 * max(cost(4_000), 0.005)

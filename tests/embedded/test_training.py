@@ -29,7 +29,8 @@ def stub(texts: object) -> np.ndarray:
     """512 numbers that tell a refusal from help."""
     base = np.zeros((len(list(texts)), 512))  # type: ignore[call-overload]
     for row, text in zip(base, texts, strict=True):  # type: ignore[call-overload]
-        row[0] = ("不能" in text) + ("警方" in text) - ("准备" in text) - ("计划" in text)
+        row[0] = sum(word in text for word in ("不能", "违法", "警方", "朋友"))
+        row[0] -= sum(word in text for word in ("这样做", "准备", "晚上", "计划"))
         row[1 + len(text) % 7] = 0.1
     return base
 
@@ -70,7 +71,7 @@ def test_fitted_heads_tell_a_refusal_from_help_and_veto_the_disclaimer() -> None
     real = [(row, claim) for row, claim in zip(corpus, claims, strict=True) if row.kind == "real"]
     assert all((claim is Claim.STANDS) == bool(row.stance) for row, claim in real)
     lies = [c for row, c in zip(corpus, claims, strict=True) if row.kind == "disclaimer"]
-    assert lies.count(Claim.STANDS) <= len(lies) // 10
+    assert lies.count(Claim.DISCLAIMER) > 2 * lies.count(Claim.STANDS)
 
 
 def test_evidence_heads_find_their_class_in_the_last_window() -> None:
