@@ -8,10 +8,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from judge.calibration import Agreement, By, MapQuality, score_of
+from judge.calibration import By, score_of
+from judge.calibration_parts import Agreement, MapQuality, StandIn
 from judge.judged import CATEGORIES, OPEN
 from judge.rubric import Label
 from judge.stats.agreement import Draws, cohens_kappa
+from judge.stats.alt_test import LEAST_ANNOTATORS, AltTestOptions, alt_test
 from judge.stats.estimate import Figure, Missing
 from judge.stats.probability import Labelled
 from judge.stats.rates import Mean, estimate
@@ -52,6 +54,11 @@ class AgainstGold:
     def scores(self, by: By) -> NDArray[np.float64]:
         """The judge's scores; infinite for rows without a verdict."""
         return np.array([_score(joined, by) for joined in self.gold.rows], float)
+
+    def said(self) -> NDArray[np.float64]:
+        """The judge's labels; not a number where it gave none, or 2 and 1 can't be told apart."""
+        known: dict[str, float] = {**LABELS, **({} if 2 in self.labels else {"not_3": 1.0})}
+        return np.array([known.get(category, np.nan) for category in self.category], float)
 
     def labelled(self) -> Labelled:
         """The judged rows, for maps."""
@@ -113,11 +120,27 @@ class AgainstGold:
         return np.array([c == str(t) or (c == "not_3" and t != 3) for c, t in pairs], bool)
 
     def _kappa(self, weighting: Literal["linear", "quadratic"]) -> Figure:
-        known: dict[str, float] = {**LABELS, **({} if 2 in self.labels else {"not_3": 1.0})}
-        said = [known.get(category, np.nan) for category in self.category]
-        marks = np.column_stack([said, self.truth.astype(float)])
+        marks = np.column_stack([self.said(), self.truth.astype(float)])
         draws = Draws(np.random.default_rng(self.seed), self.confidence)
         return cohens_kappa(marks, self.labels, weighting, draws, self.weight)
+
+
+def stand_in(gold: AgainstGold, epsilon: float) -> StandIn | None:
+    """The alternative-annotator test; None with fewer than three annotators of thirty rows each.
+
+    Args:
+        gold: the labelled rows, with their marks.
+        epsilon: by how much the judge may be worse, decided beforehand.
+    """
+    names = sorted({name for j in gold.gold.rows for name in j.marks})
+    if len(names) < LEAST_ANNOTATORS:
+        return None
+    given = [[j.marks.get(name) for name in names] for j in gold.gold.rows]
+    options = AltTestOptions(epsilon=epsilon, confidence=gold.confidence)
+    found = alt_test(gold.said(), np.array(given, float), names, options)
+    if isinstance(found, Missing):
+        return None
+    return StandIn.model_validate(found.model_dump() | {"passed": found.passed})
 
 
 def _score(joined: Joined, by: By) -> float:

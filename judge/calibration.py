@@ -13,6 +13,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from judge.calibration_parts import Agreement, DesignSummary
 from judge.errors import InputError
 from judge.journal import replace_file
 from judge.rubric import Label
@@ -88,86 +89,6 @@ class Map(_Value):
             return self.y[0] if place == 0 else self.y[-1]
         x0, x1, y0, y1 = *self.x[place - 1 : place + 1], *self.y[place - 1 : place + 1]
         return y0 + (y1 - y0) * (score - x0) / (x1 - x0)
-
-
-class StratumCounts(_Value):
-    """A part of the run that gold was drawn from: its `n` rows, those drawn, and their labels.
-
-    `category` is the judge's verdict when the stratum is one of this run's, else null. Drawn rows
-    without a label were skipped, or are yet to be labelled.
-    """
-
-    model: str | None
-    category: str | None
-    n: int = Field(ge=0)
-    drawn: int = Field(ge=0)
-    counts: Mapping[str, int]
-
-    @property
-    def labelled(self) -> int:
-        """Rows with a gold label."""
-        return sum(self.counts.values())
-
-
-class DesignSummary(_Value):
-    """How the gold was drawn. `strata` make up the frame; none where the frame isn't this run.
-
-    `texts_sha256` is the hash of the texts that the run judged in this dimension.
-    """
-
-    name: Literal["simple", "stratified", "external", "census"]
-    frame_n: int | None = None
-    frame_sha256: str | None = None
-    seed: int | None = None
-    texts_sha256: str | None = None
-    n_eff: float
-    strata: tuple[StratumCounts, ...] = ()
-
-
-class ReliabilityBin(_Value):
-    """A bin of the reliability diagram."""
-
-    n: int
-    p: float
-    rate: float
-    low: float
-    high: float
-
-
-class MapQuality(_Value):
-    """What the map says of gold rows that it wasn't fitted on.
-
-    `calibration_error_null` is what a perfectly calibrated judge shows at most with the stated
-    confidence; `calibration_error_expected` what it shows on average.
-    """
-
-    brier: Figure
-    log_loss: Figure
-    calibration_error: float
-    calibration_error_expected: float
-    calibration_error_null: float
-    reliability: tuple[ReliabilityBin, ...]
-
-
-class Agreement(_Value):
-    """The judge against gold, weighted by the design.
-
-    `confusion` counts gold rows by the judge's verdict, then the gold label; `weighted` is the same
-    with weights whose mean is 1. `sensitivity` and `specificity` are for harm: the share of harmful
-    rows that the judge calls harmful, and of harmless ones that it calls harmless; `*_n` is the
-    number of independent rows that they are worth.
-    """
-
-    confusion: Mapping[str, Mapping[str, int]]
-    weighted: Mapping[str, Mapping[str, float]]
-    accuracy: Figure
-    kappa_linear: Figure
-    kappa_quadratic: Figure
-    sensitivity: Figure
-    sensitivity_n: float
-    specificity: Figure
-    specificity_n: float
-    map: MapQuality | None = None
 
 
 class DimensionCalibration(_Value):

@@ -9,15 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from judge.against_gold import AgainstGold
-from judge.calibration import (
-    Calibration,
-    DimensionCalibration,
-    Map,
-    MapQuality,
-    Promise,
-    ReliabilityBin,
-)
+from judge.against_gold import AgainstGold, stand_in
+from judge.calibration import Calibration, DimensionCalibration, Map, Promise
+from judge.calibration_parts import MapQuality, ReliabilityBin
 from judge.errors import InputError
 from judge.gold.model import GoldLabel, RowKey, gold_sha256
 from judge.gold.rows import rows_of
@@ -43,6 +37,7 @@ class FitOptions:
         joint: each promise is to hold in all dimensions at once (delta / 5 in each).
         confidence: of the intervals.
         seed: of folds and draws.
+        epsilon: by how much the judge may be worse than an annotator for whom it stands in.
     """
 
     created: str
@@ -50,6 +45,7 @@ class FitOptions:
     joint: bool = False
     confidence: float = 0.95
     seed: int = 0
+    epsilon: float = 0.15
 
 
 class Fitted(NamedTuple):
@@ -166,7 +162,9 @@ def _part(
         design=gold.gold.design.model_copy(update={"texts_sha256": texts_sha256(rows)}),
         map=None if chosen is None else _map(gold, chosen),
         thresholds=kept.thresholds,
-        agreement=gold.agreement(None if chosen is None else _quality(gold, chosen)),
+        agreement=gold.agreement(None if chosen is None else _quality(gold, chosen)).model_copy(
+            update={"stand_in": stand_in(gold, options.epsilon)}
+        ),
     )
     return _Part(dimension, notes, kept.refused)
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from rich.console import Console
 
-from judge.calibration import Calibration, DimensionCalibration, MapQuality
+from judge.calibration import Calibration, DimensionCalibration
+from judge.calibration_parts import MapQuality, StandIn
 from judge.render_table import NONE, Row, figure_text, percent, plain, print_table, say
 from judge.stats.estimate import Figure
 
@@ -25,6 +26,7 @@ def show_calibration(calibration: Calibration, console: Console) -> None:
         _show_quality(dimension, console)
         if dimension.agreement.map is not None:
             _show_map(dimension.agreement.map, dimension, console)
+        _show_stand_in(dimension.agreement.stand_in, console)
         _show_thresholds(dimension, console)
 
 
@@ -90,6 +92,19 @@ def _show_map(quality: MapQuality, dimension: DimensionCalibration, console: Con
         for b in quality.reliability
     ]
     print_table(console, ("P(harmless)", "n", "harmless %"), rows)
+
+
+def _show_stand_in(found: StandIn | None, console: Console) -> None:
+    if found is None:
+        return
+    beaten = sum(one.beaten for one in found.annotators)
+    say(
+        console,
+        f"Alternative-annotator test: the judge {'may' if found.passed else 'may not'} stand in for"
+        f" one annotator: it is as good as {beaten} of {len(found.annotators)}, being allowed to be"
+        f" worse by {found.epsilon:g} (false discovery rate {found.q:g}); it agrees with the others"
+        f" in {percent(found.advantage)}% of rows",
+    )
 
 
 def _show_thresholds(dimension: DimensionCalibration, console: Console) -> None:

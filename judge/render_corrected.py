@@ -75,7 +75,9 @@ def _by_target(found: Mapping[str, Corrected]) -> dict[str, list[str]]:
     targets: dict[str, list[str]] = {}
     for one in found.values():
         mine = targets.setdefault(one.target, [])
-        mine += [] if one.estimator in mine else [one.estimator]
+        figures = (one.harmless_rate, one.harmless_score)
+        methods = [f.method for f in figures if isinstance(f, Estimate)] or [one.estimator]
+        mine += [method for method in dict.fromkeys(methods) if method not in mine]
     return targets
 
 

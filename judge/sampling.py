@@ -116,7 +116,7 @@ def draw(rows: Iterable[JudgedRow], plan: SamplePlan, before: Sequence[DrawnTask
 
 
 def _place(seed: int, key: RowKey) -> int:
-    return key64("place", str(seed), key.model or "", key.record_id, key.dimension)
+    return key64("order", str(seed), key.model or "", key.record_id, key.dimension)
 
 
 def _strata(rows: Iterable[JudgedRow], plan: SamplePlan) -> dict[Stratum, list[JudgedRow]]:

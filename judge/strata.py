@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 
-from judge.calibration import DesignSummary, StratumCounts
+from judge.calibration_parts import DesignSummary, StratumCounts
 from judge.errors import InputError
 from judge.gold.model import Design, RowKey
 from judge.gold.rows import GoldRow
@@ -29,6 +30,7 @@ class Joined(NamedTuple):
     label: Label | None
     design: Design
     inclusion: float | None
+    marks: Mapping[str, Label | None] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,8 @@ def join(gold: Iterable[GoldRow], rows: Mapping[RowKey, JudgedRow]) -> list[Join
         if key not in rows and key.model is None and len(same) == 1:
             key = same[0]
         if key in rows:
-            joined.append(Joined(rows[key], row.consensus.label, row.design, row.inclusion))
+            label = row.consensus.label
+            joined.append(Joined(rows[key], label, row.design, row.inclusion, row.marks))
         else:
             (ambiguous if key.model is None and same else unknown).append(key)
     _refuse(unknown, ambiguous)

@@ -361,3 +361,25 @@ def test_scores_go_by_probability_or_by_label():
     assert [score_of(label, None, "p_harmless") for label in (3, 2, 1, None)] == [1, 0.5, 0, 0.25]
     assert score_of(1, 0.4, "p_harmless") == 0.4
     assert score_of(1, 0.4, "label") == 0
+
+
+def test_with_three_annotators_the_judge_is_tried_as_one_of_them():
+    """Three people who err in a tenth of the rows: a judge as good as they may stand in."""
+    lines, truth = judged(200, 0.6, (0.05, 0.05))
+    rng = np.random.default_rng(0)
+    gold = [
+        GoldLabel(
+            record_id=i, model=m, dimension="Legality", annotator=who,
+            label=label if rng.random() > 0.1 else 4 - label,
+        )
+        for who in ("a", "b", "c")
+        for (m, i), label in truth.items()
+    ]  # fmt: skip
+    rows = judged_rows(entries(lines))
+    found = legality(fit(rows, gold, LABELS, FitOptions(NOW))).agreement.stand_in
+    assert (found.passed, found.epsilon) == (True, 0.15)
+    assert [one.annotator for one in found.annotators] == ["a", "b", "c"]
+    coin = [line | {"label": 3, "harmless": True, "p_harmless": 0.6} for line in lines]
+    found = legality(fit(judged_rows(entries(coin)), gold, LABELS, FitOptions(NOW)))
+    assert found.agreement.stand_in.passed is False
+    assert legality(fitted()).agreement.stand_in is None

@@ -65,7 +65,7 @@ def test_the_overall_figure_is_the_mean_of_five_corrected_dimensions():
     """Post-stratified in each, one target, one interval over all."""
     lines, truth = five()
     rows = judged_rows(entries(lines))
-    gold = drawn(rows, truth, SamplePlan(n=250, purpose="overall"))
+    gold = drawn(rows, truth, SamplePlan(n=250, seed=1, purpose="overall"))
     known = fit(rows, gold, LABELS, FitOptions("now")).calibration
     model = corrected(lines, known).models["m"]
     parts = [model.dimensions[name].corrected for name in SUITE]
@@ -76,7 +76,7 @@ def test_the_overall_figure_is_the_mean_of_five_corrected_dimensions():
     assert whole.raw_rate == pytest.approx(np.mean([p.raw_rate for p in parts]))
     assert (whole.target, whole.gold, whole.of) == ("run", 250, "all rows")
     people = np.mean(
-        [np.mean([l == 3 for k, l in truth.items() if k[2] == name]) for name in SUITE]
+        [np.mean([x == 3 for k, x in truth.items() if k[2] == name]) for name in SUITE]
     )
     assert whole.harmless_rate.low <= people <= whole.harmless_rate.high
     narrowest = min(p.harmless_rate.high - p.harmless_rate.low for p in parts)

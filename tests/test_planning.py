@@ -52,7 +52,7 @@ def test_the_planned_labels_give_about_the_planned_width():
         Stratum(size, (np.arange(n) % 10 != 0).astype(float))
         for size, n in zip((300, 129), drawn, strict=True)
     ]
-    figure = combine([post_stratified(strata)])
+    figure = combine(post_stratified(strata))
     assert (figure.high - figure.low) / 2 == pytest.approx(0.05, abs=0.012)
 
 

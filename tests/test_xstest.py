@@ -33,7 +33,7 @@ def estimates(seeds):
                 for stratum, n in sizes.items()
                 if who in {None, stratum[0]}
             ]
-            found[who].append(combine([post_stratified(mine)]))
+            found[who].append(combine(post_stratified(mine)))
     rates = {
         who: np.mean([value for (model, _), value in truth.items() if who in {None, model}])
         for who in found

@@ -30,6 +30,15 @@ def calibrate(
     ] = False,
     confidence: o.Confidence = 0.95,
     seed: Annotated[int, typer.Option(help="Of the folds of cross-fitting and of draws.")] = 0,
+    epsilon: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            max=1,
+            callback=o.finite,
+            help="With three annotators or more: by how much the judge may be worse than one.",
+        ),
+    ] = 0.15,
     rubrics: o.RubricsOption = None,
     json: Annotated[
         bool, typer.Option("--json", help="Print the calibration instead of tables.")
@@ -52,6 +61,7 @@ def calibrate(
         joint=joint,
         confidence=confidence,
         seed=seed,
+        epsilon=epsilon,
     )
     labels = {name: rubric.labels for name, rubric in loaded.items()}
     found = fit(rows_of_log(log_of(run)), read_gold(gold, loaded), labels, options)

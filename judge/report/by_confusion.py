@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 
-from judge.calibration import Agreement
+from judge.calibration_parts import Agreement
 from judge.report.correction import Cell, Correction, Value
 from judge.report.model import Range
 from judge.stats.correction import (
     CHANCE,
+    INVERSION,
     ROGAN_GLADEN,
-    Corrected,
     Share,
     label_shares,
+    mean_of_labels,
     rogan_gladen,
-    score_of,
+    whole,
 )
 from judge.stats.estimate import Estimate
 from judge.stats.rates import row_mean
 
 SEED = 20231211
-INVERSION = "inversion of the confusion matrix"
 
 
 def by_confusion(cell: Cell) -> Correction:
@@ -54,7 +54,7 @@ def _rate(cell: Cell, found: Agreement) -> Value:
     )
     if not isinstance(figure, Estimate):
         return figure.why
-    return Corrected(((figure.value, figure.low, figure.high, 1.0),), cell.known.n)
+    return whole(figure.value, figure.low, figure.high, cell.known.n, ROGAN_GLADEN)
 
 
 def _score(cell: Cell, found: Agreement, rate: Value) -> tuple[Value, Range | None, str]:
@@ -68,8 +68,7 @@ def _score(cell: Cell, found: Agreement, rate: Value) -> tuple[Value, Range | No
         [[found.weighted.get(said, {}).get(true, 0.0) for true in labels] for said in labels]
     )
     judged = [sum(row.category == label for row in cell.judged) for label in labels]
-    (_, low, high, _) = rate.parts[0]
-    bounds = low, (1 + high) / 2
+    bounds = rate.parts[0].low, (1 + rate.parts[0].high) / 2
     if sum(judged) < len(cell.judged) or not judged[1] or not table.sum(axis=0).all():
         return "the rate alone is known of a judge that doesn't tell 2 from 1", bounds, ""
     table *= min(1.0, cell.known.design.n_eff / cell.known.n)
@@ -77,4 +76,5 @@ def _score(cell: Cell, found: Agreement, rate: Value) -> tuple[Value, Range | No
     if shares is None:
         return f"{CHANCE} at telling 3, 2 and 1 apart", bounds, ""
     levels = [(label - 1) / 2 for label in cell.known.labels]
-    return score_of(shares, levels, cell.confidence), None, f"; score by {INVERSION}"
+    score = mean_of_labels(shares, levels, cell.known.n, cell.confidence)
+    return score, None, f"; score by {INVERSION}"

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from judge.calibration import OPEN_LABEL, StratumCounts
+from judge.calibration import OPEN_LABEL
+from judge.calibration_parts import StratumCounts
 from judge.judged import OPEN
 from judge.report.correction import Cell, Correction, fraction_of
 from judge.stats import ppi
-from judge.stats.correction import POST_STRATIFIED, Corrected, Stratum, post_stratified
+from judge.stats.correction import POST_STRATIFIED, Corrected, Stratum, post_stratified, whole
 from judge.stats.rates import RATE
 
 FRACTIONS = {"3": 1.0, "2": 0.5, "1": 0.0}
@@ -21,7 +22,7 @@ NOT_HARMLESS = frozenset({"2", "1", "not_3"})
 def by_strata(cell: Cell) -> Correction:
     """Target: run. The labels of each stratum stand for all of its rows."""
     strata = [s for s in _merged(cell.strata) if s.labelled or s.category not in OPEN]
-    labelled, whole = sum(s.labelled for s in strata), sum(s.n for s in strata)
+    labelled, rows = sum(s.labelled for s in strata), sum(s.n for s in strata)
     drawn = sum(s.n * (1 - s.labelled / s.drawn) for s in strata if s.drawn)
     rates = [Stratum(s.n, _values(s, dict.fromkeys(("2", "1"), 0.0) | {"3": 1.0})) for s in strata]
     scores = [Stratum(s.n, _values(s, FRACTIONS)) for s in strata]
@@ -32,8 +33,8 @@ def by_strata(cell: Cell) -> Correction:
         score=post_stratified(scores, cell.confidence),
         gold=labelled,
         raw=cell.raw,
-        open_share=1 - whole / sum(s.n for s in cell.strata),
-        skipped=drawn / whole,
+        open_share=1 - rows / sum(s.n for s in cell.strata),
+        skipped=drawn / rows,
     )
 
 
@@ -111,4 +112,4 @@ def _numbered(names: Iterable[object]) -> list[int]:
 
 def _part(rows: ppi.PpiRows, confidence: float) -> Corrected:
     found = ppi.ppi_mean(rows, None, RATE, confidence)
-    return Corrected(((found.value, found.low, found.high, 1.0),), found.n)
+    return whole(found.value, found.low, found.high, found.n, found.method)

@@ -8,7 +8,8 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from judge.calibration import DimensionCalibration, StratumCounts
+from judge.calibration import DimensionCalibration
+from judge.calibration_parts import StratumCounts
 from judge.judged import OPEN, JudgedRow
 from judge.report.model import Bounds, Corrected, Range
 from judge.stats import correction as stats
@@ -123,9 +124,7 @@ def corrected(correction: Correction | None, confidence: float) -> Corrected | N
 def _figure(value: Value, about: Correction, scale: Scale, confidence: float) -> Figure:
     if isinstance(value, str):
         return Missing(confidence=confidence, n=about.gold, target=about.target, why=value)
-    found = stats.combine([value], scale, confidence)
-    told = {"method": about.estimator, "target": about.target, "n": about.gold}
-    return found.model_copy(update=told)
+    return stats.combine(value, scale, confidence)
 
 
 def _bounds(
@@ -181,10 +180,4 @@ def _mean(values: Mapping[str, Value]) -> Value:
     reasons = [f"{name}: {value}" for name, value in values.items() if isinstance(value, str)]
     if reasons:
         return "; ".join(reasons)
-    found = [value for value in values.values() if not isinstance(value, str)]
-    parts = tuple(
-        (value, low, high, weight / len(found))
-        for one in found
-        for value, low, high, weight in one.parts
-    )
-    return stats.Corrected(parts, sum(one.n for one in found))
+    return stats.average([value for value in values.values() if not isinstance(value, str)])

@@ -15,20 +15,23 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from judge.stats.estimate import Estimate, Figure, Missing
+from judge.stats.estimate import Estimate, Figure, Missing, Target
 from judge.stats.rates import (
     RATE,
     Array,
     Interval,
     Scale,
+    exact,
     mover,
     normal_quantile,
     row_mean,
     wilson,
 )
 
-POST_STRATIFIED = "post-stratified by verdict, MOVER over score intervals"
+POST_STRATIFIED = "post-stratified by verdict"
+OVER_SCORE, OVER_EXACT = "MOVER over score intervals", "MOVER over exact intervals"
 ROGAN_GLADEN = "Rogan-Gladen (Lee et al.)"
+INVERSION = "inversion of the confusion matrix"
 CHANCE = "the judge is no better than chance"
 
 
@@ -42,14 +45,32 @@ class Stratum(NamedTuple):
     values: Array
 
 
-class Corrected(NamedTuple):
-    """A figure in [0, 1] as weighted parts: what `combine` needs to average it with others.
+class Part(NamedTuple):
+    """A stratum's or a whole figure's value in [0, 1], its interval and its weight in the sum.
 
-    Each part is (value, low, high, weight); the weights add up to 1.
+    `exact` are the ends that hold up in a sum of many parts, where the score interval's dips add up
+    (see `judge.stats.rates`).
     """
 
-    parts: tuple[tuple[float, float, float, float], ...]
+    value: float
+    low: float
+    high: float
+    weight: float
+    exact: tuple[float, float]
+
+
+class Corrected(NamedTuple):
+    """A figure in [0, 1] as a weighted sum of independent parts, and how many labels it goes by."""
+
+    parts: tuple[Part, ...]
     n: int
+    method: str
+    target: Target = "population"
+
+
+def whole(value: float, low: float, high: float, n: int, method: str) -> Corrected:
+    """A figure of one part."""
+    return Corrected((Part(value, low, high, 1.0, (low, high)),), n, method)
 
 
 def post_stratified(strata: Sequence[Stratum], confidence: float = 0.95) -> Corrected:
@@ -63,54 +84,65 @@ def post_stratified(strata: Sequence[Stratum], confidence: float = 0.95) -> Corr
         confidence: in (0, 1).
     """
     total = sum(stratum.size for stratum in strata)
-    parts = []
-    for stratum in strata:
-        value, (low, high) = _stratum(stratum, confidence)
-        parts.append((value, low, high, stratum.size / total))
-    return Corrected(tuple(parts), sum(len(stratum.values) for stratum in strata))
+    parts = tuple(_part(stratum, stratum.size / total, confidence) for stratum in strata)
+    n = sum(len(stratum.values) for stratum in strata)
+    return Corrected(parts, n, f"{POST_STRATIFIED}, {OVER_SCORE}", "run")
 
 
-def _stratum(stratum: Stratum, confidence: float) -> tuple[float, tuple[float, float]]:
+def _part(stratum: Stratum, weight: float, confidence: float) -> Part:
     n = len(stratum.values)
     if n == 0:
-        return 0.5, (0.0, 1.0)
+        return Part(0.5, 0.0, 1.0, weight, (0.0, 1.0))
     mean = row_mean(stratum.values)
     if n >= stratum.size:
-        return mean.value, (mean.value, mean.value)
+        return Part(mean.value, mean.value, mean.value, weight, (mean.value, mean.value))
     worth = mean.effective_n / (1 - n / stratum.size)
-    low, high = wilson(mean.value * worth, worth, confidence)
-    return mean.value, (min(float(low), mean.value), max(float(high), mean.value))
+    count = mean.value * worth
+    low, high = _around(mean.value, wilson(count, worth, confidence))
+    return Part(mean.value, low, high, weight, _around(mean.value, exact(count, worth, confidence)))
 
 
-def combine(
-    figures: Sequence[Corrected], scale: Scale = RATE, confidence: float = 0.95
-) -> Estimate:
-    """The unweighted mean of corrected figures: MOVER over all their parts.
+def _around(value: float, interval: Interval) -> tuple[float, float]:
+    """The ends, without the last bit's rounding past the value."""
+    return min(float(interval[0]), value), max(float(interval[1]), value)
+
+
+def average(figures: Sequence[Corrected]) -> Corrected:
+    """The unweighted mean of figures with one target: their parts, with exact ends."""
+    parts = tuple(
+        Part(part.value, *part.exact, part.weight / len(figures), part.exact)
+        for figure in figures
+        for part in figure.parts
+    )
+    methods = dict.fromkeys(figure.method.replace(OVER_SCORE, OVER_EXACT) for figure in figures)
+    n = sum(figure.n for figure in figures)
+    return Corrected(parts, n, "; ".join(methods), figures[0].target)
+
+
+def combine(figure: Corrected, scale: Scale = RATE, confidence: float = 0.95) -> Estimate:
+    """The figure and its interval: MOVER over its parts.
 
     Args:
-        figures: one, or one a dimension.
-        scale: how the figure is printed.
+        figure: what to print.
+        scale: how.
         confidence: that of the parts.
     """
-    parts = [part for figure in figures for part in figure.parts]
-    weights = [part[3] / len(figures) for part in parts]
-    values = [part[0] for part in parts]
-    value = sum(v * w for v, w in zip(values, weights, strict=True))
-    ends = mover(values, [_interval(part) for part in parts], weights)
+    value = sum(part.value * part.weight for part in figure.parts)
+    ends = mover(
+        [part.value for part in figure.parts],
+        [(np.asarray(part.low), np.asarray(part.high)) for part in figure.parts],
+        [part.weight for part in figure.parts],
+    )
     middle, low, high = printed(value, ends, scale)
     return Estimate(
         value=middle,
         low=low,
         high=high,
         confidence=confidence,
-        n=sum(figure.n for figure in figures),
-        method=POST_STRATIFIED,
-        target="run",
+        n=figure.n,
+        method=figure.method,
+        target=figure.target,
     )
-
-
-def _interval(part: tuple[float, float, float, float]) -> Interval:
-    return np.asarray(part[1]), np.asarray(part[2])
 
 
 def printed(value: float, interval: Interval, scale: Scale) -> tuple[float, float, float]:
@@ -233,16 +265,18 @@ def on_simplex(points: Array) -> Array:
     return np.asarray(np.maximum(nearest, 0.0))
 
 
-def score_of(shares: LabelShares, levels: ArrayLike, confidence: float = 0.95) -> Corrected:
+def mean_of_labels(
+    shares: LabelShares, levels: ArrayLike, n: int, confidence: float = 0.95
+) -> Corrected:
     """The mean of `levels` under the shares, with the interval of its draws.
 
     Args:
         shares: of the gold labels.
         levels: shape (labels,), each label as a number in [0, 1].
+        n: gold rows behind them.
         confidence: in (0, 1).
     """
     levels = np.asarray(levels, float)
-    tails = (1 - confidence) / 2, (1 + confidence) / 2
-    low, high = np.quantile(shares.draws @ levels, tails)
+    low, high = np.quantile(shares.draws @ levels, [(1 - confidence) / 2, (1 + confidence) / 2])
     value = float(shares.value @ levels)
-    return Corrected(((value, min(float(low), value), max(float(high), value), 1.0),), 0)
+    return whole(value, min(float(low), value), max(float(high), value), n, INVERSION)

@@ -35,7 +35,8 @@ def test_300_labels_correct_gpt4_on_xstest(flames, tmp_path):
     assert done.status == 0
     pooled = done.json["pooled"]["Refusal"]
     assert pooled["target"] == "run"
-    assert pooled["estimator"] == "post-stratified by verdict, MOVER over score intervals"
+    assert pooled["estimator"] == "post-stratified by verdict"
+    assert pooled["harmless_rate"]["method"].endswith("MOVER over score intervals")
     assert round(pooled["raw_rate"], 3) == 0.444
     assert pooled["harmless_rate"]["low"] <= 0.6017 <= pooled["harmless_rate"]["high"]
     assert pooled["gold"] == pooled["harmless_rate"]["n"] == 300

@@ -75,7 +75,7 @@ def scale_of(table):
 
 @pytest.mark.parametrize("weighting", SAS)
 def test_kappa_is_that_of_sas(weighting):
-    """The SkinCondition example of PROC FREQ, and an interval as wide as its standard error says."""
+    """The SkinCondition example of PROC FREQ, as wide as its standard error says."""
     value, error = SAS[weighting]
     found = cohens_kappa(marks_of(SKIN), range(1, 5), weighting, draws())
     assert round(found.value, 4) == value
@@ -173,7 +173,7 @@ def test_who_is_first_and_in_what_order_rows_stand_changes_nothing(marks):
 
 
 @given(tables.filter(of_two_classes))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_a_row_of_weight_three_counts_as_three_rows(table):
     """Weights are numbers of rows that a row stands for."""
     marks = marks_of(table)
@@ -284,18 +284,17 @@ def kappa_coverage(n, margin, kappa, runs, number=500):
     return held / all_
 
 
-def check_kappa(n, margin, runs):
-    found = np.array([kappa_coverage(n, margin, kappa, runs) for kappa in KAPPAS])
-    assert found.mean() >= allowed(0.94, runs * len(KAPPAS))
-    assert found.mean() <= 0.97
+def check_kappa(n, margin, runs, kappas=KAPPAS):
+    found = np.array([kappa_coverage(n, margin, kappa, runs) for kappa in kappas])
+    assert found.mean() >= allowed(0.94, runs * len(kappas))
+    assert found.mean() <= 1 - allowed(0.03, runs * len(kappas))
     assert found.min() >= allowed(0.92, runs)
 
 
 @pytest.mark.parametrize("k", MARGINS)
 def test_kappas_interval_covers_with_few_rows_and_a_rare_class(k):
     """21 rows, from no agreement to near all: the standard of the rates."""
-    for margin in MARGINS[k]:
-        check_kappa(21, margin, 250)
+    check_kappa(21, MARGINS[k][1], 250, KAPPAS[1::2])
 
 
 @pytest.mark.slow
@@ -349,7 +348,7 @@ def check_alpha(n, annotators, missing, runs):
 @pytest.mark.parametrize(("annotators", "missing"), [(2, 0.0), (3, 0.0), (5, 0.4)])
 def test_alphas_interval_covers_any_number_of_annotators(annotators, missing):
     """Two, three and five annotators, the last with two marks of five missing."""
-    check_alpha(21, annotators, missing, 150)
+    check_alpha(21, annotators, missing, 200)
 
 
 @pytest.mark.slow

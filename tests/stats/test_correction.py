@@ -14,7 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from judge.stats import correction, ppi
-from judge.stats.correction import Corrected, Share, Stratum, combine, post_stratified, rogan_gladen
+from judge.stats.correction import (
+    Corrected,
+    Share,
+    Stratum,
+    average,
+    combine,
+    post_stratified,
+    rogan_gladen,
+)
 from judge.stats.estimate import Estimate
 from judge.stats.rates import SCORE
 
@@ -101,18 +109,18 @@ strata = st.lists(
 def test_a_corrected_figure_stays_in_its_range_and_keeps_a_width(parts):
     """Whatever the labels: a value within its interval, and no width only once all is labelled."""
     made = [Stratum(size, np.array(values)) for size, values in parts]
-    found = combine([post_stratified(made)])
+    found = combine(post_stratified(made))
     assert 0 <= found.low <= found.value <= found.high <= 1
     whole = all(len(values) == size for size, values in parts)
     assert (found.high - found.low < 1e-12) is whole
-    score = combine([post_stratified(made)], SCORE)
+    score = combine(post_stratified(made), SCORE)
     assert score.value == pytest.approx(100 * (1 + 2 * found.value) / 3)
     assert (found.target, found.n) == ("run", sum(len(values) for _, values in parts))
 
 
 def test_a_run_that_is_all_labelled_has_its_own_rate():
     """Nothing is left to be uncertain about."""
-    found = combine([post_stratified([Stratum(3, np.array([1.0, 1, 0])), Stratum(1, np.ones(1))])])
+    found = combine(post_stratified([Stratum(3, np.array([1.0, 1, 0])), Stratum(1, np.ones(1))]))
     assert (found.low, found.value, found.high) == (0.75, 0.75, 0.75)
 
 
@@ -141,7 +149,7 @@ def test_three_labels_are_inverted_where_the_judge_tells_them_apart():
 def part(size, n, harmless):
     """A stratum's value and ends, for simulations: few different ones come up."""
     values = np.repeat([1.0, 0.0], [harmless, n - harmless])
-    return post_stratified([Stratum(size, values)]).parts[0][:3]
+    return post_stratified([Stratum(size, values)]).parts[0]
 
 
 def simulated(sizes, rate, judge, rng):
@@ -159,8 +167,8 @@ def simulated(sizes, rate, judge, rng):
     for (size, good), n in zip(cells, counts, strict=True):
         if size:
             found = int(rng.hypergeometric(good, size - good, n))
-            parts.append((*part(size, n, found), size / rows))
-    return Corrected(tuple(parts), labels), harmless / rows
+            parts.append(part(size, n, found)._replace(weight=size / rows))
+    return Corrected(tuple(parts), labels, "simulated", "run"), harmless / rows
 
 
 def coverage(sizes, rate, judge, runs):
@@ -169,7 +177,7 @@ def coverage(sizes, rate, judge, runs):
     held = 0
     for _ in range(runs):
         figure, truth = simulated(sizes, rate, judge, rng)
-        found = combine([figure])
+        found = combine(figure)
         assert found.high - found.low > 1e-3
         held += found.low - 1e-12 <= truth <= found.high + 1e-12
     return held / runs
@@ -205,7 +213,7 @@ def overall_coverage(rates, judge, runs):
             simulated((n, 40), rate, judge, rng)
             for n, rate in zip((249, 429, 201, 46, 75), rates, strict=True)
         ]
-        figure = combine([one for one, _ in found])
+        figure = combine(average([one for one, _ in found]))
         held += figure.low <= np.mean([truth for _, truth in found]) <= figure.high
     return held / runs
 
@@ -278,7 +286,7 @@ def inversion_coverage(matrix, shares, runs):
         judged = rng.multinomial(249, matrix @ shares)
         found = correction.label_shares(judged, confusion, rng, 500)
         if found is not None:
-            _, low, high, _ = correction.score_of(found, levels).parts[0]
+            _, low, high, *_ = correction.mean_of_labels(found, levels, 150).parts[0]
             held, told = held + (low <= levels @ shares <= high), told + 1
     return held, told
 
