@@ -81,7 +81,8 @@ def test_subcomponents_costs_trust_standing_and_warnings_are_shown():
     assert "no standing: 1,001 of 1,001 prompts are not the benchmark's own" in found
     own = facts.model_copy(update={"flames_prompts": frozenset(r.cluster for r in rows)})
     assert "rank 1 of 18 by overall harmless rate (1 to 1" in flat(shown(report(rows, own)))
-    assert "Cost: no price known" in shown(report([row(1)]))
+    assert "Cost: none, no model was asked" in shown(report([row(1)]))
+    assert "Cost: no price known; 9 prompt" in shown(report([row(1, prompt_tokens=9)]))
 
 
 def many(models):
