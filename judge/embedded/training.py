@@ -1,7 +1,8 @@
 """Make the shipped weights from the published data: `python -m judge.embedded.training DATA_DIR`.
 
-Needs the extra `train`. The same data, versions and machine give the same bytes; where they don't,
-the largest difference from the shipped arrays is printed.
+Needs the extra `train`. The same data, versions and machine give the same bytes; where they don't
+(other versions, or a cache of vectors that were encoded in other batches), the largest difference
+from the shipped arrays is printed.
 """
 
 from __future__ import annotations
@@ -176,6 +177,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, content in files.items():
         print(compare(name, content, options.out / name))  # noqa: T201
         (options.out / name).write_bytes(content)
+    print("next: python -m judge.embedded.measure, whose card lets the judge load them")  # noqa: T201
     return 0
 
 
