@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib.metadata import version
 from typing import Annotated
@@ -67,7 +68,11 @@ def _root(
 def run(program: typer.Typer) -> None:
     """Run the program; an error of ours is one line and an exit status, never a traceback."""
     try:
-        program()
+        try:
+            program()
+        finally:
+            if sys.stdout is not None:  # closed, as by >&-
+                sys.stdout.flush()
     except BudgetReached as error:
         print(f"flames-judge: {error}", file=sys.stderr)
         sys.exit(3)
@@ -77,6 +82,10 @@ def run(program: typer.Typer) -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
+    except OSError as error:  # what is left: a full disk under standard output
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes it again
+        print(f"flames-judge: can't go on: {error.strerror or error}", file=sys.stderr)
+        sys.exit(2)
 
 
 def _one_line(message: str) -> str:
