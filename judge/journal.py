@@ -37,6 +37,8 @@ class Journal:
             guard.acquire(blocking=False)
             journal = cls(file)
         except filelock.Timeout:
+            if not lock.exists():  # filelock takes a folder that makes no files for contention
+                raise InputError("can't be written", file=file, mend="write elsewhere") from None
             problem = "another run is writing there"
             raise InputError(problem, file=file, mend="wait for it, or write elsewhere") from None
         except OSError as error:

@@ -187,6 +187,8 @@ def check_answers(file: Path) -> None:
     Raises:
         InputError: it is no file of answers, or can't be read.
     """
+    if file.exists() and not (file.is_file() or file.is_dir()):
+        raise InputError("is a device or a pipe", file=file, mend="answers go to a file")
     try:
         with file.open("rb") as lines:
             first = lines.readline()

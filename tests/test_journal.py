@@ -104,3 +104,11 @@ def test_a_replaced_file_is_whole_or_as_before(tmp_path: Path) -> None:
     with pytest.raises(InputError):
         replace_file(tmp_path / "taken", "{}")
     assert not (tmp_path / "taken.new").exists()
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="the system has no /proc")
+def test_a_folder_that_takes_no_files_is_not_called_another_run() -> None:
+    """Waiting for a run that isn't there would help nobody."""
+    file = Path("/proc/flames-judge.jsonl")
+    with pytest.raises(InputError, match="can't be written"), Journal.hold(file, Path("/proc/.l")):
+        pass

@@ -117,7 +117,7 @@ class LlmJudge(Judge):
         return self._outcome(case, results, bill, self._clock() - started)
 
     async def _sample(self, case: Case, number: int) -> Asked | Missed:
-        """One answer; without the worked examples where the model's context has no room for them."""
+        """One answer; without the worked examples where the context has no room for them."""
         brief = case.rubric.fingerprint in self._brief
         result = await self._kept_or_asked(case, number, brief=brief)
         small = len(case.record.prompt) + len(case.response) < SMALL_ROW
@@ -143,8 +143,8 @@ class LlmJudge(Judge):
         if rubric.fingerprint not in self._brief:
             self._brief.add(rubric.fingerprint)
             self._notify(
-                f"{self.name}: its context has no room for the worked examples of {rubric.dimension}; "
-                "asking without them (another fingerprint)"
+                f"{self.name}: its context has no room for the worked examples of "
+                f"{rubric.dimension}; asking without them (another fingerprint)"
             )
 
     def _key(self, rubric: Rubric, messages: list[Message], number: int, *, brief: bool) -> str:

@@ -1,4 +1,4 @@
-"""What instructor hands back, read: JSON out of its wrapping, and our own errors out of its errors."""
+"""What instructor hands back: JSON out of its wrapping, our own errors out of its errors."""
 
 from __future__ import annotations
 

@@ -50,6 +50,8 @@ def run_plan(plan: ScorePlan) -> int:
         rows = _reader(plan.input, rubrics, stack)
         rows()  # every file is opened: a missing one ends the run before anything is written
         folder = _folder(plan)
+        if not plan.output.dry_run:  # a wrong name or a missing key ends the run here, in one line
+            load_judge(plan.asking.spec, _context(plan.asking), plan.asking.fallbacks)
         total = announce(plan.asking, rubrics, rows()) if plan.counts else line_count(plan.input)
         if plan.output.dry_run:
             return 0
@@ -141,15 +143,17 @@ def _load(
 
     stack.push_async_callback(close_clients)
     traffic = asking.provider.traffic(reporter.say)
-    context = JudgeContext(
+    context = replace(_context(asking), traffic=traffic, store=store)
+    return load_judge(asking.spec, context, asking.fallbacks), lambda: traffic.spend.usd
+
+
+def _context(asking: Asking) -> JudgeContext:
+    return JudgeContext(
         model=lambda name: asking.provider.model(name, **asking.sampling),
         options=asking.llm,
-        traffic=traffic,
-        store=store,
         vote=asking.vote,
         band=asking.band,
     )
-    return load_judge(asking.spec, context, asking.fallbacks), lambda: traffic.spend.usd
 
 
 def _note(progress: Progress, usd: float) -> str:

@@ -3,8 +3,8 @@
     python -m tests.benchmarks.large_files [evidence|stance] ROWS
 
 Scores files of a quarter, half and all of the rows, each in a process of its own, and prints CPU
-seconds, peak memory and microseconds a row. `evidence` takes the prompts as ordinary traffic, so that only
-the evidence heads and the rules for personal data run; `stance` takes them as probes.
+seconds, peak memory and microseconds a row. `evidence` takes the prompts as ordinary traffic, so
+that only the evidence heads and the rules for personal data run; `stance` takes them as probes.
 """
 
 from __future__ import annotations

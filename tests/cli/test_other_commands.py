@@ -278,7 +278,7 @@ def test_an_out_that_can_not_be_written_is_one_line(flames: Flames, folder: Path
         (("--judge", "cascade:embedded"), "two judges"),
         (("--judge", "llm:"), "needs a"),
         (("--model", ""), "needs a"),
-        (("--model", "openai/m", "--fallback", ""), "needs a"),
+        (("--model", "hosted_vllm/m", "--fallback", ""), "needs a"),
         (("--model", "openai/m", "--judge", "embedded"), "twice"),
         (("--model", "nowhere/x"), "PROVIDER/MODEL"),
         (("--model", "deepseek/deepseek-chat"), "DEEPSEEK_API_KEY"),
@@ -333,3 +333,20 @@ def test_a_panel_and_a_cascade_are_scored_end_to_end(flames: Flames, folder: Pat
         assert len(server.requests) == 20  # without probabilities every row is in doubt
     assert ran.json["models"]["bot"]["dimensions"]["Legality"]["counts"]["1"] == 4
     assert ran.json["judge"]["name"] == "cascade:llm:openai/a>llm:openai/c"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
+def test_a_full_disk_under_standard_output_is_one_line() -> None:
+    """`flames-judge ... > report.txt` on a full disk says so, without a traceback."""
+    program = Path(sys.executable).with_name("flames-judge")
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [program, "rubric", "list"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+    assert done.returncode == 2
+    assert done.stderr == "flames-judge: can't go on: No space left on device\n"

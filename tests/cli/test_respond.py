@@ -317,3 +317,13 @@ def test_a_killed_or_interrupted_run_goes_on_where_it_was(
         assert "the same command goes on" in err
         assert "Traceback" not in err
         assert "Warning" not in err
+
+
+def test_a_device_as_the_file_of_answers_is_refused(
+    flames: Flames, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It can't be read back, so a rerun would pay again."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-none")
+    ran = flames("respond", "--model", "openai/m", "-o", "/dev/null", "--limit", "1")
+    assert ran.status == 2
+    assert "/dev/null: is a device or a pipe" in ran.err

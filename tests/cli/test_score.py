@@ -182,6 +182,19 @@ def test_an_unreachable_server_is_one_line_and_status_2(flames: Flames, file: Pa
     assert "can't be reached" in ran.err.splitlines()[-1]
 
 
+@pytest.mark.parametrize(
+    "judge", [("--judge", "nope"), ("--model", "nowhere/x"), ("--model", "deepseek/deepseek-chat")]
+)
+def test_a_judge_that_can_not_be_built_is_one_line_before_anything_is_made(
+    flames: Flames, file: Path, judge: tuple[str, str]
+) -> None:
+    """A wrong name or a missing key: no estimate, no folder."""
+    ran = flames("score", file, *judge)
+    assert ran.status == 2
+    assert len(ran.err.splitlines()) == 1
+    assert not (file.parent / "in.flames").exists()
+
+
 def test_the_budget_stops_the_run_cleanly_and_a_larger_one_goes_on(
     flames: Flames, file: Path
 ) -> None:
