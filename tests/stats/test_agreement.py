@@ -303,7 +303,7 @@ def test_kappas_interval_covers_with_few_rows_and_a_rare_class(k):
 def test_kappas_interval_covers_at_every_size(n, k):
     """The same with more runs."""
     for margin in MARGINS[k]:
-        check_kappa(n, margin, 2000)
+        check_kappa(n, margin, 1000)
 
 
 def test_kappas_interval_covers_good_judges():
@@ -356,4 +356,4 @@ def test_alphas_interval_covers_any_number_of_annotators(annotators, missing):
 @pytest.mark.parametrize(("annotators", "missing"), [(2, 0.0), (3, 0.2), (5, 0.4), (12, 0.7)])
 def test_alphas_interval_covers_at_every_size(n, annotators, missing):
     """The same with more runs, and with a crowd of which each marks a part."""
-    check_alpha(n, annotators, missing, 1000)
+    check_alpha(n, annotators, missing, 500)
