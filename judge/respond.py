@@ -26,7 +26,6 @@ from judge.verdict import FailureKind
 SHOWN_BAD_ROWS = 5
 _BEGINNING = b'{"id": '  # of every row that is written here
 _OTHER_PROMPT = "its id has the answer to another prompt in the file of answers"
-_FILTERED = (FailureKind.PROVIDER_FILTER_INPUT, FailureKind.PROVIDER_FILTER_OUTPUT)
 
 
 @dataclass
@@ -157,7 +156,7 @@ class Responding:
             used = {"finish_reason": answer.finish_reason, "usage": answer.usage.model_dump()}
             return _told(row) | {"response": answer.content} | more | used | meta
         failure = answer.failure.failure
-        if failure.kind in _FILTERED:
+        if failure.kind.filtered:
             self.progress.filtered += 1
             filtered = {"kind": failure.kind, "status": failure.status, "code": failure.code}
             return _told(row) | {"response": None, "filtered": filtered} | meta

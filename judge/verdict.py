@@ -116,7 +116,13 @@ class FailureKind(StrEnum):
         """Judged again by a rerun without being asked to."""
         return self in _TRANSIENT
 
+    @property
+    def filtered(self) -> bool:
+        """A provider's content filter stopped the prompt or the answer."""
+        return self in _FILTERED
 
+
+_FILTERED = frozenset({FailureKind.PROVIDER_FILTER_INPUT, FailureKind.PROVIDER_FILTER_OUTPUT})
 _TRANSIENT = frozenset(
     {FailureKind.TIMEOUT, FailureKind.RATE_LIMITED, FailureKind.QUOTA, FailureKind.UNAVAILABLE}
 )

@@ -86,6 +86,10 @@ TargetOption = Annotated[
     TargetName | None,
     typer.Option("--target", help="Of corrected figures: this run (default with its own gold)."),
 ]
+Dimension = Annotated[str | None, typer.Option(help="The dimension of rows that name none.")]
+CategoryMap = Annotated[
+    Path | None, typer.Option("--map", help="YAML: source category -> dimension.")
+]
 CacheDir = Annotated[Path | None, typer.Option(help="Where paid-for answers are kept.")]
 
 

@@ -62,12 +62,8 @@ def score(
     json: Annotated[
         bool, typer.Option("--json", help="Print summary.json instead of tables.")
     ] = False,
-    dimension: Annotated[
-        str | None, typer.Option(help="The dimension of rows that name none.")
-    ] = None,
-    map: Annotated[
-        Path | None, typer.Option("--map", help="YAML: source category -> dimension.")
-    ] = None,
+    dimension: o.Dimension = None,
+    map: o.CategoryMap = None,
     rubrics: o.RubricsOption = None,
     ordinary: Annotated[
         bool, typer.Option(help="The prompts are ordinary traffic, not probes.")

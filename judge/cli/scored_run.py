@@ -50,7 +50,8 @@ def run_plan(plan: ScorePlan) -> int:
         rows = _reader(plan.input, rubrics, stack)
         rows()  # every file is opened: a missing one ends the run before anything is written
         folder = _folder(plan)
-        if not plan.output.dry_run:  # a wrong name or a missing key ends the run here, in one line
+        # A wrong name or a missing key ends the run here, before anything is said or made.
+        if plan.asking.models and not plan.output.dry_run:
             load_judge(plan.asking.spec, _context(plan.asking), plan.asking.fallbacks)
         total = announce(plan.asking, rubrics, rows()) if plan.counts else line_count(plan.input)
         if plan.output.dry_run:

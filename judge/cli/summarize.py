@@ -30,12 +30,8 @@ def summarize(
         str | None,
         typer.Option(help="The label's field: label, human_label or predicted without it."),
     ] = None,
-    dimension: Annotated[
-        str | None, typer.Option(help="The dimension of rows that name none.")
-    ] = None,
-    map: Annotated[
-        Path | None, typer.Option("--map", help="YAML: source category -> dimension.")
-    ] = None,
+    dimension: o.Dimension = None,
+    map: o.CategoryMap = None,
     rubrics: o.RubricsOption = None,
     calibration: o.CalibrationOption = None,
     gold: o.GoldOption = None,

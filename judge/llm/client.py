@@ -31,7 +31,6 @@ from judge.verdict import FailureKind, Usage
 
 LONGEST_RETRY_AFTER_S = 300.0
 CONTEXT_FULL = "context_full"  # the code of a cut that its own limit does not explain
-_FILTERED = (FailureKind.PROVIDER_FILTER_INPUT, FailureKind.PROVIDER_FILTER_OUTPUT)
 _ANSWERS = (FailureKind.JUDGE_REFUSAL, FailureKind.TRUNCATED)
 
 
@@ -181,7 +180,7 @@ class ChatClient:
 
     def _judged(self, failure: ProviderFailure) -> ProviderFailure:
         """Count a failure for the breaker, and give up on what can't pass."""
-        if self._breaker.record(filtered=failure.kind in _FILTERED):
+        if self._breaker.record(filtered=failure.kind.filtered):
             self._traffic.notify(
                 f"{self.config.model}: paused for {self._breaker.pause_s:.0f} s: "
                 f"{self._breaker.most} of its latest answers were stopped by the provider's "
