@@ -1,1 +1,45 @@
-"""The calibrated judge around a chatbot at run time; `guard.cli` composes the command line."""
+"""The calibrated judge around a chatbot at run time.
+
+    policy -> binding (judge, calibration) -> Guard.check(texts) -> Decision -> edge; audit sees it
+
+`guard.cli` composes the command line. The names here are loaded when they are asked for.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from guard.decision import Decision, Part
+    from guard.engine import Asked, Guard
+    from guard.loading import Given, load_guard
+    from guard.policy import Policy, load_policy
+
+_HOMES = {
+    "Asked": "guard.engine",
+    "Decision": "guard.decision",
+    "Given": "guard.loading",
+    "Guard": "guard.engine",
+    "Part": "guard.decision",
+    "Policy": "guard.policy",
+    "load_guard": "guard.loading",
+    "load_policy": "guard.policy",
+}
+
+__all__ = [
+    "Asked",
+    "Decision",
+    "Given",
+    "Guard",
+    "Part",
+    "Policy",
+    "load_guard",
+    "load_policy",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

@@ -1,0 +1,140 @@
+"""A policy held against its judge and calibration: what can't be kept is refused at the start."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from guard.policy import Policy, Rule
+from judge.calibration import (
+    Calibration,
+    DimensionCalibration,
+    Promise,
+    Threshold,
+    score_of,
+)
+from judge.errors import InputError
+from judge.protocols import Judge
+from judge.rubric import Rubric, Rubrics
+from judge.verdict import RubricRef, Verdict
+
+
+@dataclass(frozen=True)
+class BoundRule:
+    """A rule that is ready to act.
+
+    Args:
+        rule: as the policy has it.
+        rubric: of the dimension that it names.
+        calibration: of that dimension, where there is one.
+        threshold: what its promise was looked up as.
+    """
+
+    rule: Rule
+    rubric: Rubric | None = None
+    calibration: DimensionCalibration | None = None
+    threshold: Threshold | None = None
+
+    @property
+    def dimension(self) -> str | None:
+        """The dimension's own name, whatever alias the policy uses."""
+        return None if self.rubric is None else self.rubric.dimension
+
+    @property
+    def cut(self) -> float | None:
+        """What a score is compared with; null for evidence."""
+        return self.rule.cut if self.threshold is None else self.threshold.cut
+
+    def score(self, verdict: Verdict) -> float:
+        """What the cut is compared with.
+
+        A promise's cut goes by the judge's own score, before the map that was fitted on the same
+        gold; a fixed cut by the calibrated P(harmless), where there is one.
+        """
+        if self.threshold is None:
+            return self.p_harmless(verdict)
+        return score_of(verdict.label, verdict.p_harmless, "p_harmless")
+
+    def p_harmless(self, verdict: Verdict) -> float:
+        """P(harmless): calibrated where the calibration has a map, else the judge's own."""
+        mapped = None if self.calibration is None else self.calibration.p_harmless(verdict)
+        if mapped is not None:
+            return mapped
+        return score_of(verdict.label, verdict.p_harmless, "p_harmless")
+
+    def acts(self, score: float) -> bool:
+        """Whether a text with this score is acted upon."""
+        if self.threshold is not None:
+            return self.threshold.acts(score)
+        return self.rule.cut is not None and score < self.rule.cut
+
+
+def bind(
+    policy: Policy, judge: Judge, calibration: Calibration | None, rubrics: Rubrics
+) -> tuple[BoundRule, ...]:
+    """The policy's rules, with their rubrics and cuts looked up.
+
+    Raises:
+        InputError: a dimension without a rubric, a calibration of another judge or rubric, or a
+            promise that it can't keep.
+    """
+    return tuple(_bound(rule, policy, judge, calibration, rubrics) for rule in policy.rules)
+
+
+def _bound(
+    rule: Rule, policy: Policy, judge: Judge, calibration: Calibration | None, rubrics: Rubrics
+) -> BoundRule:
+    if rule.dimension is None:
+        return BoundRule(rule)
+    rubric = rubrics.find(rule.dimension)
+    if rubric is None:
+        raise InputError(
+            f"rule {rule.name}: no rubric has the dimension {rule.dimension!r}",
+            file="policy",
+            mend=f"there are {', '.join(rubrics)}; add your own with `rubrics:`",
+        )
+    if calibration is None:
+        if rule.promise is not None or policy.judge == "embedded":
+            why = "a promise" if rule.promise is not None else "the embedded judge"
+            raise InputError(
+                f"rule {rule.name}: {why} needs a calibration",
+                file="policy",
+                mend="make one with `flames-judge calibrate`, and name it under `calibration:`",
+            )
+        return BoundRule(rule, rubric)
+    found = calibration.of(rubric.dimension, judge.ref(rubric), RubricRef.of(rubric))
+    threshold = None
+    if rule.promise is not None:
+        threshold = _kept(rule, rule.promise, found.thresholds)
+    return BoundRule(rule, rubric, found, threshold)
+
+
+def _kept(rule: Rule, promise: Promise, thresholds: Sequence[Threshold]) -> Threshold:
+    """The threshold that keeps a promise: of those at least as strict, the least strict.
+
+    Raises:
+        InputError: there is none.
+    """
+    delta = 1 - promise.confidence
+    strict = [
+        one
+        for one in thresholds
+        if one.alpha <= promise.miss_rate + 1e-12 and one.delta <= delta + 1e-12
+    ]
+    if not strict:
+        raise InputError(
+            f"rule {rule.name}: the calibration can't keep a miss rate of "
+            f"{promise.miss_rate:g} with confidence {promise.confidence:g}",
+            file="policy",
+            mend=_mend(promise, thresholds),
+        )
+    return max(strict, key=lambda one: (one.alpha, one.delta))
+
+
+def _mend(promise: Promise, thresholds: Sequence[Threshold]) -> str:
+    kept = ", ".join(f"{one.alpha:g} with {1 - one.delta:g}" for one in thresholds)
+    told = f"it keeps {kept}; " if kept else "it keeps none; "
+    return told + (
+        "label more harmful rows (see `flames-judge plan`) and calibrate with "
+        f"--promise miss_rate={promise.miss_rate:g},confidence={promise.confidence:g}"
+    )

@@ -1,0 +1,228 @@
+"""From what was found to what is done: pure functions over frozen values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal, NamedTuple
+
+from guard.binding import BoundRule
+from guard.policy import SEVERITY, Action, Messages, Policy, Side
+from judge.calibration import score_of
+from judge.text import chinese_share
+from judge.verdict import FailureKind, Outcome, Verdict
+
+Status = Literal[
+    "allowed", "flagged", "blocked", "replaced", "regenerated", "human", "failed_open", "failed"
+]
+_STATUS: dict[Action, Status] = {
+    "allow": "allowed",
+    "flag": "flagged",
+    "block": "blocked",
+    "replace": "replaced",
+    "regenerate": "regenerated",
+    "human": "human",
+}
+
+
+class Part(NamedTuple):
+    """One string that is checked, and where in the message it stands: `messages[0].content`."""
+
+    where: str
+    text: str
+
+
+class Found(NamedTuple):
+    """Evidence of a kind in a part; `view` names the disguise under which it was found."""
+
+    kind: str
+    where: str
+    view: str = "plain"
+
+
+@dataclass(frozen=True)
+class Missed:
+    """A check that could not be made.
+
+    `kind` is `deadline`, `breaker`, `budget`, `unread`, `error:...` or one of the judge's failures.
+    """
+
+    rule: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A rule that acts.
+
+    `p_harmless` is calibrated where the calibration has a map; `score` is what the cut is compared
+    with. `bound` and `n` are the promise's: the miss rate that its gold bounds, and its rows.
+    """
+
+    rule: BoundRule
+    p_harmless: float | None = None
+    score: float | None = None
+    found: Found | None = None
+
+    @property
+    def action(self) -> Action:
+        return self.rule.rule.action
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What is done with a text, and why.
+
+    `action` is what the policy says; an edge acts by `stops`, which shadow mode keeps false.
+    `least` holds each judged dimension's least P(harmless), as the rules compare it.
+    """
+
+    side: Side
+    action: Action
+    status: Status
+    hits: tuple[Hit, ...] = ()
+    missed: tuple[Missed, ...] = ()
+    abstained: tuple[str, ...] = ()
+    least: dict[str, float] = field(default_factory=dict)
+    outcomes: tuple[Outcome, ...] = ()
+    shadow: bool = False
+    elapsed_s: float = 0.0
+
+    @property
+    def stops(self) -> bool:
+        """Whether the text is withheld."""
+        return not self.shadow and SEVERITY.index(self.action) >= SEVERITY.index("regenerate")
+
+    @property
+    def failed(self) -> bool:
+        """Whether the text is withheld because it could not be checked."""
+        return self.status == "failed"
+
+    @property
+    def failed_open(self) -> bool:
+        """Whether a check failed and the policy let the text pass."""
+        return bool(self.missed) and not self.failed and self.status != "blocked"
+
+    @property
+    def hit(self) -> Hit | None:
+        """The hit that the action comes from: the first of the most severe ones."""
+        return next((hit for hit in self.hits if hit.action == self.action), None)
+
+    def message(self, policy: Policy, asked: str) -> str:
+        """What the user sees in place of the text, in the language of what was asked."""
+        own = None if self.hit is None else self.hit.rule.rule.messages
+        return spoken(own or policy.messages, asked)
+
+
+def spoken(messages: Messages, asked: str) -> str:
+    """The message in the language of what was asked: Chinese unless that holds none of it."""
+    return messages.zh if not asked.strip() or chinese_share(asked) > 0 else messages.en
+
+
+@dataclass(frozen=True)
+class Readings:
+    """All that the checks of one text gave.
+
+    Args:
+        found: evidence.
+        outcomes: the judge's, by dimension; several where a long text was judged in pieces.
+        missed: checks that could not be made.
+    """
+
+    found: Sequence[Found] = ()
+    outcomes: Sequence[tuple[str, Outcome]] = ()
+    missed: Sequence[Missed] = ()
+
+
+def decide(policy: Policy, rules: Iterable[BoundRule], side: Side, readings: Readings) -> Decision:
+    """Apply the rules of one side; the most severe action of those that hit is taken.
+
+    A check that failed or abstained acts as the policy says, and is in the decision either way.
+    """
+    hits: list[Hit] = []
+    missed = list(readings.missed)
+    abstained: list[str] = []
+    for bound in (bound for bound in rules if bound.rule.side == side):
+        if bound.rule.evidence is not None:
+            found = next((one for one in readings.found if bound.rule.matches(one.kind)), None)
+            hits += [] if found is None else [Hit(bound, found=found)]
+            continue
+        outcomes = [outcome for name, outcome in readings.outcomes if name == bound.dimension]
+        hits += _hits(bound, outcomes)
+        for outcome in outcomes:
+            if isinstance(outcome, Verdict):
+                continue
+            if outcome.kind is FailureKind.ABSTAINED:
+                abstained.append(bound.rule.name)
+            else:
+                missed.append(Missed(bound.rule.name, outcome.kind.value))
+    return _settled(
+        policy,
+        Decision(
+            side=side,
+            action=max((hit.action for hit in hits), key=SEVERITY.index, default="allow"),
+            status="allowed",
+            hits=tuple(hits),
+            missed=tuple(dict.fromkeys(missed)),
+            abstained=tuple(dict.fromkeys(abstained)),
+            least=_least(readings.outcomes),
+            outcomes=tuple(outcome for _, outcome in readings.outcomes),
+            shadow=policy.shadow,
+        ),
+    )
+
+
+def _settled(policy: Policy, decision: Decision) -> Decision:
+    """The decision with its status; failures and abstentions act where no rule does more."""
+    if decision.action == "block":
+        return replace(decision, status="blocked")
+    if decision.missed and policy.on_failure == "block":
+        return replace(decision, action="block", status="failed")
+    if decision.abstained and policy.on_abstain == "block":
+        return replace(decision, action="block", status="blocked")
+    if decision.missed and decision.action in {"allow", "flag"}:
+        return replace(decision, status="failed_open")
+    return replace(decision, status=_STATUS[decision.action])
+
+
+def _hits(bound: BoundRule, outcomes: Sequence[Outcome]) -> list[Hit]:
+    """The hit of the outcome that is furthest below the rule's cut, if one is below it."""
+    read = [
+        (bound.score(outcome), bound.p_harmless(outcome))
+        for outcome in outcomes
+        if isinstance(outcome, Verdict)
+    ]
+    if not read:
+        return []
+    score, p = min(read)
+    return [Hit(bound, p_harmless=p, score=score)] if bound.acts(score) else []
+
+
+def _least(outcomes: Sequence[tuple[str, Outcome]]) -> dict[str, float]:
+    """Each judged dimension's least score before any map, which streams and drift go by."""
+    least: dict[str, float] = {}
+    for name, outcome in outcomes:
+        if isinstance(outcome, Verdict):
+            score = score_of(outcome.label, outcome.p_harmless, "p_harmless")
+            least[name] = min(score, least.get(name, 1.0))
+    return least
+
+
+def merged(first: Decision, second: Decision) -> Decision:
+    """Two decisions about parts of one text as one: the more severe, with what both found."""
+    worse = max(first, second, key=lambda one: SEVERITY.index(one.action))
+    least = dict(first.least)
+    for name, score in second.least.items():
+        least[name] = min(score, least.get(name, 1.0))
+    missed = tuple(dict.fromkeys(first.missed + second.missed))
+    hits = {hit.rule.rule.name: hit for hit in first.hits + second.hits}
+    open_ = worse.status in {"allowed", "flagged"} and bool(missed)
+    return replace(
+        worse,
+        status="failed_open" if open_ else worse.status,
+        hits=tuple(hits.values()),
+        missed=missed,
+        abstained=tuple(dict.fromkeys(first.abstained + second.abstained)),
+        least=least,
+        elapsed_s=first.elapsed_s + second.elapsed_s,
+    )

@@ -1,0 +1,306 @@
+"""The guard: texts in, a decision out. Every edge goes through here, and nothing else decides."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Protocol
+
+from guard.binding import BoundRule
+from guard.decision import Decision, Found, Missed, Part, Readings, decide
+from guard.event import AuditSink, GuardEvent, missed_events, rule_event, text_hash
+from guard.limits import Breaker, Clock, DailyBudget, Now, PocketPurse, Purse
+from guard.policy import Policy, Side
+from judge.errors import FlamesJudgeError
+from judge.protocols import Judge
+from judge.records import Record, Turn
+from judge.rubric import Rubric
+from judge.verdict import Case, Failure, Hazard, Outcome
+
+PIECE, SHARED = 40_000, 400  # characters of a long text that are judged together, and shared
+INLINE = 20_000  # characters that are scanned without leaving the event loop
+CORE = "guard"  # the rule that an unread part or a bug is booked on
+
+
+class Scanner(Protocol):
+    """Finds evidence in a text, also where it is disguised; fast, and without an LLM."""
+
+    def kinds(self, text: str) -> Sequence[tuple[str, str]]:
+        """The kinds found in the whole of a text, each with the view that it was found in."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a text stands in: the newest prompt, and the turns before it.
+
+    `hazard` overrides the policy's.
+    """
+
+    prompt: str = ""
+    history: tuple[Turn, ...] = ()
+    request_id: str = ""
+    model: str | None = None
+    hazard: Hazard | None = None
+
+
+@dataclass(frozen=True)
+class Told:
+    """What an edge knows about a decision beside the text: for the record."""
+
+    streamed: bool = False
+    looks: int = 1
+    exposed: int = 0
+
+
+@dataclass(frozen=True)
+class Around:
+    """What a guard is surrounded by.
+
+    Args:
+        calibration_id: what headers and events call the calibration.
+        sinks: take every event; one that fails is counted in `Guard.lost`.
+        observers: hear of every event, as metrics do.
+        texts: record texts beside their hashes.
+        purse: keeps the day's spend.
+        clock: seconds, monotonic.
+        now: the time, with its zone.
+    """
+
+    calibration_id: str | None = None
+    sinks: Sequence[AuditSink] = ()
+    observers: Sequence[Callable[[GuardEvent], None]] = ()
+    texts: bool = False
+    purse: Purse = field(default_factory=PocketPurse)
+    clock: Clock = time.monotonic
+    now: Now = lambda: datetime.now(UTC)
+
+
+class Guard:
+    """Checks texts by a policy. Make one with `guard.load_guard`; it is safe to share.
+
+    Args:
+        policy: what to do.
+        rules: its rules, bound to judge and calibration.
+        judge: asked about the dimensions that rules name.
+        scanner: asked about evidence.
+        around: sinks, observers, purse, time.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        rules: Sequence[BoundRule],
+        judge: Judge,
+        scanner: Scanner,
+        around: Around | None = None,
+    ) -> None:
+        around = around or Around()
+        self.policy, self.rules, self.calibration_id = policy, tuple(rules), around.calibration_id
+        self._judge, self._scanner, self._around = judge, scanner, around
+        self._clock = around.clock
+        self._breaker = Breaker(policy.breaker, around.clock)
+        self._budget = DailyBudget(policy.budget_usd_per_day, around.purse, around.now)
+        self.lost = 0
+
+    @property
+    def breaker_open(self) -> bool:
+        """Whether the judge is being left alone after failures."""
+        return self._breaker.is_open
+
+    def judges(self, side: Side) -> bool:
+        """Whether rules of this side ask the judge, and not the scanner alone."""
+        return any(one.rubric is not None for one in self._of(side))
+
+    def scans(self, side: Side) -> bool:
+        """Whether rules of this side look for evidence."""
+        return any(one.rule.evidence is not None for one in self._of(side))
+
+    async def check(self, side: Side, parts: Sequence[Part], asked: Asked) -> Decision:
+        """Decide about a text, and record the decision."""
+        decision = await self.look(side, parts, asked)
+        await self.record(decision, parts, asked, Told())
+        return decision
+
+    async def look(
+        self, side: Side, parts: Sequence[Part], asked: Asked, *, judged: bool = True
+    ) -> Decision:
+        """Decide about a text without recording it, as for one window of a stream.
+
+        Args:
+            side: whose text it is.
+            parts: every string of it.
+            asked: what it stands in.
+            judged: ask the judge too, and not the scanner alone.
+        """
+        start = self._clock()
+        parts = [part for part in parts if part.text]
+        try:
+            readings = await self._readings(side, parts, asked, judged=judged)
+        except Exception as error:  # noqa: BLE001 - whatever breaks, the text was not checked
+            kind = "judge" if isinstance(error, FlamesJudgeError) else type(error).__name__
+            readings = Readings(missed=(Missed(CORE, f"error:{kind}"),))
+        decision = decide(self.policy, self.rules, side, readings)
+        return replace(decision, elapsed_s=self._clock() - start)
+
+    def unread(self, side: Side, wheres: Sequence[str]) -> Decision:
+        """The decision about content that can't be read as text, by the policy's `unread`."""
+        missed = tuple(Missed(where, "unread") for where in wheres)
+        open_ = self.policy.unread == "allow"
+        return Decision(
+            side=side,
+            action="allow" if open_ else "block",
+            status="failed_open" if open_ else "blocked",
+            missed=missed,
+            shadow=self.policy.shadow,
+        )
+
+    async def record(
+        self, decision: Decision, parts: Sequence[Part], asked: Asked, told: Told
+    ) -> GuardEvent:
+        """Write a decision to every sink; the event is safe when this returns, or counted lost."""
+        texts = [part.text for part in parts]
+        event = GuardEvent(
+            at=self._around.now(),
+            request_id=asked.request_id,
+            side=decision.side,
+            action=decision.action,
+            status=decision.status,
+            rules=tuple(map(rule_event, decision.hits)),
+            missed=missed_events(decision),
+            abstained=decision.abstained,
+            scores=decision.least,
+            policy=self.policy.id,
+            calibration=self.calibration_id,
+            shadow=decision.shadow,
+            streamed=told.streamed,
+            looks=told.looks,
+            characters=sum(map(len, texts)),
+            exposed=told.exposed,
+            elapsed_s=decision.elapsed_s,
+            text_sha256=text_hash(texts),
+            conversation=text_hash([turn.content for turn in asked.history[:1]] or [asked.prompt]),
+            text="\n".join(texts) if self._around.texts else None,
+            prompt=asked.prompt if self._around.texts else None,
+        )
+        for observe in self._around.observers:
+            observe(event)
+        for sink in self._around.sinks:
+            try:
+                await sink.emit(event)
+            except OSError:
+                self.lost += 1
+        return event
+
+    async def aclose(self) -> None:
+        """Release the judge's connections."""
+        await self._judge.aclose()
+
+    def _of(self, side: Side) -> list[BoundRule]:
+        return [one for one in self.rules if one.rule.side == side]
+
+    async def _readings(
+        self, side: Side, parts: Sequence[Part], asked: Asked, *, judged: bool
+    ) -> Readings:
+        found = await self._found(parts) if self.scans(side) else []
+        if not (judged and parts and self.judges(side)):
+            return Readings(found=found)
+        rubrics = {one.rubric.dimension: one.rubric for one in self._of(side) if one.rubric}
+        outcomes, missed = await self._judged(list(rubrics.values()), parts, asked)
+        return Readings(found=found, outcomes=outcomes, missed=missed)
+
+    async def _found(self, parts: Sequence[Part]) -> list[Found]:
+        found: list[Found] = []
+        for part in parts:
+            if len(part.text) <= INLINE:
+                kinds = self._scanner.kinds(part.text)
+            else:
+                kinds = await asyncio.to_thread(self._scanner.kinds, part.text)
+            found += [Found(kind, part.where, view) for kind, view in kinds]
+        return found
+
+    async def _judged(
+        self, rubrics: Sequence[Rubric], parts: Sequence[Part], asked: Asked
+    ) -> tuple[list[tuple[str, Outcome]], list[Missed]]:
+        """Each dimension's outcomes, in parallel and within the deadline."""
+        rules = {one.dimension: one.rule.name for one in self._of("output")}
+
+        def all_missed(kind: str) -> list[Missed]:
+            return [Missed(rules[rubric.dimension], kind) for rubric in rubrics]
+
+        if not self._budget.open:
+            return [], all_missed("budget")
+        if not self._breaker.admits():
+            return [], all_missed("breaker")
+        cases = [case for rubric in rubrics for case in self._cases(rubric, parts, asked)]
+        tasks = [asyncio.ensure_future(self._ask(case)) for case in cases]
+        try:
+            await asyncio.wait(tasks, timeout=self.policy.deadline_s)
+        except asyncio.CancelledError:
+            self._breaker.gave_up()
+            raise
+        finally:
+            for task in tasks:
+                task.add_done_callback(_heard)
+                task.cancel()
+        outcomes, missed = [], []
+        for case, task in zip(cases, tasks, strict=True):
+            name = case.rubric.dimension
+            kind = _trouble(task)
+            if kind is None:
+                outcomes.append((name, task.result()))
+            else:
+                missed.append(Missed(rules[name], kind))
+        self._learn([outcome for _, outcome in outcomes], failed=bool(missed))
+        return outcomes, missed
+
+    async def _ask(self, case: Case) -> Outcome:
+        [outcome] = await self._judge.assess([case])
+        return outcome
+
+    def _learn(self, outcomes: Sequence[Outcome], *, failed: bool) -> None:
+        """Money and the breaker, after a round of calls."""
+        for outcome in outcomes:
+            if not outcome.cached and (outcome.usage is not None or outcome.cost_usd is not None):
+                self._budget.spend(outcome.cost_usd)
+        transient = any(isinstance(one, Failure) and one.kind.transient for one in outcomes)
+        if failed or transient:
+            self._breaker.failed()
+        else:
+            self._breaker.succeeded()
+
+    def _cases(self, rubric: Rubric, parts: Sequence[Part], asked: Asked) -> list[Case]:
+        """The cases of one text: one, or as many as its length takes, so that its end counts."""
+        text = "\n".join(part.text for part in parts)  # thinking too: the user sees all of it
+        record = Record(
+            id=asked.request_id or "-",
+            prompt=asked.prompt,
+            response=text,
+            dimension=rubric.dimension,
+            model=asked.model,
+            history=asked.history,
+        )
+        hazard = asked.hazard or self.policy.hazard
+        starts = range(0, max(len(text) - SHARED, 1), PIECE - SHARED)
+        pieces = [text[at : at + PIECE] for at in starts]
+        return [
+            Case(record=record, rubric=rubric, response=piece, hazard=hazard) for piece in pieces
+        ]
+
+
+def _trouble(task: asyncio.Task[Outcome]) -> str | None:
+    """Why a call gave no outcome, or None."""
+    if not task.done() or task.cancelled():
+        return "deadline"
+    error = task.exception()
+    if error is None:
+        return None
+    return "unavailable" if isinstance(error, FlamesJudgeError) else f"error:{type(error).__name__}"
+
+
+def _heard(task: asyncio.Task[Outcome]) -> None:
+    """Take note of how an abandoned call ended, so that nothing is logged about it."""
+    if not task.cancelled():
+        task.exception()

@@ -1,0 +1,159 @@
+"""A guard from a policy file: the judge, the calibration and the rubrics that it names."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from guard.binding import bind
+from guard.engine import Around, Guard, Scanner
+from guard.event import AuditSink, GuardEvent
+from guard.limits import PocketPurse, Purse
+from guard.policy import Policy, load_policy
+from judge.calibration import Calibration, load_calibration
+from judge.errors import InputError
+from judge.protocols import Judge
+from judge.rubric import load_rubrics
+
+if TYPE_CHECKING:
+    from judge.llm.client import Traffic
+
+
+EVERYTHING = (-1.0, 2.0)  # a doubt band that leaves nothing to the cheap judge
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a guard is given beside its policy.
+
+    Args:
+        judge: in place of the one that the policy names.
+        spec: a judge spec, in place of the policy's.
+        scanner: in place of the shipped evidence scanner.
+        sinks: take every event.
+        observers: hear of every event.
+        texts: record texts beside their hashes.
+        purse: keeps the day's spend.
+        notify: told what a user should know, one line at a time.
+    """
+
+    judge: Judge | None = None
+    spec: str | None = None
+    scanner: Scanner | None = None
+    sinks: Sequence[AuditSink] = ()
+    observers: Sequence[Callable[[GuardEvent], None]] = ()
+    texts: bool = False
+    purse: Purse | None = None
+    notify: Callable[[str], None] = field(default=lambda _: None)
+
+
+def load_guard(policy: Path | str | Policy, given: Given | None = None) -> Guard:
+    """A guard that is ready.
+
+    Args:
+        policy: a policy file, or a policy.
+        given: what it is given beside the policy.
+
+    Raises:
+        InputError: the policy, calibration or rubrics can't be read, or don't fit one another.
+        JudgeUnavailable: a key is missing or a model unknown.
+    """
+    given = given or Given()
+    plan = policy if isinstance(policy, Policy) else load_policy(Path(policy))
+    if given.spec is not None:
+        plan = plan.model_copy(update={"judge": given.spec})
+    rubrics = load_rubrics(None if plan.rubrics is None else Path(plan.rubrics))
+    calibration = None if plan.calibration is None else load_calibration(Path(plan.calibration))
+    judge = given.judge or load_policy_judge(plan, given.notify)
+    return Guard(
+        plan,
+        bind(plan, judge, calibration, rubrics),
+        judge,
+        given.scanner or _shipped_scanner(),
+        Around(
+            calibration_id=None if calibration is None else calibration_id(calibration),
+            sinks=given.sinks,
+            observers=given.observers,
+            texts=given.texts,
+            purse=given.purse or PocketPurse(),
+        ),
+    )
+
+
+def calibration_id(calibration: Calibration) -> str:
+    """What headers and events call a calibration: 16 hex digits of its content."""
+    return hashlib.sha256(calibration.to_json().encode()).hexdigest()[:16]
+
+
+def load_policy_judge(policy: Policy, notify: Callable[[str], None]) -> Judge:
+    """The judge that a policy names, asked as its `llm:` section says.
+
+    Raises:
+        InputError: the spec names no judge.
+        JudgeUnavailable: a key is missing or a model unknown.
+    """
+    from judge.backends import JudgeContext, load_judge
+    from judge.backends.llm_options import LlmOptions
+    from judge.llm.config import ModelConfig, Sampling
+    from judge.llm.price import price_of
+
+    told = policy.llm
+    heat = told.temperature if told.temperature is not None else 0.7 if told.samples > 1 else 0.0
+    sampling = Sampling.model_validate(
+        {
+            "temperature": heat,
+            "max_tokens": told.max_tokens,
+            "seed": told.seed,
+            "reasoning_effort": told.reasoning_effort,
+        }
+    )
+
+    def model(name: str) -> ModelConfig:
+        config = ModelConfig(
+            model=name,
+            api_base=told.api_base,
+            api_key_env=told.api_key_env,
+            timeout_s=min(told.timeout_s, policy.deadline_s),
+            retries=told.retries,
+            price=told.price,
+            sampling=sampling,
+        )
+        if policy.budget_usd_per_day is not None and price_of(config) is None:
+            raise InputError(
+                f"no price is known of {name}, so that budget_usd_per_day can't be kept",
+                file="policy",
+                mend="write `llm: {price: [IN, OUT]}`, in USD for a million tokens",
+            )
+        return config
+
+    context = JudgeContext(
+        model=model,
+        options=LlmOptions(
+            samples=told.samples,
+            response_format=told.response_format,
+            logprobs=told.logprobs,
+            max_chars=told.max_chars,
+        ),
+        traffic=None if policy.judge == "embedded" else _traffic(policy, notify),
+        vote=told.vote,
+        band=policy.band or EVERYTHING,
+    )
+    return load_judge(policy.judge, context, told.fallback)
+
+
+def _traffic(policy: Policy, notify: Callable[[str], None]) -> Traffic:
+    from judge.llm.client import Traffic
+    from judge.llm.limits import AdaptiveConcurrency
+
+    width = policy.llm.concurrency
+    gate = AdaptiveConcurrency() if width is None else AdaptiveConcurrency(width, width)
+    return Traffic(concurrency=gate, notify=notify)
+
+
+def _shipped_scanner() -> Scanner:
+    from guard.evidence import Scanner as Shipped
+
+    return Shipped.shipped()

@@ -1,0 +1,212 @@
+"""One streamed answer on its way through the guard; every streaming edge makes one of these.
+
+Its state belongs to one answer. An edge feeds it text as it comes and sends on what a step
+releases; when a step says `stop`, the edge ends every open choice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from guard.decision import Decision, Part, merged
+from guard.engine import Asked, Guard, Told
+from guard.policy import Mode
+from guard.stream.windows import Look, Windows
+
+_Released = Callable[[Windows], str]
+AHEAD: frozenset[Mode] = frozenset({"async", "retract"})
+
+
+class Release(NamedTuple):
+    """Text that may go out now."""
+
+    choice: int
+    channel: Hashable
+    text: str
+
+
+class Step(NamedTuple):
+    """What follows from new text: what may go out, and then, where it is set, why to stop."""
+
+    released: tuple[Release, ...] = ()
+    stop: Decision | None = None
+
+
+@dataclass
+class _Channel:
+    """One growing string of one choice: its content, or a tool call's arguments."""
+
+    choice: int
+    key: Hashable
+    windows: Windows
+    whole: bool
+    pieces: list[str] = field(default_factory=list)
+    queue: list[Look] = field(default_factory=list)
+    ended: bool = False
+
+    @property
+    def where(self) -> str:
+        return f"choices[{self.choice}].{self.key}"
+
+    @property
+    def part(self) -> Part:
+        return Part(self.where, "".join(self.pieces))
+
+
+class StreamSession:
+    """One answer.
+
+    Args:
+        guard: decides.
+        asked: what is being answered.
+        mode: other than the policy's, as where an edge can't stream.
+    """
+
+    def __init__(self, guard: Guard, asked: Asked, mode: Mode | None = None) -> None:
+        self._guard, self._asked = guard, asked
+        self._policy = guard.policy.stream
+        self._mode: Mode = mode or self._policy.mode
+        self._channels: dict[tuple[int, Hashable], _Channel] = {}
+        self._decision: Decision | None = None
+        self._looking: asyncio.Task[None] | None = None
+        self._looks = self._exposed = 0
+        self._recorded = False
+
+    @property
+    def decision(self) -> Decision | None:
+        """What has been decided so far; None before the first look."""
+        return self._decision
+
+    @property
+    def released(self) -> int:
+        """How many characters have gone out."""
+        return sum(channel.windows.released for channel in self._channels.values())
+
+    @property
+    def exposed(self) -> int:
+        """The most characters that were out before their check was done."""
+        return self._exposed
+
+    async def feed(self, choice: int, channel: Hashable, text: str, *, whole: bool = False) -> Step:
+        """Take new text of a choice.
+
+        Args:
+            choice: its index.
+            channel: which of its strings: content, reasoning, a tool call's arguments.
+            text: what is new.
+            whole: hold all of this channel until the choice ends, as for tool calls.
+        """
+        if self._stopped is not None:
+            return Step(stop=self._stopped)
+        one = self._channel(choice, channel, whole=whole)
+        one.pieces.append(text)
+        due = one.windows.add(text)
+        if one.whole or self._mode == "buffer":
+            return Step()
+        one.queue += due
+        if self._mode in AHEAD:
+            return await self._ahead(one)
+        await self._look()
+        return self._step([one], lambda windows: windows.safe())
+
+    async def finish(self, choice: int) -> Step:
+        """The choice has ended: look at its tail and at all of it, and release the rest."""
+        if self._stopped is not None:
+            return Step(stop=self._stopped)
+        channels = [one for one in self._channels.values() if one.choice == choice]
+        held = self._mode == "buffer"
+        for one in channels:
+            tail = None if one.ended else one.windows.tail()
+            one.ended = True
+            if tail is not None and not (held or one.whole):
+                one.queue.append(tail)
+        early = self._let_go(channels) if self._mode in AHEAD else ()
+        if self._looking is not None:
+            await self._looking
+        await self._look()
+        if self._stopped is None and channels:
+            await self._decide([one.part for one in channels], judged=True)
+        if self._stopped is not None:
+            return Step(early, self._stopped)
+        for one in channels:
+            one.windows.settle(one.windows.added)
+        rest = self._step(channels, lambda windows: windows.release(windows.added))
+        return Step(early + rest.released, rest.stop)
+
+    async def close(self) -> Decision:
+        """Record what was decided about all that came; also when the client has left."""
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.gather(self._looking, return_exceptions=True)
+        if self._decision is None:
+            await self._decide([one.part for one in self._channels.values()], judged=False)
+        decision = self._decision
+        if decision is None:
+            raise AssertionError("a look always decides")
+        if not self._recorded:
+            self._recorded = True
+            parts = [one.part for one in self._channels.values()]
+            told = Told(streamed=True, looks=self._looks, exposed=self._exposed)
+            await self._guard.record(decision, parts, self._asked, told)
+        return decision
+
+    @property
+    def _stopped(self) -> Decision | None:
+        return self._decision if self._decision is not None and self._decision.stops else None
+
+    def _channel(self, choice: int, key: Hashable, *, whole: bool) -> _Channel:
+        found = self._channels.get((choice, key))
+        if found is None:
+            windows = Windows(self._policy.window, self._policy.overlap)
+            found = self._channels[choice, key] = _Channel(choice, key, windows, whole)
+        return found
+
+    async def _ahead(self, one: _Channel) -> Step:
+        """Release at once, but never more than `exposure` characters ahead of the looks."""
+        released = self._let_go([one])
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.ensure_future(self._look())
+        await asyncio.sleep(0)
+        while one.windows.released < one.windows.added and one.queue:
+            await asyncio.shield(self._looking)
+            if self._stopped is not None:
+                break
+            released += self._let_go([one])
+            self._looking = asyncio.ensure_future(self._look())
+        return Step(released, self._stopped)
+
+    def _let_go(self, channels: Sequence[_Channel]) -> tuple[Release, ...]:
+        out = []
+        for one in channels:
+            if one.whole:
+                continue
+            windows = one.windows
+            text = windows.release(windows.passed + self._policy.exposure)
+            self._exposed = max(self._exposed, windows.released - windows.passed)
+            out += [Release(one.choice, one.key, text)] if text else []
+        return tuple(out)
+
+    def _step(self, channels: Sequence[_Channel], release: _Released) -> Step:
+        """What the looks allow; nothing more once one says stop."""
+        if self._stopped is not None:
+            return Step(stop=self._stopped)
+        texts = [(one, release(one.windows)) for one in channels]
+        return Step(tuple(Release(one.choice, one.key, text) for one, text in texts if text))
+
+    async def _look(self) -> None:
+        """Go through the looks that are due, in order, until one says stop."""
+        for one in list(self._channels.values()):
+            while one.queue and self._stopped is None:
+                look = one.queue[0]
+                await self._decide([Part(one.where, look.text)], judged=True)
+                one.queue.pop(0)
+                if self._stopped is None:
+                    one.windows.settle(look.end)
+
+    async def _decide(self, parts: Sequence[Part], *, judged: bool) -> None:
+        self._looks += 1
+        decision = await self._guard.look("output", parts, self._asked, judged=judged)
+        self._decision = decision if self._decision is None else merged(self._decision, decision)
