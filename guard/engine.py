@@ -194,6 +194,15 @@ class Guard:
                 self.lost += 1
         return event
 
+    async def warm(self) -> None:
+        """Load what the first check would wait for; a server does so before it is ready.
+
+        Raises:
+            JudgeUnavailable: the judge can't be loaded.
+        """
+        if any(one.rubric is not None for one in self.rules):
+            await self._judge.warm()
+
     async def aclose(self) -> None:
         """Release the judge's connections."""
         await self._judge.aclose()

@@ -45,6 +45,10 @@ class Judge(Protocol):
             BudgetReached: the next call would exceed the budget.
         """
 
+    async def warm(self) -> None:
+        """Load what the first case would otherwise wait for; costs no money and no network."""
+        return
+
     async def aclose(self) -> None:
         """Release connections and files."""
         return

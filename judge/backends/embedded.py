@@ -88,6 +88,11 @@ class EmbeddedJudge(Judge):
         """Judge a batch in a thread of its own, one batch at a time."""
         return await asyncio.get_running_loop().run_in_executor(self._worker, self.judge, cases)
 
+    async def warm(self) -> None:
+        if self._problem is None:
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(self._worker, self._encoder, ["好"])
+
     async def aclose(self) -> None:
         self._worker.shutdown(wait=False)
 

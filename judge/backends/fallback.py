@@ -52,6 +52,10 @@ class FallbackJudge(Judge):
                 outcomes[i] = _after(outcomes[i], outcome)
         return outcomes
 
+    async def warm(self) -> None:
+        for judge in (self._first, *self._others):
+            await judge.warm()
+
     async def aclose(self) -> None:
         for judge in (self._first, *self._others):
             await judge.aclose()

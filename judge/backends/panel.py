@@ -61,6 +61,10 @@ class PanelJudge(Judge):
     def trust(self) -> str | None:
         return next(filter(None, (member.trust() for member in self._members)), None)
 
+    async def warm(self) -> None:
+        for judge in self._members:
+            await judge.warm()
+
     async def aclose(self) -> None:
         for member in self._members:
             await member.aclose()
@@ -146,6 +150,10 @@ class CascadeJudge(Judge):
         for i, outcome in zip(up, second, strict=True):
             steps[i] = (first[i], outcome)
         return [self._signed(case, outcomes) for case, outcomes in zip(cases, steps, strict=True)]
+
+    async def warm(self) -> None:
+        for judge in (self._cheap, self._strong):
+            await judge.warm()
 
     async def aclose(self) -> None:
         for judge in (self._cheap, self._strong):
