@@ -147,7 +147,7 @@ class Guard:
 
     def unread(self, side: Side, wheres: Sequence[str]) -> Decision:
         """The decision about content that can't be read as text, by the policy's `unread`."""
-        missed = tuple(Missed(where, "unread") for where in wheres)
+        missed = (Missed(CORE, "unread"),) if wheres else ()
         open_ = self.policy.unread == "allow"
         return Decision(
             side=side,
@@ -182,8 +182,8 @@ class Guard:
             elapsed_s=decision.elapsed_s,
             text_sha256=text_hash(texts),
             conversation=text_hash([turn.content for turn in asked.history[:1]] or [asked.prompt]),
-            text="\n".join(texts) if self._around.texts else None,
-            prompt=asked.prompt if self._around.texts else None,
+            text=_writable("\n".join(texts)) if self._around.texts else None,
+            prompt=_writable(asked.prompt) if self._around.texts else None,
         )
         for observe in self._around.observers:
             observe(event)
@@ -297,6 +297,11 @@ class Guard:
         return [
             Case(record=record, rubric=rubric, response=piece, hazard=hazard) for piece in pieces
         ]
+
+
+def _writable(text: str) -> str:
+    """The text with lone surrogates, which no file can hold, written out."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _trouble(task: asyncio.Task[Outcome]) -> str | None:

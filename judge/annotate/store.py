@@ -22,15 +22,15 @@ from sqlalchemy import (
     UniqueConstraint,
     create_engine,
     event,
-    make_url,
     select,
     text,
 )
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from judge.annotate.items import Item
 from judge.annotate.marks import Action, Annotator, Event, Role, Undo, not_undone
+from judge.database import database_url, is_sqlite
 from judge.errors import InputError
 from judge.gold import RowKey
 
@@ -91,7 +91,7 @@ class Store:
             InputError: it can't be opened, or is of another format. Never shows a password.
         """
         url = database_url(database)
-        place = url.database or "" if _is_sqlite(url) else url.render_as_string()
+        place = url.database or "" if is_sqlite(url) else url.render_as_string()
         with _reporting(place):
             engine = _engine(url)
         try:
@@ -179,33 +179,8 @@ class Store:
             return _events(session, item=item, who=who)
 
 
-def database_url(database: str) -> URL:
-    """A database's URL from what the user gave.
-
-    Raises:
-        InputError: it is no URL, or one of another kind of database.
-    """
-    if "://" not in database:
-        return URL.create("sqlite", database=database)
-    mend = "a file, sqlite:///FILE, or postgresql://USER@HOST/NAME"
-    try:
-        url = make_url(database)
-    except (ArgumentError, ValueError):
-        raise InputError("is not a database URL", file="--database", mend=mend) from None
-    kind = url.drivername.partition("+")[0]
-    if kind in {"postgresql", "postgres"}:
-        return url.set(drivername="postgresql+psycopg")
-    if kind != "sqlite" or not url.database:
-        raise InputError("is neither SQLite nor PostgreSQL", file="--database", mend=mend)
-    return url
-
-
-def _is_sqlite(url: URL) -> bool:
-    return url.get_backend_name() == "sqlite"
-
-
 def _engine(url: URL) -> Engine:
-    if not _is_sqlite(url):
+    if not is_sqlite(url):
         try:
             return create_engine(url, pool_pre_ping=True)
         except ImportError:

@@ -2,58 +2,24 @@
 
 from __future__ import annotations
 
-import os
-import pwd
-import shutil
 import sqlite3
-import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from judge.annotate.items import Item
 from judge.annotate.marks import Annotator, GiveLabel, MarkQuotes, Skip, Span, Undo, WriteNote
-from judge.annotate.store import Store, database_url
+from judge.annotate.store import Store
+from judge.database import database_url
 from judge.errors import InputError
 from tests.annotate.conftest import ticking
+from tests.databases import postgresql
+
+__all__ = ["postgresql"]
 
 LI, WANG = Annotator("李"), Annotator("wang")
-
-
-@pytest.fixture(scope="module")
-def postgresql() -> Iterator[Callable[[str], str]]:
-    """A real PostgreSQL server of our own, reached by a socket file; gives a new database's URL."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))
-    if not found:
-        pytest.skip("PostgreSQL's pg_ctl is missing: install Debian's postgresql")
-    tools = found[-1].parent
-    folder = Path(tempfile.mkdtemp(prefix="flames-pg-"))
-    user: str | None = None
-    if os.geteuid() == 0:  # the server refuses to run as root
-        user = "postgres"
-        with suppress(KeyError):
-            os.chown(folder, pwd.getpwnam(user).pw_uid, -1)
-
-    def tool(name: str, *arguments: str) -> None:
-        command = [str(tools / name), *arguments]
-        subprocess.run(command, user=user, cwd=folder, check=True, stdout=subprocess.DEVNULL)
-
-    tool("initdb", "-D", "data", "-U", "flames", "-A", "trust", "-E", "UTF8", "--no-locale", "-N")
-    settings = f"-k {folder} -c listen_addresses='' -c fsync=off"
-    tool("pg_ctl", "-D", "data", "-w", "-l", "log", "-o", settings, "start")
-
-    def database(name: str) -> str:
-        tool("createdb", "-h", str(folder), "-U", "flames", name)
-        return f"postgresql://flames@/{name}?host={folder}"
-
-    yield database
-    tool("pg_ctl", "-D", "data", "-w", "-m", "immediate", "stop")
-    shutil.rmtree(folder)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -250,6 +250,16 @@ async def test_events_hold_hashes_and_texts_only_when_asked() -> None:
     assert plain.events[0].text_sha256 == full.events[0].text_sha256
 
 
+async def test_a_text_that_no_file_can_hold_is_checked_and_recorded() -> None:
+    """A lone surrogate is no way around the log."""
+    sink = Memory()
+    one = guard(sinks=(sink,), texts=True)
+    assert (await one.check("output", part(BAD + "\ud800"), ASKED)).stops
+    assert sink.events[0].model_dump_json()
+    judged = await guard(policy(LEGAL)).check("output", part("好\ud800"), ASKED)
+    assert judged.failed
+
+
 async def test_an_event_that_cant_be_written_is_counted_and_the_decision_stands() -> None:
     """A full disk is no way around the guard, and is seen."""
     one = guard(sinks=(FullDisk(),))

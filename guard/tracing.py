@@ -1,0 +1,64 @@
+"""Decisions as OpenTelemetry spans, for those who install the `otel` extra.
+
+The spans go wherever the application's own OpenTelemetry set-up sends them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from guard.event import GuardEvent
+from judge.errors import InputError
+
+
+def span_observer() -> Callable[[GuardEvent], None]:
+    """An observer that makes one span of each decision. It holds no text.
+
+    Raises:
+        InputError: OpenTelemetry is not installed.
+    """
+    try:
+        from opentelemetry import trace
+    except ImportError:
+        mend = "pip install 'flames-judge[otel]'"
+        raise InputError("spans need OpenTelemetry", file="--otel", mend=mend) from None
+    tracer = trace.get_tracer("flames-judge")
+
+    def observe(event: GuardEvent) -> None:
+        end = int(event.at.timestamp() * 1e9)
+        start = end - int(event.elapsed_s * 1e9)
+        attributes: dict[str, str | bool | int | float] = {
+            "flames.request_id": event.request_id,
+            "flames.side": event.side,
+            "flames.action": event.action,
+            "flames.status": event.status,
+            "flames.policy": event.policy,
+            "flames.shadow": event.shadow,
+            "flames.streamed": event.streamed,
+            "flames.looks": event.looks,
+            "flames.characters": event.characters,
+            "flames.exposed": event.exposed,
+        }
+        if event.calibration is not None:
+            attributes["flames.calibration"] = event.calibration
+        for name, score in event.scores.items():
+            attributes[f"flames.score.{name}"] = score
+        span = tracer.start_span("flames.guard", start_time=start, attributes=attributes)
+        for rule in event.rules:
+            told = {
+                "rule": rule.rule,
+                "action": rule.action,
+                "evidence": rule.evidence,
+                "p_harmless": rule.p_harmless,
+                "cut": rule.cut,
+                "bound": rule.bound,
+                "n": rule.n,
+            }
+            found = {name: value for name, value in told.items() if value is not None}
+            span.add_event("rule", attributes=found, timestamp=end)
+        for missed in event.missed:
+            told_missed = {"rule": missed.rule, "kind": missed.kind}
+            span.add_event("missed", attributes=told_missed, timestamp=end)
+        span.end(end_time=end)
+
+    return observe

@@ -1,0 +1,203 @@
+"""What was decided is recorded, found again and forgotten when asked: in files and databases."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from guard.audit import AuditLog, open_audit
+from guard.audit.sql import SqlLog
+from guard.event import GuardEvent
+from judge.errors import InputError
+from tests.databases import postgresql
+
+__all__ = ["postgresql"]
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def event(number: int = 0, **more: object) -> GuardEvent:
+    fields: dict[str, object] = {
+        "at": START + timedelta(days=number),
+        "request_id": f"r{number}",
+        "side": "output",
+        "action": "block",
+        "status": "blocked",
+        "rules": ({"rule": "abuse:output:block", "action": "block", "evidence": "abuse"},),
+        "missed": (),
+        "abstained": (),
+        "scores": {"Legality": 0.25},
+        "policy": "p" * 16,
+        "calibration": None,
+        "shadow": False,
+        "streamed": True,
+        "looks": 3,
+        "characters": 100,
+        "exposed": 0,
+        "elapsed_s": 0.01,
+        "text_sha256": "a" * 64,
+        "conversation": f"c{number % 2}",
+    }
+    return GuardEvent.model_validate(fields | more)
+
+
+@pytest.fixture(params=["jsonl", "sqlite", "postgresql"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty log of each kind."""
+    if request.param == "jsonl":
+        return f"jsonl:{tmp_path / 'a.jsonl'}"
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'a.sqlite'}"
+    url: str = request.getfixturevalue("postgresql")(f"audit{abs(hash(request.node.name))}")
+    return url
+
+
+async def emit(log: AuditLog, *events: GuardEvent) -> None:
+    await asyncio.gather(*(log.emit(one) for one in events))
+
+
+async def test_events_are_read_back_as_they_were_also_after_opening_again(place: str) -> None:
+    """Every field, in order."""
+    made = [event(n, text="坏话\n二" if n == 3 else None) for n in range(20)]
+    with open_audit(place) as log:
+        for one in made[:10]:
+            await log.emit(one)
+    with open_audit(place) as log:
+        await emit(log, *made[10:])
+        found = list(log.events())
+    assert sorted(found, key=lambda one: one.at) == made
+
+
+async def test_people_are_forgotten_by_age_request_and_conversation(place: str) -> None:
+    """What is deleted is gone, and nothing else."""
+    with open_audit(place) as log:
+        await emit(log, *(event(n) for n in range(10)))
+        assert log.forget(before=START + timedelta(days=4)) == 4
+        assert log.forget(request_id="r9") == 1
+        assert log.forget(conversation="c0") == 3
+        assert log.forget(request_id="nobody") == 0
+        await log.emit(event(11))
+        assert sorted(one.request_id for one in log.events()) == ["r11", "r5", "r7"]
+
+
+async def test_many_events_at_once_are_all_kept(place: str) -> None:
+    """Two hundred requests of one moment."""
+    with open_audit(place) as log:
+        await emit(log, *(event(n) for n in range(200)))
+        assert len({one.request_id for one in log.events()}) == 200
+
+
+@contextmanager
+def refusing(database: Path) -> Iterator[None]:
+    """Another program holds the database."""
+    other = sqlite3.connect(database, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    yield
+    other.execute("ROLLBACK")
+    other.close()
+
+
+async def test_events_wait_in_a_file_while_the_database_cant_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing recorded is lost, and it is moved in when the database is back."""
+    monkeypatch.setattr("guard.audit.sql.OPEN_WAIT_S", 0.01)
+    database, spill = tmp_path / "a.sqlite", tmp_path / "spill.jsonl"
+    log = SqlLog.connect(f"sqlite:///{database}", spill)
+    await log.emit(event(0))
+    with refusing(database):
+        await log.emit(event(1))
+        await log.emit(event(2))
+        assert len(spill.read_text(encoding="utf-8").splitlines()) == 2
+    await log.emit(event(3))
+    assert not spill.exists()
+    assert sorted(one.request_id for one in log.events()) == ["r0", "r1", "r2", "r3"]
+    log.close()
+
+
+async def test_where_neither_database_nor_file_can_be_written_the_guard_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that it counts the event as lost."""
+    monkeypatch.setattr("guard.audit.sql.OPEN_WAIT_S", 0.01)
+    database = tmp_path / "a.sqlite"
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    log = SqlLog.connect(f"sqlite:///{database}", tmp_path / "file" / "spill.jsonl")
+    with refusing(database), pytest.raises(OSError, match="can't be written"):
+        await log.emit(event(1))
+    log.close()
+
+
+async def test_a_full_disk_is_told_and_the_next_event_is_on_a_line_of_its_own(
+    tmp_path: Path,
+) -> None:
+    """A torn line doesn't swallow the event after it."""
+    file = tmp_path / "a.jsonl"
+    file.write_text(event(0).model_dump_json() + "\n" + '{"format":1,"at":"20', encoding="utf-8")
+    with open_audit(str(file)) as log:
+        await log.emit(event(1))
+        assert [one.request_id for one in log.events()] == ["r0", "r1"]
+
+
+async def test_a_rotated_file_is_followed(tmp_path: Path) -> None:
+    """logrotate moves the file away; the next event makes a new one."""
+    file = tmp_path / "a.jsonl"
+    with open_audit(str(file)) as log:
+        await log.emit(event(0))
+        file.rename(tmp_path / "a.jsonl.1")
+        await log.emit(event(1))
+        assert [one.request_id for one in log.events()] == ["r1"]
+
+
+def test_several_processes_write_one_file(tmp_path: Path) -> None:
+    """Workers share a log; no line is torn."""
+    file = tmp_path / "a.jsonl"
+    code = (
+        "import asyncio, sys\n"
+        "from guard.audit import open_audit\n"
+        "from tests.guard.audit.test_logs import event\n"
+        "async def main():\n"
+        "    with open_audit(sys.argv[1]) as log:\n"
+        "        for n in range(100): await log.emit(event(n, request_id=f'{sys.argv[2]}-{n}'))\n"
+        "asyncio.run(main())\n"
+    )
+    workers = [subprocess.Popen([sys.executable, "-c", code, str(file), str(w)]) for w in range(3)]
+    assert [worker.wait() for worker in workers] == [0, 0, 0]
+    with open_audit(str(file)) as log:
+        assert len({one.request_id for one in log.events()}) == 300
+
+
+def test_a_log_is_its_owners_alone(tmp_path: Path) -> None:
+    """Others on the machine can't read what people wrote."""
+    for place in (f"jsonl:{tmp_path / 'a.jsonl'}", f"sqlite:///{tmp_path / 'a.sqlite'}"):
+        with open_audit(place):
+            pass
+    for file in ("a.jsonl", "a.sqlite"):
+        assert stat.S_IMODE((tmp_path / file).stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("jsonl:", "is no place"),
+        ("mysql://h/d", "neither SQLite nor PostgreSQL"),
+        ("jsonl:/proc/none/a", "can't be written"),
+        ("sqlite:////proc/none/a", "can't be opened"),
+        ("postgresql://u:secret@127.0.0.1:1/d", "the database can't be used"),
+    ],
+)
+def test_a_place_that_cant_be_opened_is_one_line_without_a_password(place: str, said: str) -> None:
+    """What is wrong, and where."""
+    with pytest.raises(InputError, match=said) as caught, open_audit(place):
+        pass
+    assert "secret" not in str(caught.value)
+    assert "\n" not in str(caught.value)

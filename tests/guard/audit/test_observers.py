@@ -1,0 +1,66 @@
+"""What Prometheus and OpenTelemetry get to see."""
+
+from __future__ import annotations
+
+import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from guard.decision import Part
+from guard.engine import Asked
+from guard.metrics import Metrics
+from guard.tracing import span_observer
+from judge.testing import ScriptedJudge
+from judge.verdict import FailureKind
+from tests.guard.audit.test_logs import event
+from tests.guard.made import ABUSE, BAD, LEGAL, guard, policy
+
+
+async def test_prometheus_counts_decisions_rules_failures_and_exposure() -> None:
+    """Each with its labels; a text that passed unchecked has a counter of its own."""
+    metrics = Metrics()
+    one = guard(observers=(metrics.observe,))
+    for text in (BAD, "好", "好"):
+        await one.check("output", [Part("t", text)], Asked())
+    failing = policy(LEGAL, on_failure="allow")
+    judge = ScriptedJudge(lambda _: FailureKind.TIMEOUT)
+    two = guard(failing, judge, observers=(metrics.observe,))
+    await two.check("output", [Part("t", "好")], Asked())
+    metrics.observe(event(exposed=120))
+    metrics.http("/v1/chat/completions", 200, 0.02)
+    page, kind = metrics.render()
+    said = page.decode()
+    assert kind.startswith("text/plain")
+    for line in (
+        'decisions_total{action="allow",shadow="false",side="output",status="allowed"} 2.0',
+        'flames_guard_rule_hits_total{rule="abuse:output:block"} 2.0',
+        'flames_guard_missed_checks_total{kind="timeout",rule="Legality:output:block"} 1.0',
+        'flames_guard_failed_open_total{side="output"} 1.0',
+        'flames_guard_exposed_characters_bucket{le="160.0"} 1.0',
+        'flames_http_requests_total{route="/v1/chat/completions",status="200"} 1.0',
+    ):
+        assert line in said
+    assert BAD not in said
+
+
+async def test_a_decision_is_a_span_with_numbers_and_without_texts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Rule, cut and status; not a word of what was said."""
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(trace, "get_tracer", provider.get_tracer)
+    judge = ScriptedJudge(lambda _: 0.1)
+    one = guard(policy(LEGAL, ABUSE), judge, observers=(span_observer(),), texts=True)
+    await one.check("output", [Part("t", BAD)], Asked(prompt="问", request_id="r7"))
+    [span] = exporter.get_finished_spans()
+    assert span.attributes is not None
+    assert span.attributes["flames.request_id"] == "r7"
+    assert span.attributes["flames.score.Legality"] == 0.1
+    assert {e.attributes["rule"] for e in span.events if e.attributes} == {
+        "Legality:output:block", "abuse:output:block",
+    }  # fmt: skip
+    assert BAD not in span.to_json()
+    provider.shutdown()
