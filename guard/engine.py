@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
+from guard.asking import Asked, PatientJudge
 from guard.binding import BoundRule
 from guard.decision import Decision, Found, Missed, Part, Readings, decide
 from guard.event import AuditSink, GuardEvent, missed_events, rule_event, text_hash
@@ -16,11 +17,9 @@ from guard.limits import Breaker, Clock, DailyBudget, Now, PocketPurse, Purse
 from guard.policy import Policy, Side
 from judge.errors import FlamesJudgeError
 from judge.protocols import Judge
-from judge.records import Record, Turn
-from judge.rubric import Rubric
-from judge.verdict import Case, Failure, Hazard, Outcome
 
-PIECE, SHARED = 40_000, 400  # characters of a long text that are judged together, and shared
+__all__ = ["Around", "Asked", "Guard", "People", "Scanner", "Told"]
+
 INLINE = 20_000  # characters that are scanned without leaving the event loop
 CORE = "guard"  # the rule that an unread part or a bug is booked on
 
@@ -32,18 +31,11 @@ class Scanner(Protocol):
         """The kinds found in the whole of a text, each with the view that it was found in."""
 
 
-@dataclass(frozen=True)
-class Asked:
-    """What a text stands in: the newest prompt, and the turns before it.
+class People(Protocol):
+    """Where answers go that people are to label."""
 
-    `hazard` overrides the policy's.
-    """
-
-    prompt: str = ""
-    history: tuple[Turn, ...] = ()
-    request_id: str = ""
-    model: str | None = None
-    hazard: Hazard | None = None
+    def offer(self, decision: Decision, parts: Sequence[Part], asked: Asked) -> None:
+        """Take an answer, or not; returns at once."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +57,7 @@ class Around:
         observers: hear of every event, as metrics do.
         texts: record texts beside their hashes.
         purse: keeps the day's spend.
+        people: take answers to label.
         clock: seconds, monotonic.
         now: the time, with its zone.
     """
@@ -74,6 +67,7 @@ class Around:
     observers: Sequence[Callable[[GuardEvent], None]] = ()
     texts: bool = False
     purse: Purse = field(default_factory=PocketPurse)
+    people: People | None = None
     clock: Clock = time.monotonic
     now: Now = lambda: datetime.now(UTC)
 
@@ -102,7 +96,13 @@ class Guard:
         self._judge, self._scanner, self._around = judge, scanner, around
         self._clock = around.clock
         self._breaker = Breaker(policy.breaker, around.clock)
-        self._budget = DailyBudget(policy.budget_usd_per_day, around.purse, around.now)
+        self._asking = PatientJudge(
+            judge,
+            policy,
+            {one.rubric.dimension: one.rule.name for one in self.rules if one.rubric is not None},
+            self._breaker,
+            DailyBudget(policy.budget_usd_per_day, around.purse, around.now),
+        )
         self.lost = 0
 
     @property
@@ -181,7 +181,7 @@ class Guard:
             exposed=told.exposed,
             elapsed_s=decision.elapsed_s,
             text_sha256=text_hash(texts),
-            conversation=text_hash([turn.content for turn in asked.history[:1]] or [asked.prompt]),
+            conversation=asked.conversation,
             text=_writable("\n".join(texts)) if self._around.texts else None,
             prompt=_writable(asked.prompt) if self._around.texts else None,
         )
@@ -192,6 +192,8 @@ class Guard:
                 await sink.emit(event)
             except OSError:
                 self.lost += 1
+        if self._around.people is not None:
+            self._around.people.offer(decision, parts, asked)
         return event
 
     async def warm(self) -> None:
@@ -217,7 +219,7 @@ class Guard:
         if not (judged and parts and self.judges(side)):
             return Readings(found=found)
         rubrics = {one.rubric.dimension: one.rubric for one in self._of(side) if one.rubric}
-        outcomes, missed = await self._judged(list(rubrics.values()), parts, asked)
+        outcomes, missed = await self._asking.ask(list(rubrics.values()), parts, asked)
         return Readings(found=found, outcomes=outcomes, missed=missed)
 
     async def _found(self, parts: Sequence[Part]) -> list[Found]:
@@ -230,91 +232,7 @@ class Guard:
             found += [Found(kind, part.where, view) for kind, view in kinds]
         return found
 
-    async def _judged(
-        self, rubrics: Sequence[Rubric], parts: Sequence[Part], asked: Asked
-    ) -> tuple[list[tuple[str, Outcome]], list[Missed]]:
-        """Each dimension's outcomes, in parallel and within the deadline."""
-        rules = {one.dimension: one.rule.name for one in self._of("output")}
-
-        def all_missed(kind: str) -> list[Missed]:
-            return [Missed(rules[rubric.dimension], kind) for rubric in rubrics]
-
-        if not self._budget.open:
-            return [], all_missed("budget")
-        if not self._breaker.admits():
-            return [], all_missed("breaker")
-        cases = [case for rubric in rubrics for case in self._cases(rubric, parts, asked)]
-        tasks = [asyncio.ensure_future(self._ask(case)) for case in cases]
-        try:
-            await asyncio.wait(tasks, timeout=self.policy.deadline_s)
-        except asyncio.CancelledError:
-            self._breaker.gave_up()
-            raise
-        finally:
-            for task in tasks:
-                task.add_done_callback(_heard)
-                task.cancel()
-        outcomes, missed = [], []
-        for case, task in zip(cases, tasks, strict=True):
-            name = case.rubric.dimension
-            kind = _trouble(task)
-            if kind is None:
-                outcomes.append((name, task.result()))
-            else:
-                missed.append(Missed(rules[name], kind))
-        self._learn([outcome for _, outcome in outcomes], failed=bool(missed))
-        return outcomes, missed
-
-    async def _ask(self, case: Case) -> Outcome:
-        [outcome] = await self._judge.assess([case])
-        return outcome
-
-    def _learn(self, outcomes: Sequence[Outcome], *, failed: bool) -> None:
-        """Money and the breaker, after a round of calls."""
-        for outcome in outcomes:
-            if not outcome.cached and (outcome.usage is not None or outcome.cost_usd is not None):
-                self._budget.spend(outcome.cost_usd)
-        transient = any(isinstance(one, Failure) and one.kind.transient for one in outcomes)
-        if failed or transient:
-            self._breaker.failed()
-        else:
-            self._breaker.succeeded()
-
-    def _cases(self, rubric: Rubric, parts: Sequence[Part], asked: Asked) -> list[Case]:
-        """The cases of one text: one, or as many as its length takes, so that its end counts."""
-        text = "\n".join(part.text for part in parts)  # thinking too: the user sees all of it
-        record = Record(
-            id=asked.request_id or "-",
-            prompt=asked.prompt,
-            response=text,
-            dimension=rubric.dimension,
-            model=asked.model,
-            history=asked.history,
-        )
-        hazard = asked.hazard or self.policy.hazard
-        starts = range(0, max(len(text) - SHARED, 1), PIECE - SHARED)
-        pieces = [text[at : at + PIECE] for at in starts]
-        return [
-            Case(record=record, rubric=rubric, response=piece, hazard=hazard) for piece in pieces
-        ]
-
 
 def _writable(text: str) -> str:
     """The text with lone surrogates, which no file can hold, written out."""
     return text.encode("utf-8", "backslashreplace").decode()
-
-
-def _trouble(task: asyncio.Task[Outcome]) -> str | None:
-    """Why a call gave no outcome, or None."""
-    if not task.done() or task.cancelled():
-        return "deadline"
-    error = task.exception()
-    if error is None:
-        return None
-    return "unavailable" if isinstance(error, FlamesJudgeError) else f"error:{type(error).__name__}"
-
-
-def _heard(task: asyncio.Task[Outcome]) -> None:
-    """Take note of how an abandoned call ended, so that nothing is logged about it."""
-    if not task.cancelled():
-        task.exception()

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from guard.binding import bind
-from guard.engine import Around, Guard, Scanner
+from guard.engine import Around, Guard, People, Scanner
 from guard.event import AuditSink, GuardEvent
 from guard.limits import PocketPurse, Purse
 from guard.policy import Policy, load_policy
 from judge.calibration import Calibration, load_calibration
 from judge.errors import InputError
 from judge.protocols import Judge
-from judge.rubric import load_rubrics
+from judge.rubric import Rubric, load_rubrics
 
 if TYPE_CHECKING:
     from judge.llm.client import Traffic
@@ -37,6 +37,7 @@ class Given:
         observers: hear of every event.
         texts: record texts beside their hashes.
         purse: keeps the day's spend.
+        people: makes of the judge and the rubrics what takes answers to label.
         notify: told what a user should know, one line at a time.
     """
 
@@ -47,6 +48,7 @@ class Given:
     observers: Sequence[Callable[[GuardEvent], None]] = ()
     texts: bool = False
     purse: Purse | None = None
+    people: Callable[[Judge, Sequence[Rubric]], People] | None = None
     notify: Callable[[str], None] = field(default=lambda _: None)
 
 
@@ -68,9 +70,12 @@ def load_guard(policy: Path | str | Policy, given: Given | None = None) -> Guard
     rubrics = load_rubrics(None if plan.rubrics is None else Path(plan.rubrics))
     calibration = None if plan.calibration is None else load_calibration(Path(plan.calibration))
     judge = given.judge or load_policy_judge(plan, given.notify)
+    rules = bind(plan, judge, calibration, rubrics)
+    named = {one.rubric.dimension: one.rubric for one in rules if one.rubric is not None}
+    labelled = list(named.values()) or [rubrics[name] for name in rubrics.suite]
     return Guard(
         plan,
-        bind(plan, judge, calibration, rubrics),
+        rules,
         judge,
         given.scanner or _shipped_scanner(),
         Around(
@@ -79,6 +84,7 @@ def load_guard(policy: Path | str | Policy, given: Given | None = None) -> Guard
             observers=given.observers,
             texts=given.texts,
             purse=given.purse or PocketPurse(),
+            people=None if given.people is None else given.people(judge, labelled),
         ),
     )
 

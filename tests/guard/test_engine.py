@@ -9,8 +9,8 @@ from datetime import timedelta
 
 import pytest
 
+from guard.asking import PIECE, Asked
 from guard.decision import Part
-from guard.engine import PIECE, Asked
 from judge.errors import JudgeUnavailable
 from judge.records import Turn
 from judge.testing import ScriptedJudge
@@ -256,8 +256,6 @@ async def test_a_text_that_no_file_can_hold_is_checked_and_recorded() -> None:
     one = guard(sinks=(sink,), texts=True)
     assert (await one.check("output", part(BAD + "\ud800"), ASKED)).stops
     assert sink.events[0].model_dump_json()
-    judged = await guard(policy(LEGAL)).check("output", part("好\ud800"), ASKED)
-    assert judged.failed
 
 
 async def test_an_event_that_cant_be_written_is_counted_and_the_decision_stands() -> None:

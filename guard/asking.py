@@ -1,0 +1,145 @@
+"""The judge asked at run time: within the deadline, the budget and the breaker's patience."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from guard.decision import Missed, Part
+from guard.event import text_hash
+from guard.limits import Breaker, DailyBudget
+from guard.policy import Policy
+from judge.errors import FlamesJudgeError
+from judge.protocols import Judge
+from judge.records import Record, Turn
+from judge.rubric import Rubric
+from judge.verdict import Case, Failure, Hazard, Outcome
+
+PIECE, SHARED = 40_000, 400  # characters of a long text that are judged together, and shared
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a text stands in: the newest prompt, and the turns before it.
+
+    `hazard` overrides the policy's.
+    """
+
+    prompt: str = ""
+    history: tuple[Turn, ...] = ()
+    request_id: str = ""
+    model: str | None = None
+    hazard: Hazard | None = None
+
+    @property
+    def conversation(self) -> str:
+        """A hash that joins the turns of one conversation: of how its user began it."""
+        said = (turn.content for turn in self.history if turn.role == "user")
+        return text_hash([next(said, self.prompt)])
+
+
+class PatientJudge:
+    """The policy's judge under its limits.
+
+    Args:
+        judge: is asked.
+        policy: deadline, and whether prompts are known to be hazardous.
+        rules: by dimension, what a check that fails is booked on.
+        breaker: spares a judge that keeps failing.
+        budget: the day's money.
+    """
+
+    def __init__(
+        self,
+        judge: Judge,
+        policy: Policy,
+        rules: Mapping[str, str],
+        breaker: Breaker,
+        budget: DailyBudget,
+    ) -> None:
+        self._judge, self._policy, self._rules = judge, policy, rules
+        self._breaker, self._budget = breaker, budget
+
+    async def ask(
+        self, rubrics: Sequence[Rubric], parts: Sequence[Part], asked: Asked
+    ) -> tuple[list[tuple[str, Outcome]], list[Missed]]:
+        """Each dimension's outcomes, in parallel and within the deadline."""
+
+        def all_missed(kind: str) -> list[Missed]:
+            return [Missed(self._rules[rubric.dimension], kind) for rubric in rubrics]
+
+        if not self._budget.open:
+            return [], all_missed("budget")
+        if not self._breaker.admits():
+            return [], all_missed("breaker")
+        cases = [case for rubric in rubrics for case in self._cases(rubric, parts, asked)]
+        tasks = [asyncio.ensure_future(self._ask(case)) for case in cases]
+        try:
+            await asyncio.wait(tasks, timeout=self._policy.deadline_s)
+        except asyncio.CancelledError:
+            self._breaker.gave_up()
+            raise
+        finally:
+            for task in tasks:
+                task.add_done_callback(_heard)
+                task.cancel()
+        outcomes, missed = [], []
+        for case, task in zip(cases, tasks, strict=True):
+            name = case.rubric.dimension
+            kind = _trouble(task)
+            if kind is None:
+                outcomes.append((name, task.result()))
+            else:
+                missed.append(Missed(self._rules[name], kind))
+        self._learn([outcome for _, outcome in outcomes], failed=bool(missed))
+        return outcomes, missed
+
+    async def _ask(self, case: Case) -> Outcome:
+        [outcome] = await self._judge.assess([case])
+        return outcome
+
+    def _learn(self, outcomes: Sequence[Outcome], *, failed: bool) -> None:
+        """Money and the breaker, after a round of calls."""
+        for outcome in outcomes:
+            if not outcome.cached and (outcome.usage is not None or outcome.cost_usd is not None):
+                self._budget.spend(outcome.cost_usd)
+        transient = any(isinstance(one, Failure) and one.kind.transient for one in outcomes)
+        if failed or transient:
+            self._breaker.failed()
+        else:
+            self._breaker.succeeded()
+
+    def _cases(self, rubric: Rubric, parts: Sequence[Part], asked: Asked) -> list[Case]:
+        """The cases of one text: one, or as many as its length takes, so that its end counts."""
+        text = "\n".join(part.text for part in parts)  # thinking too: the user sees all of it
+        record = Record(
+            id=asked.request_id or "-",
+            prompt=asked.prompt,
+            response=text,
+            dimension=rubric.dimension,
+            model=asked.model,
+            history=asked.history,
+        )
+        hazard = asked.hazard or self._policy.hazard
+        starts = range(0, max(len(text) - SHARED, 1), PIECE - SHARED)
+        pieces = [text[at : at + PIECE] for at in starts]
+        return [
+            Case(record=record, rubric=rubric, response=piece, hazard=hazard) for piece in pieces
+        ]
+
+
+def _trouble(task: asyncio.Task[Outcome]) -> str | None:
+    """Why a call gave no outcome, or None."""
+    if not task.done() or task.cancelled():
+        return "deadline"
+    error = task.exception()
+    if error is None:
+        return None
+    return "unavailable" if isinstance(error, FlamesJudgeError) else f"error:{type(error).__name__}"
+
+
+def _heard(task: asyncio.Task[Outcome]) -> None:
+    """Take note of how an abandoned call ended, so that nothing is logged about it."""
+    if not task.cancelled():
+        task.exception()

@@ -1,0 +1,156 @@
+"""Whether live traffic still looks as it did: scores of decisions against a recorded baseline.
+
+The first conversations after a start make the baseline, since benchmark prompts differ from traffic
+by construction. An alarm stays valid however often one looks (see `judge.stats.drift`).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from random import Random
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from guard.event import GuardEvent
+from judge.errors import InputError
+from judge.journal import replace_file
+from judge.stats.drift import DriftMonitor, Evidence, MonitorState
+
+RULES = "rules"  # the stream of "no rule acted" (1) and "a rule acted" (0)
+REMEMBERED = 100_000  # conversations, of which each counts once
+SAVE_EVERY = 100
+
+
+class DriftFile(BaseModel):
+    """What is kept between starts; made for one policy and one calibration."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    format: Literal[1] = 1
+    policy: str
+    calibration: str | None
+    baseline: Mapping[str, tuple[float, ...]]
+    monitor: MonitorState | None = None
+
+
+class DriftWatch:
+    """Hears of every event; one score a conversation and stream counts.
+
+    Args:
+        policy: the policy's id; scores under another one are not compared.
+        calibration: the calibration's id.
+        size: conversations of the baseline.
+        alpha: the chance of any false alarm, over all time and streams.
+        rng: breaks ties between equal scores.
+        alarm: told of an alarm: which stream, and the evidence.
+    """
+
+    def __init__(
+        self,
+        policy: str,
+        calibration: str | None,
+        *,
+        size: int = 300,
+        alpha: float = 0.01,
+        rng: Random,
+        alarm: Callable[[str, Evidence], None] = lambda *_: None,
+    ) -> None:
+        self._names = policy, calibration
+        self._size, self._alpha, self._rng, self._alarm = size, alpha, rng, alarm
+        self._baseline: dict[str, list[float]] = {}
+        self._monitor: DriftMonitor | None = None
+        self._seen: OrderedDict[str, None] = OrderedDict()
+
+    def __call__(self, event: GuardEvent) -> None:
+        """Take in one decision about an answer."""
+        if event.side != "output" or event.conversation in self._seen:
+            return
+        self._seen[event.conversation] = None
+        if len(self._seen) > REMEMBERED:
+            self._seen.popitem(last=False)
+        for name, score in {**event.scores, RULES: 0.0 if event.rules else 1.0}.items():
+            self._take(name, score)
+
+    @property
+    def evidence(self) -> dict[str, Evidence]:
+        """Where each stream stands; empty while the baseline is being recorded."""
+        return {} if self._monitor is None else self._monitor.evidence
+
+    @property
+    def recorded(self) -> int:
+        """Conversations of the baseline so far."""
+        return len(self._baseline.get(RULES, ()))
+
+    def state(self) -> DriftFile:
+        """What to keep."""
+        policy, calibration = self._names
+        baseline = {name: tuple(scores) for name, scores in self._baseline.items()}
+        monitor = None if self._monitor is None else self._monitor.state()
+        return DriftFile(policy=policy, calibration=calibration, baseline=baseline, monitor=monitor)
+
+    def resume(self, kept: DriftFile) -> bool:
+        """Go on from what was kept; False, and a new baseline, if that was under another policy."""
+        if (kept.policy, kept.calibration) != self._names:
+            return False
+        self._baseline = {name: list(scores) for name, scores in kept.baseline.items()}
+        self._monitor = None if kept.monitor is None else DriftMonitor.resume(kept.monitor)
+        return True
+
+    def _take(self, name: str, score: float) -> None:
+        if self._monitor is None:
+            self._baseline.setdefault(name, []).append(score)
+            if name == RULES and self.recorded >= self._size:
+                self._monitor = DriftMonitor.start(self._baseline, self._alpha)
+        elif name in self._monitor.evidence and self._monitor.observe(
+            name, score, self._rng.random()
+        ):
+            self._alarm(name, self._monitor.evidence[name])
+
+
+class KeptWatch:
+    """A watch whose state survives a restart.
+
+    Args:
+        watch: what is kept.
+        file: where.
+
+    Raises:
+        InputError: the file holds something else.
+    """
+
+    def __init__(self, watch: DriftWatch, file: Path) -> None:
+        self._watch, self._file, self._since = watch, file, 0
+        self.resumed = file.exists() and watch.resume(load_drift(file))
+
+    def __call__(self, event: GuardEvent) -> None:
+        """Take in one event, and save now and then."""
+        self._watch(event)
+        self._since += 1
+        if self._since >= SAVE_EVERY:
+            self.save()
+
+    def save(self) -> None:
+        """Write the state in one step.
+
+        Raises:
+            InputError: it can't be written.
+        """
+        self._since = 0
+        replace_file(self._file, self._watch.state().model_dump_json() + "\n")
+
+
+def load_drift(file: Path) -> DriftFile:
+    """Read a kept state.
+
+    Raises:
+        InputError: it can't be read, or isn't one.
+    """
+    try:
+        return DriftFile.model_validate_json(file.read_bytes())
+    except OSError as error:
+        raise InputError(f"can't be read: {error.strerror}", file=file) from None
+    except ValidationError:
+        mend = "delete it: a new baseline is recorded"
+        raise InputError("is no state of a drift monitor", file=file, mend=mend) from None

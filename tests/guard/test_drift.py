@@ -1,0 +1,85 @@
+"""The drift watch: quiet on unchanged traffic however long, and awake when it changes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from guard.drift import RULES, DriftWatch, KeptWatch, load_drift
+from judge.errors import InputError
+from tests.guard.audit.test_logs import event
+
+
+def watch(alarms: list[str] | None = None, **more: object) -> DriftWatch:
+    told = [] if alarms is None else alarms
+    return DriftWatch(
+        "p", None, size=100, rng=Random(1), alarm=lambda name, _: told.append(name), **more
+    )
+
+
+def traffic(one, rng: Random, n: int, low: float, start: int = 0) -> None:
+    for number in range(start, start + n):
+        score = min(1.0, rng.betavariate(8, 2) - low) if rng.random() > 0.05 else 0.1
+        one(event(0, conversation=f"c{number}", scores={"Legality": max(0.0, score)}, rules=()))
+
+
+def test_unchanged_traffic_raises_no_alarm() -> None:
+    """Three thousand conversations like the first hundred."""
+    alarms: list[str] = []
+    one = watch(alarms)
+    traffic(one, Random(2), 3000, 0.0)
+    assert (one.recorded, alarms) == (100, [])
+
+
+def test_changed_traffic_raises_the_alarm_of_its_stream() -> None:
+    """Scores that have moved down are noticed, and which way."""
+    alarms: list[str] = []
+    one = watch(alarms)
+    traffic(one, Random(2), 500, 0.0)
+    traffic(one, Random(3), 500, 0.2, start=500)
+    assert alarms == ["Legality"]
+    assert one.evidence["Legality"].towards == "lower"
+
+
+def test_more_blocks_are_drift_too() -> None:
+    """Also where no dimension is judged, by rules that act."""
+    alarms: list[str] = []
+    one = watch(alarms)
+    rng = Random(4)
+    for number in range(1500):
+        acted = rng.random() < (0.02 if number < 500 else 0.3)
+        more = {} if acted else {"rules": ()}
+        one(event(0, conversation=f"c{number}", scores={}, **more))
+    assert alarms == [RULES]
+
+
+def test_a_conversation_counts_once() -> None:
+    """A thousand turns of one user are one score."""
+    one = watch()
+    for _ in range(1000):
+        one(event(0))
+    assert one.recorded == 1
+
+
+def test_a_watch_goes_on_after_a_restart(tmp_path: Path) -> None:
+    """Baseline and evidence are kept; another policy starts anew."""
+    file = tmp_path / "drift.json"
+    first = KeptWatch(watch(), file)
+    traffic(first, Random(2), 400, 0.0)
+    first.save()
+    inner = watch()
+    second = KeptWatch(inner, file)
+    assert second.resumed
+    assert inner.evidence == first._watch.evidence
+    other = DriftWatch("another policy", None, rng=Random(1))
+    assert not KeptWatch(other, file).resumed
+
+
+def test_a_file_that_is_no_state_is_one_line(tmp_path: Path) -> None:
+    """With its mend."""
+    file = tmp_path / "drift.json"
+    file.write_text("{}", encoding="utf-8")
+    with pytest.raises(InputError, match="is no state of a drift monitor"):
+        load_drift(file)
