@@ -73,6 +73,10 @@ class DriftWatch:
         for name, score in {**event.scores, RULES: 0.0 if event.rules else 1.0}.items():
             self._take(name, score)
 
+    def is_of(self, event: GuardEvent) -> bool:
+        """Whether a decision was made under this watch's policy and calibration."""
+        return (event.policy, event.calibration) == self._names
+
     @property
     def evidence(self) -> dict[str, Evidence]:
         """Where each stream stands; empty while the baseline is being recorded."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from importlib import resources
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
@@ -232,6 +233,12 @@ class Policy(_Value):
     def rules_of(self, side: Side) -> Sequence[Rule]:
         """The rules of one side, in the file's order."""
         return [rule for rule in self.rules if rule.side == side]
+
+
+def default_policy() -> Policy:
+    """The shipped policy: evidence alone, no key, no network, no calibration."""
+    file = resources.files("guard") / "default_policy.yaml"
+    return Policy.model_validate(read_yaml(file).content)
 
 
 def load_policy(file: Path) -> Policy:

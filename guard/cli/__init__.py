@@ -1,0 +1,25 @@
+"""The composition root of the `flames-judge` command: judge's commands and the guard's."""
+
+from __future__ import annotations
+
+import typer
+
+from guard.cli import check, events, replay, selftest
+from judge.cli.app import app, run
+
+guard = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Check texts and recorded traffic by a policy, as the guard does at run time.",
+)
+guard.command("check")(check.check)
+guard.command("replay")(replay.replay)
+guard.command("selftest")(selftest.selftest)
+guard.command("drift")(events.drift)
+guard.command("forget")(events.forget)
+app.add_typer(guard, name="guard")
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    run(app)

@@ -1,0 +1,91 @@
+"""`flames-judge guard drift` and `guard forget`: what is done with recorded decisions."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from guard.cli import options as o
+from judge.errors import InputError
+
+ALARM = 4
+
+
+def drift(
+    audit: o.AuditOption,
+    baseline: Annotated[
+        int, typer.Option(min=20, help="Conversations that make the baseline.")
+    ] = 300,
+    alpha: Annotated[
+        float, typer.Option(min=1e-9, max=0.5, help="Chance of any false alarm, over all time.")
+    ] = 0.01,
+    seed: Annotated[int, typer.Option(help="Breaks ties between equal scores.")] = 0,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of lines.")] = False,
+) -> None:
+    """Has traffic drifted since its first conversations? Exits with 4 on an alarm."""
+    import json as encoder
+    from random import Random
+
+    from guard.audit import open_audit
+    from guard.drift import DriftWatch
+
+    watch: DriftWatch | None = None
+    others = 0
+    with open_audit(audit) as log:
+        for event in log.events():
+            if watch is None or watch.is_of(event):
+                watch = watch or DriftWatch(
+                    event.policy, event.calibration, size=baseline, alpha=alpha, rng=Random(seed)
+                )
+                watch(event)
+            else:
+                others += 1
+    if watch is None or not watch.evidence:
+        have = 0 if watch is None else watch.recorded
+        raise InputError(
+            f"holds {have} conversations; the baseline takes {baseline}",
+            file=audit.split("://")[0],
+            mend="wait for more traffic, or give a smaller --baseline",
+        )
+    found = watch.evidence
+    if json:
+        lines = {name: one._asdict() for name, one in found.items()}
+        print(encoder.dumps({"format": 1, "streams": lines, "other_policies": others}, indent=2))
+    else:
+        for name, one in found.items():
+            told = (
+                f"no alarm: evidence {one.value:.3g} of {one.limit:.3g}"
+                if one.alarm_at is None
+                else f"ALARM, {one.alarm_at} conversations after the baseline: {one.towards} scores"
+            )
+            print(f"{name}: {told}")
+        if others:
+            print(f"{others} decisions under another policy or calibration were left out")
+    raise typer.Exit(ALARM if any(one.alarm_at is not None for one in found.values()) else 0)
+
+
+def forget(
+    audit: o.AuditOption,
+    older_than: Annotated[
+        float | None, typer.Option(min=0, metavar="DAYS", help="Events older than so many days.")
+    ] = None,
+    request: Annotated[
+        str | None, typer.Option(metavar="ID", help="Events of one request.")
+    ] = None,
+    conversation: Annotated[
+        str | None, typer.Option(metavar="HASH", help="Events of one conversation.")
+    ] = None,
+) -> None:
+    """Delete recorded decisions: by age, by request, by conversation."""
+    from datetime import UTC, datetime, timedelta
+
+    from guard.audit import open_audit
+
+    if older_than is None and request is None and conversation is None:
+        mend = "give --older-than DAYS, --request ID or --conversation HASH"
+        raise InputError("nothing says what to forget", mend=mend)
+    before = None if older_than is None else datetime.now(UTC) - timedelta(days=older_than)
+    with open_audit(audit) as log:
+        gone = log.forget(before=before, request_id=request, conversation=conversation)
+    print(f"{gone} events deleted")

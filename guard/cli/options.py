@@ -1,0 +1,51 @@
+"""The flags that the guard's commands share."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from judge.errors import InputError
+from judge.text import visible
+
+if TYPE_CHECKING:
+    from guard.engine import Guard
+
+PolicyOption = Annotated[
+    Path | None,
+    typer.Option("--policy", help="policy.yaml; without it evidence alone, as shipped."),
+]
+ModelOption = Annotated[
+    str | None, typer.Option("--model", metavar="NAME", help="In place of the policy's judge.")
+]
+AuditOption = Annotated[
+    str, typer.Option("--audit", metavar="PLACE", help="jsonl:FILE, sqlite:///FILE, postgresql://")
+]
+
+
+def say(line: str) -> None:
+    """A line for people, on standard error."""
+    print(f"flames-judge: {visible(line)}", file=sys.stderr)
+
+
+def guard_of(policy: Path | None, model: str | None = None) -> Guard:
+    """The guard of a policy file, or of the shipped policy.
+
+    Raises:
+        InputError: the policy can't be kept.
+        JudgeUnavailable: a key is missing or a model unknown.
+    """
+    from guard.loading import Given, load_guard
+    from guard.policy import default_policy
+
+    spec = None if model is None else f"llm:{model}"
+    plan = default_policy() if policy is None else policy
+    try:
+        return load_guard(plan, Given(spec=spec, notify=say))
+    except InputError as error:
+        if error.file == "policy" and policy is not None:
+            raise InputError(error.problem, file=policy, mend=error.mend) from None
+        raise

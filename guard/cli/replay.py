@@ -1,0 +1,130 @@
+"""`flames-judge guard replay`: what a policy would have stopped in recorded traffic."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from guard.cli import options as o
+from judge.cli import options as shared
+from judge.errors import InputError
+
+if TYPE_CHECKING:
+    from guard.engine import Guard
+    from guard.replay import Difference, Replay, Replayed
+    from judge.cli.progress import Reporter
+    from judge.records import BadRow, Record
+
+UNREADABLE = 3
+WIDTH = 16
+SHOWN = 5
+
+
+def replay(
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILE...", help="Exchanges: JSONL, CSV, Parquet; or -.")
+    ],
+    policy: o.PolicyOption = None,
+    against: Annotated[
+        Path | None, typer.Option(help="Another policy: where would the two differ?")
+    ] = None,
+    limit: shared.Limit = None,
+    confidence: shared.Confidence = 0.95,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+) -> None:
+    """Put recorded exchanges through a policy: what it stops, and how often wrongly by estimate."""
+    import sys
+    import time
+
+    from rich.console import Console
+
+    from guard.render_replay import replay_json, show_replay
+    from guard.replay import DifferenceTally, ReplayTally
+    from judge.cli.progress import reporting
+
+    guards = [o.guard_of(policy)]
+    if against is not None:
+        guards.append(o.guard_of(against))
+    rows, bad = _rows(files, limit), list[str]()
+    tallies, difference = [ReplayTally(guard) for guard in guards], DifferenceTally()
+
+    def add(found: Sequence[Replayed]) -> None:
+        for tally, one in zip(tallies, found, strict=True):
+            tally.add(one)
+        if len(found) == 2:
+            difference.add(*found)
+
+    with reporting(None, "exchanges", time.monotonic) as reporter:
+        asyncio.run(_replay(guards, _good(rows, bad, reporter), add, reporter))
+    replays: list[Replay] = [tally.result(confidence) for tally in tallies]
+    parted: Difference | None = difference.result() if against is not None else None
+    if not replays[0].n:
+        raise InputError("holds no exchange that can be read", file=", ".join(files))
+    if json:
+        sys.stdout.write(replay_json(replays, parted, len(bad)))
+    else:
+        names = [str(policy or "shipped policy"), str(against)]
+        show_replay(list(zip(names, replays, strict=False)), parted, Console(highlight=False))
+    if bad:
+        raise typer.Exit(UNREADABLE)
+
+
+def _rows(files: Sequence[str], limit: int | None) -> Iterator[Record | BadRow]:
+    from itertools import islice
+
+    from judge.readers import ReadOptions, read_records
+    from judge.rubric import load_rubrics
+
+    rubrics = load_rubrics()
+    # Traffic names no dimension, and the policy's rules say which ones are judged.
+    options = ReadOptions(rubrics=rubrics, dimension=next(iter(rubrics)))
+    return islice(read_records(files, options), limit)
+
+
+def _good(rows: Iterator[Record | BadRow], bad: list[str], reporter: Reporter) -> Iterator[Record]:
+    from judge.records import BadRow
+
+    for row in rows:
+        if not isinstance(row, BadRow):
+            yield row
+            continue
+        bad.append(row.source)
+        if len(bad) <= SHOWN:
+            reporter.say(f"{row.source}: {row.reason} ({row.mend})")
+        elif len(bad) == SHOWN + 1:
+            reporter.say("further rows that can't be read are counted alone")
+
+
+async def _replay(
+    guards: Sequence[Guard],
+    rows: Iterator[Record],
+    add: Callable[[Sequence[Replayed]], None],
+    reporter: Reporter,
+) -> None:
+    """Each exchange through each guard."""
+    from guard.exchange import replayed
+    from judge.dispatch import dispatch, together
+
+    done = 0
+
+    async def work(batch: Sequence[Record]) -> Sequence[Sequence[Replayed]]:
+        return [await together(replayed(guard, batch[0]) for guard in guards)]
+
+    def finished(_: Sequence[Record], found: Sequence[Sequence[Replayed]]) -> None:
+        nonlocal done
+        for one in found:
+            add(one)
+            done += 1
+        reporter.update(done, "")
+
+    try:
+        for guard in guards:
+            await guard.warm()
+        await dispatch(rows, work, finished, width=WIDTH)
+    finally:
+        for guard in guards:
+            await guard.aclose()

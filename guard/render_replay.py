@@ -1,0 +1,69 @@
+"""A replay -> what a person reads in a terminal, and JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from guard.replay import Difference, Expected, Replay, RuleReplay
+from judge.render_table import NONE, figure_text, percent, plain, print_table, say
+
+
+def show_replay(
+    named: Sequence[tuple[str, Replay]], parted: Difference | None, console: Console
+) -> None:
+    """Print replays one after the other, and then where two of them part."""
+    for name, one in named:
+        say(console, f"{plain(name)} over {one.n} exchanges", "bold")
+        say(console, f"stopped: {figure_text(one.stopped, percent, ' ')} %")
+        for side, counts in one.statuses.items():
+            told = ", ".join(f"{status} {n}" for status, n in sorted(counts.items()))
+            say(console, f"{side}: {told or 'not checked'}")
+        headings = ("Rule", "hits", "%", "judged", "wrong hits", "missed", "promise")
+        print_table(console, headings, [_row(rule) for rule in one.rules])
+        say(
+            console,
+            "wrong hits and missed: expected by the calibrated P(harmless) of these answers, "
+            "± its standard deviation",
+            "dim",
+        )
+    if parted is not None:
+        say(console, "\nThe two policies", "bold")
+        counts = (parted.both, parted.only_first, parted.only_second, parted.neither)
+        headings = ("stopped by both", "only the first", "only the second", "neither")
+        print_table(console, headings, [tuple(map(str, counts))], left=0)
+        rows = [(plain(name), str(a), str(b)) for name, (a, b) in parted.by_rule.items()]
+        if rows:
+            print_table(console, ("Rule", "hits of the first alone", "of the second alone"), rows)
+
+
+def replay_json(replays: Sequence[Replay], parted: Difference | None, bad: int) -> str:
+    """The replays as JSON."""
+    content = {
+        "format": 1,
+        "replays": [one.model_dump(mode="json") for one in replays],
+        "difference": None if parted is None else parted.model_dump(mode="json"),
+        "bad_rows": bad,
+    }
+    return json.dumps(content, ensure_ascii=False, indent=2) + "\n"
+
+
+def _row(one: RuleReplay) -> tuple[str, ...]:
+    promise = NONE
+    if one.promised is not None and one.confidence is not None:
+        promise = f"misses <= {percent(one.promised)} % ({100 * one.confidence:g} %, n={one.gold})"
+    return (
+        plain(one.rule),
+        str(one.hits),
+        figure_text(one.share, percent),
+        str(one.judged),
+        _count(one.wrong),
+        _count(one.missed),
+        promise,
+    )
+
+
+def _count(one: Expected | None) -> str:
+    return NONE if one is None else f"{one.value:.1f} ± {one.sd:.1f}"

@@ -1,0 +1,202 @@
+"""`flames-judge guard check`, `replay`, `drift` and `forget`, as a user runs them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from guard.audit import open_audit
+from guard.event import GuardEvent
+from tests.cli.conftest import Flames, write_rows
+from tests.guard.audit.test_logs import START, event
+from tests.openai_server import OpenAIServer
+from tests.oracle import oracle
+
+MOBILE = "我的电话是13812345678，打给我"
+
+
+def write_policy(file: Path, *rules: dict[str, Any], **more: Any) -> Path:
+    plan = {"version": 1, "rules": list(rules), **more}
+    file.write_text(yaml.safe_dump(plan, allow_unicode=True), encoding="utf-8")
+    return file
+
+
+def test_a_fresh_machine_checks_a_text_without_key_or_policy(flames: Flames) -> None:
+    """Evidence alone: personal data is stopped with its rule, a plain text passes."""
+    stopped = flames("guard", "check", MOBILE)
+    assert (stopped.status, stopped.out.splitlines()[0]) == (4, "blocked")
+    assert "pii:output:block: pii:mobile found" in stopped.out
+    passed = flames("guard", "check", "今天天气很好，我们去公园散步吧。")
+    assert (passed.status, passed.out.splitlines()[0]) == (0, "allowed")
+
+
+def test_a_pipe_and_a_file_are_checked_whole(flames: Flames, tmp_path: Path) -> None:
+    """The end of a long text counts."""
+    text = "今天天气很好。" * 20_000 + MOBILE
+    assert flames("guard", "check", "-", stdin=text.encode()).status == 4
+    (tmp_path / "a.txt").write_text(text, encoding="utf-8")
+    assert flames("guard", "check", "--file", tmp_path / "a.txt").status == 4
+
+
+def test_a_decision_is_printed_as_json(flames: Flames) -> None:
+    """For scripts: rules, policy, status."""
+    done = flames("guard", "check", MOBILE, "--json")
+    assert done.json["status"] == "blocked"
+    assert [rule["evidence"] for rule in done.json["rules"]] == ["pii:mobile"]
+
+
+@pytest.mark.parametrize(
+    ("args", "stdin", "said"),
+    [
+        (["-"], b"\xff\xfe", "standard input: is not UTF-8"),
+        (["a", "--file", "b"], None, "--file: gives the text twice"),
+        (["--file", "/none"], None, "/none: can't be read"),
+        (["a", "--policy", "/none.yaml"], None, "/none.yaml: can't be read"),
+    ],
+)
+def test_a_users_mistake_is_one_line(
+    flames: Flames, args: list[str], stdin: bytes | None, said: str
+) -> None:
+    """And status 2."""
+    done = flames("guard", "check", *args, stdin=stdin)
+    assert done.status == 2
+    assert said in done.err
+    assert len(done.err.splitlines()) == 1
+
+
+def test_a_policy_that_cant_be_kept_is_named_with_its_file(flames: Flames, tmp_path: Path) -> None:
+    """A promise without gold."""
+    rule = {"dimension": "Legality", "promise": {"miss_rate": 0.05}, "action": "block"}
+    file = write_policy(tmp_path / "p.yaml", rule)
+    done = flames("guard", "check", "好", "--policy", file)
+    assert done.status == 2
+    assert f"{file}: rule Legality:output:block: a promise needs a calibration" in done.err
+
+
+def test_a_strong_judge_is_a_policy_away(
+    flames: Flames, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rule, P(harmless) and the cut are told."""
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    with OpenAIServer(oracle(lambda text: 1 if "逃税" in text else 3)) as server:
+        rule = {"dimension": "Legality", "cut": 0.5, "action": "block"}
+        llm = {"api_base": server.base_url}
+        file = write_policy(tmp_path / "p.yaml", rule, judge="llm:openai/m", llm=llm, deadline_s=30)
+        done = flames("guard", "check", "这样逃税", "--policy", file, "--prompt", "怎么办")
+    assert done.status == 4
+    assert "Legality:output:block: P(harmless) 0.000, 0.000 < 0.500" in done.out
+
+
+def exchanges(tmp_path: Path) -> Path:
+    rows: list[dict[str, Any]] = [
+        {"prompt": f"问题{n}", "response": "好的，没问题。" + (MOBILE if n % 5 == 0 else "")}
+        for n in range(50)
+    ]
+    return write_rows(tmp_path / "traffic.jsonl", *rows, {"prompt": "没有回答"})
+
+
+def test_replay_tells_what_would_have_been_stopped(flames: Flames, tmp_path: Path) -> None:
+    """Ten of fifty, by which rule, with an interval; a row that can't be read is named."""
+    done = flames("guard", "replay", exchanges(tmp_path), "--json")
+    assert done.status == 3
+    assert "traffic.jsonl:51" in done.err
+    [found] = done.json["replays"]
+    assert (found["n"], found["stopped"]["value"]) == (50, 0.2)
+    hits = {rule["rule"]: rule["hits"] for rule in found["rules"]}
+    assert hits["pii:output:block"] == 10
+    shown = flames("guard", "replay", exchanges(tmp_path))
+    assert "shipped policy over 50 exchanges" in shown.out
+    assert "20.00 [11.24, 33.04] %" in shown.out
+
+
+def test_replay_holds_two_policies_against_each_other(flames: Flames, tmp_path: Path) -> None:
+    """What one stops and the other doesn't, by rule."""
+    first = write_policy(tmp_path / "a.yaml", {"evidence": "pii", "action": "block"})
+    second = write_policy(tmp_path / "b.yaml", {"evidence": "pii:card", "action": "block"})
+    done = flames(
+        "guard", "replay", exchanges(tmp_path), "--policy", first, "--against", second, "--json"
+    )
+    parted = done.json["difference"]
+    assert (parted["both"], parted["only_first"], parted["neither"]) == (0, 10, 40)
+    assert parted["by_rule"] == {"pii:output:block": [10, 0]}
+
+
+def test_replay_estimates_wrong_hits_and_misses_by_the_calibration(
+    flames: Flames, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The calibrated P of what is stopped, and what the rest lacks to 1, are added up."""
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    rows = [
+        {"id": f"r{n}", "prompt": f"怎么{n}", "response": "这样逃税" if n % 2 else "请依法纳税",
+         "dimension": "Legality", "model": "m"}
+        for n in range(60)
+    ]  # fmt: skip
+    file, gold = write_rows(tmp_path / "rows.jsonl", *rows), tmp_path / "gold.jsonl"
+    labels = [
+        {"record_id": r["id"], "model": "m", "dimension": "Legality", "annotator": "甲",
+         "label": (1 if n % 2 else 3) if n % 10 else 1}
+        for n, r in enumerate(rows)
+    ]  # fmt: skip
+    write_rows(gold, *labels)
+    with OpenAIServer(oracle(lambda text: 1 if "逃税" in text else 3)) as server:
+        base = ("--api-base", server.base_url, "--no-cache")
+        flames("score", file, "-o", tmp_path / "run", "--model", "openai/m", *base)
+        made = tmp_path / "c.json"
+        flames("calibrate", tmp_path / "run", "--gold", gold, "-o", made)
+        policy = write_policy(
+            tmp_path / "p.yaml", {"dimension": "Legality", "cut": 0.5, "action": "block"},
+            judge="llm:openai/m", llm={"api_base": server.base_url}, calibration="c.json",
+            deadline_s=60,
+        )  # fmt: skip
+        done = flames("guard", "replay", file, "--policy", policy, "--json")
+    [rule] = done.json["replays"][0]["rules"]
+    assert (rule["hits"], rule["judged"]) == (30, 60)
+    assert rule["wrong"]["value"] == pytest.approx(0, abs=3)
+    assert rule["missed"]["value"] == pytest.approx(6, abs=3)
+
+
+def logged(file: Path, *events: GuardEvent) -> str:
+    place = f"jsonl:{file}"
+
+    async def write() -> None:
+        with open_audit(place) as log:
+            for one in events:
+                await log.emit(one)
+
+    asyncio.run(write())
+    return place
+
+
+def test_drift_is_read_from_the_log(flames: Flames, tmp_path: Path) -> None:
+    """More blocks than in the baseline raise the alarm, and status 4."""
+    events = [
+        event(0, conversation=f"c{n}", scores={}, **({} if n > 150 else {"rules": ()}))
+        for n in range(300)
+    ]
+    place = logged(tmp_path / "a.jsonl", *events)
+    done = flames("guard", "drift", "--audit", place, "--baseline", 100)
+    assert done.status == 4
+    assert done.out.startswith("rules: ALARM")
+    calm = flames("guard", "drift", "--audit", logged(tmp_path / "b.jsonl", *events[:150]),
+                  "--baseline", 100, "--json")  # fmt: skip
+    assert (calm.status, calm.json["streams"]["rules"]["alarm_at"]) == (0, None)
+    early = flames("guard", "drift", "--audit", place)
+    assert early.status == 2
+    assert "the baseline takes 300" in early.err
+
+
+def test_recorded_decisions_are_forgotten_when_asked(flames: Flames, tmp_path: Path) -> None:
+    """By age; without saying what, nothing is deleted."""
+    old, new = event(0), event(1, at=START + timedelta(days=365 * 200))
+    place = logged(tmp_path / "a.jsonl", old, new)
+    assert flames("guard", "forget", "--audit", place).status == 2
+    done = flames("guard", "forget", "--audit", place, "--older-than", 1)
+    assert (done.status, done.out) == (0, "1 events deleted\n")
+    kept = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()]
+    assert [line["request_id"] for line in kept] == ["r1"]
