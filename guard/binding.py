@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from guard.policy import Policy, Rule
 from judge.calibration import (
     Calibration,
     DimensionCalibration,
+    Looks,
     Promise,
     Threshold,
     score_of,
@@ -28,12 +29,19 @@ class BoundRule:
         rubric: of the dimension that it names.
         calibration: of that dimension, where there is one.
         threshold: what its promise was looked up as.
+        streamed: the same for streamed answers, whose every look may act; null where the
+            calibration has none for the policy's windows.
     """
 
     rule: Rule
     rubric: Rubric | None = None
     calibration: DimensionCalibration | None = None
     threshold: Threshold | None = None
+    streamed: Threshold | None = None
+
+    def for_stream(self) -> BoundRule:
+        """The rule as it acts on each look at a streamed answer."""
+        return self if self.streamed is None else replace(self, threshold=self.streamed)
 
     @property
     def dimension(self) -> str | None:
@@ -103,10 +111,12 @@ def _bound(
             )
         return BoundRule(rule, rubric)
     found = calibration.of(rubric.dimension, judge.ref(rubric), RubricRef.of(rubric))
-    threshold = None
-    if rule.promise is not None:
-        threshold = _kept(rule, rule.promise, found.thresholds)
-    return BoundRule(rule, rubric, found, threshold)
+    if rule.promise is None:
+        return BoundRule(rule, rubric, found)
+    once = [one for one in found.thresholds if one.looks is None]
+    looks = Looks(window=policy.stream.window, overlap=policy.stream.overlap)
+    often = _strict(rule.promise, [one for one in found.thresholds if one.looks == looks])
+    return BoundRule(rule, rubric, found, _kept(rule, rule.promise, once), _least_strict(often))
 
 
 def _kept(rule: Rule, promise: Promise, thresholds: Sequence[Threshold]) -> Threshold:
@@ -115,20 +125,30 @@ def _kept(rule: Rule, promise: Promise, thresholds: Sequence[Threshold]) -> Thre
     Raises:
         InputError: there is none.
     """
-    delta = 1 - promise.confidence
-    strict = [
-        one
-        for one in thresholds
-        if one.alpha <= promise.miss_rate + 1e-12 and one.delta <= delta + 1e-12
-    ]
-    if not strict:
+    strict = _strict(promise, thresholds)
+    found = _least_strict(strict)
+    if found is None:
         raise InputError(
             f"rule {rule.name}: the calibration can't keep a miss rate of "
             f"{promise.miss_rate:g} with confidence {promise.confidence:g}",
             file="policy",
             mend=_mend(promise, thresholds),
         )
-    return max(strict, key=lambda one: (one.alpha, one.delta))
+    return found
+
+
+def _strict(promise: Promise, thresholds: Sequence[Threshold]) -> list[Threshold]:
+    """The thresholds that keep a promise."""
+    delta = 1 - promise.confidence
+    return [
+        one
+        for one in thresholds
+        if one.alpha <= promise.miss_rate + 1e-12 and one.delta <= delta + 1e-12
+    ]
+
+
+def _least_strict(thresholds: Sequence[Threshold]) -> Threshold | None:
+    return max(thresholds, key=lambda one: (one.alpha, one.delta), default=None)
 
 
 def _mend(promise: Promise, thresholds: Sequence[Threshold]) -> str:

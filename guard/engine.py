@@ -94,6 +94,7 @@ class Guard:
         around = around or Around()
         self.policy, self.rules, self.calibration_id = policy, tuple(rules), around.calibration_id
         self._judge, self._scanner, self._around = judge, scanner, around
+        self._often = tuple(one.for_stream() for one in self.rules)
         self._clock = around.clock
         self._breaker = Breaker(policy.breaker, around.clock)
         self._asking = PatientJudge(
@@ -125,7 +126,13 @@ class Guard:
         return decision
 
     async def look(
-        self, side: Side, parts: Sequence[Part], asked: Asked, *, judged: bool = True
+        self,
+        side: Side,
+        parts: Sequence[Part],
+        asked: Asked,
+        *,
+        judged: bool = True,
+        streamed: bool = False,
     ) -> Decision:
         """Decide about a text without recording it, as for one window of a stream.
 
@@ -134,6 +141,7 @@ class Guard:
             parts: every string of it.
             asked: what it stands in.
             judged: ask the judge too, and not the scanner alone.
+            streamed: this is one look of several at an answer.
         """
         start = self._clock()
         parts = [part for part in parts if part.text]
@@ -142,7 +150,7 @@ class Guard:
         except Exception as error:  # noqa: BLE001 - whatever breaks, the text was not checked
             kind = "judge" if isinstance(error, FlamesJudgeError) else type(error).__name__
             readings = Readings(missed=(Missed(CORE, f"error:{kind}"),))
-        decision = decide(self.policy, self.rules, side, readings)
+        decision = decide(self.policy, self._often if streamed else self.rules, side, readings)
         return replace(decision, elapsed_s=self._clock() - start)
 
     def unread(self, side: Side, wheres: Sequence[str]) -> Decision:

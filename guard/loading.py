@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from guard.binding import bind
 from guard.engine import Around, Guard, People, Scanner
@@ -16,7 +16,7 @@ from guard.policy import Policy, load_policy
 from judge.calibration import Calibration, load_calibration
 from judge.errors import InputError
 from judge.protocols import Judge
-from judge.rubric import Rubric, load_rubrics
+from judge.rubric import Rubric, Rubrics, load_rubrics
 
 if TYPE_CHECKING:
     from judge.llm.client import Traffic
@@ -64,12 +64,7 @@ def load_guard(policy: Path | str | Policy, given: Given | None = None) -> Guard
         JudgeUnavailable: a key is missing or a model unknown.
     """
     given = given or Given()
-    plan = policy if isinstance(policy, Policy) else load_policy(Path(policy))
-    if given.spec is not None:
-        plan = plan.model_copy(update={"judge": given.spec})
-    rubrics = load_rubrics(None if plan.rubrics is None else Path(plan.rubrics))
-    calibration = None if plan.calibration is None else load_calibration(Path(plan.calibration))
-    judge = given.judge or load_policy_judge(plan, given.notify)
+    plan, judge, calibration, rubrics = load_parts(policy, given)
     rules = bind(plan, judge, calibration, rubrics)
     named = {one.rubric.dimension: one.rubric for one in rules if one.rubric is not None}
     labelled = list(named.values()) or [rubrics[name] for name in rubrics.suite]
@@ -87,6 +82,30 @@ def load_guard(policy: Path | str | Policy, given: Given | None = None) -> Guard
             people=None if given.people is None else given.people(judge, labelled),
         ),
     )
+
+
+class Parts(NamedTuple):
+    """What a policy names, loaded."""
+
+    policy: Policy
+    judge: Judge
+    calibration: Calibration | None
+    rubrics: Rubrics
+
+
+def load_parts(policy: Path | str | Policy, given: Given) -> Parts:
+    """The policy, and the judge, calibration and rubrics that it names.
+
+    Raises:
+        InputError: one of them can't be read.
+        JudgeUnavailable: a key is missing or a model unknown.
+    """
+    plan = policy if isinstance(policy, Policy) else load_policy(Path(policy))
+    if given.spec is not None:
+        plan = plan.model_copy(update={"judge": given.spec})
+    rubrics = load_rubrics(None if plan.rubrics is None else Path(plan.rubrics))
+    calibration = None if plan.calibration is None else load_calibration(Path(plan.calibration))
+    return Parts(plan, given.judge or load_policy_judge(plan, given.notify), calibration, rubrics)
 
 
 def calibration_id(calibration: Calibration) -> str:

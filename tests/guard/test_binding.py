@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from guard.binding import bind
-from judge.calibration import Map
+from judge.calibration import Looks, Map
 from judge.errors import InputError
 from judge.records import Record
 from judge.testing import ScriptedJudge
@@ -102,3 +102,15 @@ async def test_a_fixed_cut_goes_by_the_calibrated_p_and_a_promise_by_the_judges_
     assert fixed.score(verdict) == pytest.approx(0.45)
     assert promised.score(verdict) == 0.9
     assert fixed.p_harmless(verdict) == promised.p_harmless(verdict) == pytest.approx(0.45)
+
+
+def test_a_streamed_answer_goes_by_the_cut_for_its_own_windows() -> None:
+    """Many looks need another cut than one; windows of another size have none."""
+    one = judge()
+    often = threshold(0.2).model_copy(update={"looks": Looks(window=80, overlap=40)})
+    made = calibration(one, threshold(0.5), often)
+    [rule] = bind(policy(PROMISED), one, made, RUBRICS)
+    assert (rule.cut, rule.for_stream().cut) == (0.5, 0.2)
+    wider = policy(PROMISED, stream={"window": 200, "overlap": 40})
+    [rule] = bind(wider, one, made, RUBRICS)
+    assert (rule.cut, rule.for_stream().cut) == (0.5, 0.5)

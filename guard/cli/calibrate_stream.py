@@ -1,0 +1,103 @@
+"""`flames-judge guard calibrate-stream`: cuts for answers that are looked at while they grow."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from guard.cli.options import say
+from judge.errors import InputError
+
+if TYPE_CHECKING:
+    from guard.stream.calibration import Answer, Replay
+    from judge.gold.model import RowKey
+    from judge.stats.estimate import Figure
+
+REFUSED = 4
+WIDTH = 16
+
+
+def calibrate_stream(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The run that gold labels.")],
+    gold: Annotated[Path, typer.Option(help="People's labels: gold.jsonl.")],
+    policy: Annotated[Path, typer.Option(help="The policy, with its calibration and windows.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The calibration with the new cuts.")],
+) -> None:
+    """Find the cuts that keep a policy's promises when every window of an answer is judged.
+
+    Judges each window of each gold answer. Exits with 4 where a promise has no cut.
+    """
+    from guard.loading import Given, load_parts
+    from guard.stream.calibration import Replay, answers, promises_of, with_stream_cuts
+    from judge.calibration import save_calibration
+    from judge.cli.at_fault import naming_gold
+    from judge.cli.run_log import log_of, rows_of_log
+    from judge.gold import read_gold
+    from judge.runlog import read_log
+    from judge.verdict import RubricRef
+
+    parts = load_parts(policy, Given(notify=say))
+    if parts.calibration is None:
+        mend = "make one with `flames-judge calibrate`, and name it there"
+        raise InputError("names no calibration", file=policy, mend=mend)
+    promises = promises_of(parts.policy, parts.rubrics)
+    log = log_of(run)
+    rows, labels = rows_of_log(log), read_gold(gold, parts.rubrics)
+    parts.calibration.check(
+        (name, parts.judge.ref(parts.rubrics[name]), RubricRef.of(parts.rubrics[name]))
+        for name in promises
+    )
+    keys = [label.key for label in labels if label.dimension in promises and label.key in rows]
+    stream = parts.policy.stream
+    looking = Replay(parts.judge, parts.rubrics, stream, parts.policy.hazard)
+    least = asyncio.run(_look(looking, answers(read_log(log), keys)))
+    with naming_gold(gold, parts.rubrics):
+        made, refused = with_stream_cuts(
+            parts.calibration, rows, labels, least, (promises, stream, parts.rubrics)
+        )
+    save_calibration(out, made)
+    for name in promises:
+        for one in made.dimensions[name].thresholds:
+            if one.looks is not None:
+                print(
+                    f"{name}: cut {one.cut:.4g} over looks of {stream.window} characters: misses at"
+                    f" most {100 * one.alpha:g}% with confidence {100 * (1 - one.delta):g}%"
+                    f" ({one.n} harmful rows); false alarms {_percent(one.false_alarm)}"
+                )
+    for line in refused:
+        say(line)
+    raise typer.Exit(REFUSED if refused else 0)
+
+
+def _percent(figure: Figure) -> str:
+    if figure.value is None:
+        return "unknown"
+    return f"{100 * figure.value:.1f}% [{100 * figure.low:.1f}, {100 * figure.high:.1f}]"
+
+
+async def _look(looking: Replay, wanted: Sequence[Answer]) -> dict[RowKey, float | None]:
+    """Each answer's least score, many answers at once."""
+    from judge.cli.progress import reporting
+    from judge.dispatch import dispatch
+
+    least: dict[RowKey, float | None] = {}
+
+    async def work(batch: Sequence[Answer]) -> Sequence[float | None]:
+        return [await looking.least(answer) for answer in batch]
+
+    def done(batch: Sequence[Answer], found: Sequence[float | None]) -> None:
+        least.update({answer.key: score for answer, score in zip(batch, found, strict=True)})
+        reporter.update(len(least), "")
+
+    with reporting(len(wanted), "answers", time.monotonic) as reporter:
+        try:
+            await looking.judge.warm()
+            await dispatch(wanted, work, done, width=WIDTH)
+        finally:
+            await looking.judge.aclose()
+    return least

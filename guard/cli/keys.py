@@ -1,0 +1,45 @@
+"""`flames-judge keys`: who may use a server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Keys for `serve --keys`.")
+File = Annotated[Path, typer.Option("--keys", metavar="FILE", help="The file of keys.")]
+Name = Annotated[str, typer.Argument(help="Whose key it is.")]
+
+
+@app.command()
+def add(
+    name: Name,
+    keys: File,
+    rpm: Annotated[int | None, typer.Option(min=1, help="Most requests a minute.")] = None,
+) -> None:
+    """Make a key and print it, this once; the file holds its hash alone."""
+    from datetime import UTC, datetime
+
+    from guard.server.keys import add_key
+
+    print(add_key(keys, name, rpm, datetime.now(UTC)))
+
+
+@app.command("list")
+def list_(keys: File) -> None:
+    """Who has a key."""
+    from guard.server.keys import read_keys
+
+    for key in read_keys(keys):
+        limit = "no limit" if key.rpm is None else f"{key.rpm} requests a minute"
+        print(f"{key.name}\t{key.created:%Y-%m-%d}\t{limit}")
+
+
+@app.command()
+def revoke(name: Name, keys: File) -> None:
+    """Take a key back; a running server refuses it from the next request on."""
+    from guard.server.keys import revoke_key
+
+    revoke_key(keys, name)
+    print(f"{name} has no key any more")

@@ -1,0 +1,175 @@
+"""Cuts for streams: looking often neither breaks the promise nor stops more good answers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from random import Random
+
+import pytest
+import yaml
+
+from guard.policy import StreamPolicy
+from guard.stream.calibration import Answer, Replay, looks_at, with_stream_cuts
+from judge.calibration import Promise
+from judge.calibration_fit import FitOptions, fit
+from judge.gold import GoldLabel
+from judge.gold.model import RowKey
+from judge.judged import judged_rows
+from judge.records import Record
+from judge.testing import ScriptedJudge
+from judge.verdict import Case, FailureKind, Hazard
+from tests.cli.conftest import Flames, write_rows
+from tests.guard.made import RUBRICS
+from tests.judged_run import entries, verdict
+from tests.openai_server import OpenAIServer
+from tests.oracle import oracle
+
+STREAM = StreamPolicy(window=80, overlap=40)
+PROMISE = Promise(miss_rate=0.1, confidence=0.95)
+HARM = "害"
+
+
+def judge() -> ScriptedJudge:
+    """Sees harm where it stands, with noise that is each text's own."""
+
+    def p(case: Case) -> float:
+        rng = Random(case.response)
+        return rng.betavariate(2, 6) if HARM in case.response else rng.betavariate(12, 2)
+
+    return ScriptedJudge(p)
+
+
+def text(number: int, *, harmful: bool) -> str:
+    body = [f"第{number}段{place}好" for place in range(60)]
+    if harmful:
+        body[Random(number).randrange(60)] += HARM
+    return "".join(body)
+
+
+def answer(number: int, *, harmful: bool) -> Answer:
+    key = RowKey("m", f"r{number}", "Legality")
+    response = text(number, harmful=harmful)
+    return Answer(key, Record(id=key.record_id, prompt=f"问{number}", response=response))
+
+
+def looked_at(numbers: range) -> dict[RowKey, tuple[bool, float, float]]:
+    """Whether it is harmful, P of the whole, and the least of the looks; every other is harmful."""
+    replay = Replay(judge(), RUBRICS, STREAM, Hazard.UNKNOWN)
+    found = {}
+    for number in numbers:
+        harmful = number % 2 == 0
+        one = answer(number, harmful=harmful)
+        [whole] = asyncio.run(
+            replay.judge.assess([replay._case(one, RUBRICS["Legality"], one.record.response or "")])
+        )
+        found[one.key] = (harmful, whole.p_harmless, asyncio.run(replay.least(one)))
+    return found
+
+
+@pytest.fixture(scope="module")
+def cuts() -> tuple[float, float]:
+    """The cut for one look and the cut for a stream, from 400 gold answers."""
+    seen = looked_at(range(400))
+    lines = [
+        verdict(key.record_id, 3 if whole >= 0.5 else 1, p_harmless=whole)
+        for key, (_, whole, _) in seen.items()
+    ]
+    gold = [
+        GoldLabel(
+            record_id=key.record_id, model="m", dimension="Legality",
+            label=1 if harmful else 3, annotator="a",
+        )
+        for key, (harmful, _, _) in seen.items()
+    ]  # fmt: skip
+    rows, labels = judged_rows(entries(lines)), {"Legality": (3, 1)}
+    once = fit(rows, gold, labels, FitOptions("2026-01-01T00:00:00+00:00", promises=(PROMISE,)))
+    least = {key: value[2] for key, value in seen.items()}
+    plan = ({"Legality": [PROMISE]}, STREAM, RUBRICS)
+    made, refused = with_stream_cuts(once.calibration, rows, gold, least, plan)
+    assert not refused
+    plain, often = made.dimensions["Legality"].thresholds
+    assert (plain.looks, often.looks and often.looks.window) == (None, 80)
+    return plain.cut, often.cut
+
+
+def test_a_cut_for_streams_keeps_the_promise_and_stops_fewer_good_answers(
+    cuts: tuple[float, float],
+) -> None:
+    """On 1,000 new answers, beside the cut for one look that is used at every look."""
+    once, often = cuts
+    new = looked_at(range(10_000, 11_000)).values()
+    missed = [least >= often for harmful, _, least in new if harmful]
+    assert sum(missed) / len(missed) <= 0.1
+    good = [(whole, least) for harmful, whole, least in new if not harmful]
+    one_look = sum(whole < once for whole, _ in good) / len(good)
+    many_looks = sum(least < once for _, least in good) / len(good)
+    streamed = sum(least < often for _, least in good) / len(good)
+    assert many_looks > 3 * one_look
+    assert streamed < many_looks / 2
+
+
+def test_looks_are_those_of_a_stream_and_the_whole() -> None:
+    """Windows, tail, and all of it."""
+    whole = "好" * 130
+    assert [len(look) for look in looks_at(whole, STREAM)] == [80, 80, 80, 130]
+    assert looks_at("短", STREAM) == ["短", "短"]
+
+
+async def test_an_answer_with_a_look_that_failed_has_no_score() -> None:
+    """It counts as missed; one on which the judge abstained at every look too."""
+    failing = ScriptedJudge(lambda c: FailureKind.TIMEOUT if len(c.response) < 80 else 0.9)
+    silent = ScriptedJudge(lambda _: FailureKind.ABSTAINED)
+    one = answer(1, harmful=False)
+    short = Answer(one.key, Record(id="r1", prompt="p", response="短"))
+    assert await Replay(failing, RUBRICS, STREAM, Hazard.UNKNOWN).least(short) is None
+    assert await Replay(silent, RUBRICS, STREAM, Hazard.UNKNOWN).least(one) is None
+
+
+def test_the_command_adds_cuts_that_the_guard_takes_for_streams(
+    flames: Flames, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """score -> calibrate -> calibrate-stream -> a policy that streams by the new cut."""
+    from guard.loading import Given, load_guard
+    from tests.guard.made import WordScanner
+
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    rows = [
+        {"id": f"r{n}", "prompt": f"问{n}", "response": text(n, harmful=n % 2 == 0)[:200],
+         "dimension": "Legality", "model": "m"}
+        for n in range(80)
+    ]  # fmt: skip
+    gold = [
+        {"record_id": r["id"], "model": "m", "dimension": "Legality", "annotator": "甲",
+         "label": 1 if HARM in str(r["response"]) else 3}
+        for r in rows
+    ]  # fmt: skip
+    file, labels = write_rows(tmp_path / "r.jsonl", *rows), write_rows(tmp_path / "g.jsonl", *gold)
+    with OpenAIServer(oracle(lambda said: 1 if HARM in said else 3)) as server:
+        base = ("--api-base", server.base_url, "--no-cache")
+        flames("score", file, "-o", tmp_path / "run", "--model", "openai/m", *base)
+        made = tmp_path / "c.json"
+        promise = ("--promise", "miss_rate=0.2,confidence=0.9")
+        done = flames("calibrate", tmp_path / "run", "--gold", labels, "-o", made, *promise)
+        assert done.status == 0
+        rule = {"dimension": "Legality", "action": "block"}
+        rule |= {"promise": {"miss_rate": 0.2, "confidence": 0.9}}
+        plan = {"version": 1, "judge": "llm:openai/m", "llm": {"api_base": server.base_url},
+                "calibration": "c.json", "rules": [rule],
+                "deadline_s": 60, "hazard": "known"}  # fmt: skip
+        policy = tmp_path / "p.yaml"
+        policy.write_text(yaml.safe_dump(plan, allow_unicode=True), encoding="utf-8")
+        new = tmp_path / "stream.json"
+        done = flames(
+            "guard", "calibrate-stream", tmp_path / "run", "--gold", labels, "--policy", policy,
+            "-o", new,
+        )  # fmt: skip
+        assert done.status == 0
+        assert "over looks of 80 characters" in done.out
+        policy.write_text(policy.read_text().replace("c.json", "stream.json"), encoding="utf-8")
+        [bound] = load_guard(policy, Given(scanner=WordScanner())).rules
+    thresholds = json.loads(new.read_text())["dimensions"]["Legality"]["thresholds"]
+    assert [one["looks"] for one in thresholds] == [None, {"window": 80, "overlap": 40}]
+    assert bound.streamed is not None
+    assert bound.for_stream().cut == thresholds[1]["cut"]
