@@ -1,0 +1,110 @@
+"""OpenAI's chat completions and moderations as texts to judge and bodies to forward. Pure.
+
+    bytes -> parse_object -> read_request -> parts to judge, a body to forward
+    bytes -> parse_object -> read_completion -> parts to judge -> `blocked` or the body to forward
+    bytes -> SseParser -> parse_object -> read_chunk -> events to judge -> FrameWriter -> bytes
+
+Whatever is forwarded was rebuilt here from known keys, so that no text passes that was not
+reported. What can't be read raises `ApiError`; an unreadable event stream gives an `SseError`.
+"""
+
+from guard.openai_api.chunks import (
+    Chunk,
+    Finish,
+    RoleDelta,
+    StreamEvent,
+    TextDelta,
+    ToolStart,
+    UsageEvent,
+    read_chunk,
+)
+from guard.openai_api.completion import (
+    Completion,
+    CompletionChoice,
+    blocked,
+    read_completion,
+    said,
+)
+from guard.openai_api.envelope import Envelope
+from guard.openai_api.errors import (
+    ApiError,
+    UpstreamError,
+    guard_unavailable,
+    input_blocked,
+    read_error,
+    upstream_unreadable,
+)
+from guard.openai_api.frames import Frame, FrameWriter
+from guard.openai_api.json_paths import JsonPath, strings_of
+from guard.openai_api.moderation import (
+    Category,
+    ModerationInput,
+    ModerationRequest,
+    ModerationResult,
+    moderation_body,
+    read_moderation,
+)
+from guard.openai_api.parts import Channel, Dropped, TextPart, UnknownKeys, Unread
+from guard.openai_api.request import ChatRequest, read_request
+from guard.openai_api.sse import (
+    DONE,
+    DONE_FRAME,
+    KEEP_ALIVE,
+    SseError,
+    SseEvent,
+    SseParser,
+    encode_event,
+    encode_json,
+)
+from guard.openai_api.strict_json import check_headers, parse_object, serialised
+
+__all__ = [
+    "DONE",
+    "DONE_FRAME",
+    "KEEP_ALIVE",
+    "ApiError",
+    "Category",
+    "Channel",
+    "ChatRequest",
+    "Chunk",
+    "Completion",
+    "CompletionChoice",
+    "Dropped",
+    "Envelope",
+    "Finish",
+    "Frame",
+    "FrameWriter",
+    "JsonPath",
+    "ModerationInput",
+    "ModerationRequest",
+    "ModerationResult",
+    "RoleDelta",
+    "SseError",
+    "SseEvent",
+    "SseParser",
+    "StreamEvent",
+    "TextDelta",
+    "TextPart",
+    "ToolStart",
+    "UnknownKeys",
+    "Unread",
+    "UpstreamError",
+    "UsageEvent",
+    "blocked",
+    "check_headers",
+    "encode_event",
+    "encode_json",
+    "guard_unavailable",
+    "input_blocked",
+    "moderation_body",
+    "parse_object",
+    "read_chunk",
+    "read_completion",
+    "read_error",
+    "read_moderation",
+    "read_request",
+    "said",
+    "serialised",
+    "strings_of",
+    "upstream_unreadable",
+]
