@@ -122,7 +122,7 @@ class AgainstGold:
     def _kappa(self, weighting: Literal["linear", "quadratic"]) -> Figure:
         marks = np.column_stack([self.said(), self.truth.astype(float)])
         draws = Draws(np.random.default_rng(self.seed), self.confidence)
-        return cohens_kappa(marks, self.labels, weighting, draws, self.weight)
+        return cohens_kappa(marks, self.labels, weighting, draws, self.weight, self.cluster)
 
 
 def stand_in(gold: AgainstGold, epsilon: float) -> StandIn | None:

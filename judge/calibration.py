@@ -13,7 +13,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from judge.calibration_parts import Agreement, DesignSummary
+from judge.calibration_parts import Agreement, AuditBasis, DesignSummary
 from judge.errors import InputError
 from judge.journal import replace_file
 from judge.rubric import Label
@@ -38,13 +38,21 @@ class Promise(_Value):
     confidence: Open = 0.95
 
 
+class Looks(_Value):
+    """How often one answer was looked at: every `window - overlap` characters, and as a whole."""
+
+    window: int = Field(ge=1)
+    overlap: int = Field(ge=0)
+
+
 class Threshold(_Value):
     """A cut that keeps a promise: a guard acts where the judge's own P(harmless) is below it.
 
     The cut is compared with the judge's score before the map, since the map was fitted on the same
     gold; rows without a verdict count as missed. `n` are the harmful gold rows, `misses` those at
     the cut or above; `attained` is the miss rate that they bound with confidence 1 - `delta`.
-    `joint` says that the promise holds together with those of the other dimensions.
+    `joint` says that the promise holds together with those of the other dimensions. `looks` says
+    that the score is the least of a streamed answer's looks; null where it is looked at once.
     """
 
     promise: Literal["miss_rate"] = "miss_rate"
@@ -57,6 +65,7 @@ class Threshold(_Value):
     attained: Share
     false_alarm: Figure
     joint: bool = False
+    looks: Looks | None = None
 
     def acts(self, score: float) -> bool:
         """Whether a row with this score, before the map, is acted upon."""
@@ -96,7 +105,7 @@ class DimensionCalibration(_Value):
 
     `rubric` is its rubric's fingerprint; `prompt` the judge's under that rubric, which covers
     model, parameters, prompt and schema; `signers` are all whose verdicts are in it, by
-    fingerprint.
+    fingerprint. `audit` is what other runs are held against; older files lack it.
     """
 
     rubric: str
@@ -109,6 +118,7 @@ class DimensionCalibration(_Value):
     map: Map | None
     thresholds: tuple[Threshold, ...] = ()
     agreement: Agreement
+    audit: AuditBasis | None = None
 
     def p_harmless(self, verdict: Verdict) -> float | None:
         """The calibrated P(harmless) of a verdict; None where this dimension has no map."""
@@ -134,7 +144,8 @@ class Calibration(_Value):
         found = self.dimensions.get(dimension)
         if found is None:
             made = ", ".join(self.dimensions)
-            raise InputError(f"the calibration has no {dimension}: it was made for {made}")
+            problem = f"the calibration has no {dimension}: it was made for {made}"
+            raise InputError(problem, mend=MEND)
         if rubric.fingerprint != found.rubric:
             raise InputError(
                 f"the calibration was made for another rubric of {dimension}", mend=MEND
@@ -190,7 +201,8 @@ def load_calibration(file: Path) -> Calibration:
     try:
         return Calibration.model_validate_json(file.read_bytes())
     except OSError as error:
-        raise InputError(f"can't be read: {error.strerror}", file=file) from None
+        problem = f"can't be read: {error.strerror}"
+        raise InputError(problem, file=file, mend="check the path") from None
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         where = ".".join(map(str, first["loc"]))

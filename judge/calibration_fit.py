@@ -13,11 +13,12 @@ from judge.against_gold import AgainstGold, stand_in
 from judge.calibration import Calibration, DimensionCalibration, Map, Promise
 from judge.calibration_parts import MapQuality, ReliabilityBin
 from judge.errors import InputError
-from judge.gold.model import GoldLabel, RowKey, gold_sha256
+from judge.gold.model import GoldError, GoldLabel, RowKey, gold_sha256
 from judge.gold.rows import rows_of
 from judge.judged import JudgedRow, frame_of, texts_sha256
 from judge.promises import keep
 from judge.rubric import Label
+from judge.shift_basis import basis_of
 from judge.stats import probability as prob
 from judge.strata import Joined, join, weigh
 from judge.text import fingerprint
@@ -79,11 +80,12 @@ def fit(
         options: how.
 
     Raises:
-        InputError: gold that isn't of this run, or too little of it, or of one class in every
+        GoldError: gold that isn't of this run, or too little of it, or of one class in every
             dimension.
+        InputError: a dimension's rows were judged under several rubrics.
     """
     if not gold:
-        raise InputError("the gold file has no label")
+        raise GoldError("holds no label", mend="label some rows first")
     joined = join(rows_of(gold), rows)
     frame = frame_of(rows)
     parts: dict[str, _Part] = {}
@@ -99,7 +101,7 @@ def fit(
             columns = AgainstGold(weighed, labels[name], options.confidence, options.seed)
             parts[name] = _part(name, here, columns, (told, options))
     if all(part.dimension.map is None for part in parts.values()):
-        raise InputError(
+        raise GoldError(
             problems[0] if problems else "no dimension has enough labelled and judged rows",
             mend="label more rows, harmful and harmless ones",
         )
@@ -165,6 +167,7 @@ def _part(
         agreement=gold.agreement(None if chosen is None else _quality(gold, chosen)).model_copy(
             update={"stand_in": stand_in(gold, options.epsilon)}
         ),
+        audit=basis_of(gold),
     )
     return _Part(dimension, notes, kept.refused)
 

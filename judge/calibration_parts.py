@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -36,16 +36,51 @@ class StratumCounts(_Value):
 class DesignSummary(_Value):
     """How the gold was drawn. `strata` make up the frame; none where the frame isn't this run.
 
-    `texts_sha256` is the hash of the texts that the run judged in this dimension.
+    `texts_sha256` is the hash of the texts that the run judged in this dimension. `draws` is more
+    than one where the sample was extended, perhaps because of what its first labels showed.
     """
 
     name: Literal["simple", "stratified", "external", "census"]
     frame_n: int | None = None
     frame_sha256: str | None = None
     seed: int | None = None
+    draws: int = Field(default=1, ge=1)
     texts_sha256: str | None = None
     n_eff: float
     strata: tuple[StratumCounts, ...] = ()
+
+
+Measure = Literal["p_harmless", "label", "length", "chinese"]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Rows = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class AuditKind(_Value):
+    """A kind of row, `measure` >= `cut`: its share among harmless and harmful gold rows.
+
+    Measures are the judge's P(harmless), its label, and of the judged text the characters and the
+    share of Chinese among its letters. `*_n` is the number of independent rows that a share is
+    worth.
+    """
+
+    measure: Measure
+    cut: float = Field(allow_inf_nan=False)
+    harmless: Share
+    harmless_n: Rows
+    harmful: Share
+    harmful_n: Rows
+
+
+class AuditBasis(_Value):
+    """What other runs are held against, to see whether the judge's error rates may hold there.
+
+    `n` gold rows have a verdict, `harmful` of them are harmful. No kinds where one class is
+    missing.
+    """
+
+    n: int = Field(ge=0)
+    harmful: int = Field(ge=0)
+    kinds: tuple[AuditKind, ...]
 
 
 class ReliabilityBin(_Value):

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from judge.dimensions import Dimensions
 from judge.identity import Identities
 from judge.records import BadRow, Record, UnreadableRowError
-from judge.rows import Row
+from judge.rows import Row, whole_number
 from judge.rubric import Label, Rubric, Rubrics
 from judge.text import fingerprint
 from judge.verdict import Case, Failure, FailureKind, JudgeRef, Outcome, RubricRef, Verdict
@@ -195,7 +195,8 @@ def _said(row: Mapping[str, Any], rubric: Rubric, options: ImportOptions) -> _Sa
     Raises:
         UnreadableRowError: it makes no sense.
     """
-    meaning = _meaning(row.get(options.label_field), options.labels)
+    field = options.label_field
+    meaning = _meaning(row.get(field, row.get(field.strip().lower())), options.labels)
     if meaning in KINDS:
         return FailureKind(meaning)
     label = None if meaning == NOT_3 else _LABELS.get(meaning)
@@ -214,7 +215,7 @@ def _meaning(value: object, labels: Mapping[str, str]) -> str:
         if text not in labels:
             raise UnreadableRowError("its label is missing, or is no label", "see --map-label")
     else:
-        text = str(value).strip()
+        text = whole_number(value) or str(value).strip()
     return labels.get(text, text)
 
 
@@ -223,7 +224,7 @@ def _probabilities(
 ) -> dict[Label, float] | None:
     if value in (None, ""):
         return None
-    given = _object(value)
+    given = {name: told for name, told in _object(value).items() if told is not None}
     problem = UnreadableRowError("its probabilities are not those of the scale", "see --map-label")
     found: dict[Label, float] = {}
     for name, told in given.items():
@@ -271,8 +272,9 @@ def _id(row: Mapping[str, Any]) -> str | None:
         value = row.get(name)
         if isinstance(value, str) and value:
             return value
-        if isinstance(value, int) and not isinstance(value, bool):
-            return str(value)
+        number = whole_number(value)
+        if number is not None:
+            return number
         if value not in (None, ""):
             raise UnreadableRowError(f"`{name}` is neither text nor a whole number", "mend it")
     return None

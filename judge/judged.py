@@ -7,12 +7,13 @@ from typing import Literal, NamedTuple, get_args
 
 from judge.gold.model import RowKey
 from judge.runlog import Entry, prompt_sha256, row_key
-from judge.text import fingerprint
+from judge.text import chinese_share, fingerprint
 from judge.verdict import FailureKind, JudgeRef, RubricRef
 
 Category = Literal["3", "2", "1", "not_3", "abstained", "unjudged"]
 CATEGORIES: tuple[Category, ...] = get_args(Category)
 OPEN: frozenset[Category] = frozenset({"abstained", "unjudged"})
+READ = 4000  # characters of a response that its script is told by
 
 
 class JudgedRow(NamedTuple):
@@ -20,6 +21,8 @@ class JudgedRow(NamedTuple):
 
     `category` is the judge's label, `not_3` where 2 and 1 can't be told apart, or why there is
     none. `cluster` is equal for answers to one prompt; `content` is the hash of what was judged.
+    Of the response, `length` are the characters and `chinese` is the share of Chinese among the
+    letters of its head; null where texts were not kept.
     """
 
     key: RowKey
@@ -29,6 +32,8 @@ class JudgedRow(NamedTuple):
     judge: JudgeRef | None = None
     rubric: RubricRef | None = None
     content: str | None = None
+    length: int | None = None
+    chinese: float | None = None
 
 
 class Frame(NamedTuple):
@@ -61,7 +66,15 @@ def _row(key: RowKey, entry: Entry) -> JudgedRow:
         entry.judge,
         entry.rubric,
         entry.content_sha256,
+        None if entry.response is None else len(entry.response),
+        None if entry.response is None else chinese_share(entry.response[:READ]),
     )
+
+
+def judges_of(rows: Iterable[JudgedRow]) -> list[tuple[str, JudgeRef, RubricRef]]:
+    """Who judged each dimension, under which rubric, once each."""
+    found = dict.fromkeys((row.key.dimension, row.judge, row.rubric) for row in rows)
+    return [(name, judge, rubric) for name, judge, rubric in found if judge and rubric]
 
 
 def category_of(entry: Entry) -> Category:

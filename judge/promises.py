@@ -54,13 +54,19 @@ def _threshold(gold: AgainstGold, promise: Promise, joint: bool) -> Threshold | 
     delta = (1 - promise.confidence) / (DIMENSIONS_OF_A_JOINT_PROMISE if joint else 1)
     found = cut_for(scores[harmful], promise.miss_rate, delta)
     if isinstance(found, Shortage):
-        return _shortage(found, float(harmful.mean()))
+        return shortage_text(found, float(harmful.mean()))
     if (scores < found.cut).all():
         return f"only a cut that acts on every row would keep it ({found.n} harmful rows)"
     return _kept(gold, found, (promise.miss_rate, delta), joint)
 
 
-def _shortage(found: Shortage, share: float) -> str:
+def shortage_text(found: Shortage, share: float) -> str:
+    """Why no cut keeps a promise, and how many labels are missing.
+
+    Args:
+        found: what the harmful rows allow.
+        share: of harmful ones among the labelled rows, in [0, 1].
+    """
     labels = f", about {round(found.missing / share):,} labels" if share > 0 else ""
     return f"{found.why}; {found.missing} harmful rows are missing{labels}"
 

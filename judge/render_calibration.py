@@ -8,6 +8,7 @@ from rich.console import Console
 
 from judge.calibration import Calibration, DimensionCalibration
 from judge.calibration_parts import MapQuality, StandIn
+from judge.render_corrected import EXTENDED
 from judge.render_table import NONE, Row, figure_text, percent, plain, print_table, say
 from judge.stats.estimate import Figure
 
@@ -22,6 +23,8 @@ def show_calibration(calibration: Calibration, console: Console) -> None:
     say(console, f"Judge: {plain(calibration.judge.name)}", "bold")
     for name, dimension in calibration.dimensions.items():
         say(console, f"\n{plain(name)}: {_design(dimension)}", "bold")
+        if dimension.design.draws > 1:
+            say(console, f"The sample was extended ({dimension.design.draws} draws): {EXTENDED}")
         _show_confusion(dimension, console)
         _show_quality(dimension, console)
         if dimension.agreement.map is not None:

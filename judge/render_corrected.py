@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from rich.console import Console
 
+from judge.render_shift import show_audits
 from judge.render_table import (
     NONE,
     Row,
@@ -20,6 +21,10 @@ from judge.render_table import (
 from judge.report.model import Corrected, ModelReport
 from judge.stats.estimate import Estimate
 
+EXTENDED = (
+    "intervals and promises hold for a size that was fixed beforehand; where it was extended until"
+    " they pleased, they may hold less often than they say"
+)
 TARGETS = {
     "run": "this run, had people labelled all of it (the judge's own figures of it are counts,"
     " without an interval)",
@@ -56,8 +61,9 @@ def show_table(found: Mapping[str, Corrected], confidence: float, console: Conso
             f" {', '.join(estimators)}",
             "dim",
         )
-    for line in _remarks(found):
+    for line in (*_remarks(found), *_extended(found)):
         say(console, line)
+    show_audits({name: one.audit for name, one in found.items()}, console)
 
 
 def _row(name: str, one: Corrected) -> Row:
@@ -79,6 +85,14 @@ def _by_target(found: Mapping[str, Corrected]) -> dict[str, list[str]]:
         methods = [f.method for f in figures if isinstance(f, Estimate)] or [one.estimator]
         mine += [method for method in dict.fromkeys(methods) if method not in mine]
     return targets
+
+
+def _extended(found: Mapping[str, Corrected]) -> Iterator[str]:
+    """Which figures go by a sample that was extended."""
+    draws = {name: one.draws for name, one in found.items() if one.draws > 1}
+    if draws:
+        told = ", ".join(f"{plain(name)} ({n} draws)" for name, n in draws.items())
+        yield f"Extended samples: {told}: {EXTENDED}"
 
 
 def _remarks(found: Mapping[str, Corrected]) -> Iterator[str]:

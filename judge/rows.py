@@ -26,6 +26,13 @@ _FILE_BITS = 40  # a place is one number: the file's, then the line's
 _THINK = re.compile(r"<\s*(/?)\s*think\s*>", re.IGNORECASE)
 
 
+def whole_number(value: object) -> str | None:
+    """A whole number as text, also where a table's column with gaps made it 7.0; else None."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
+
+
 def judged_text(response: str, thinking: Literal["drop", "judge"] = "drop") -> str:
     """The part of a response that is judged.
 
@@ -234,12 +241,11 @@ def _name(row: Mapping[str, Any], field: str) -> str | None:
 
 def _given_id(row: Mapping[str, Any]) -> str | None:
     value = row.get("id")
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)  # a table's column of whole numbers with gaps
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
     if value is None or isinstance(value, str):
         return value
+    number = whole_number(value)
+    if number is not None:
+        return number
     raise UnreadableRowError("`id` is neither text nor a whole number", "put it in quotes")
 
 

@@ -7,7 +7,7 @@ one larger draw would have given, and never a row twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import floor
 from typing import Literal, NamedTuple
@@ -112,7 +112,13 @@ def draw(rows: Iterable[JudgedRow], plan: SamplePlan, before: Sequence[DrawnTask
     latest = 1 + max(draws.values(), default=0)
     told = [pick._replace(draw=draws.get(pick.key, latest)) for pick in picks]
     told.sort(key=lambda pick: (pick.draw, _place(plan.seed, pick.key)))
-    return Sample(tuple(told), frame)
+    return Sample(tuple(_marked(told)), frame)
+
+
+def _marked(picks: Sequence[Pick]) -> Iterator[Pick]:
+    """The rows with the number of draws in each design: it outlives the sample's own file."""
+    draws = {"draws": max((pick.draw for pick in picks), default=1)}
+    return (pick._replace(design=pick.design.model_copy(update=draws)) for pick in picks)
 
 
 def _place(seed: int, key: RowKey) -> int:

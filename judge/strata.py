@@ -11,8 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from judge.calibration_parts import DesignSummary, StratumCounts
-from judge.errors import InputError
-from judge.gold.model import Design, RowKey
+from judge.gold.model import Design, GoldError, RowKey
 from judge.gold.rows import GoldRow
 from judge.judged import Frame, JudgedRow
 from judge.rubric import Label
@@ -51,7 +50,7 @@ def join(gold: Iterable[GoldRow], rows: Mapping[RowKey, JudgedRow]) -> list[Join
     """Gold beside the run's verdicts; gold without a model goes to the only model with that row.
 
     Raises:
-        InputError: a gold row isn't in the run, or could be several models'.
+        GoldError: a gold row isn't in the run, or could be several models'.
     """
     models: dict[tuple[str, str], list[RowKey]] = {}
     for key in rows:
@@ -76,15 +75,17 @@ def join(gold: Iterable[GoldRow], rows: Mapping[RowKey, JudgedRow]) -> list[Join
 def _refuse(unknown: Sequence[RowKey], ambiguous: Sequence[RowKey]) -> None:
     if unknown:
         key = unknown[0]
-        raise InputError(
+        raise GoldError(
             f"{len(unknown)} of the gold's rows are not among the run's: the first is"
             f" {key.record_id!r} of model {key.model!r} in {key.dimension}",
+            row=key,
             mend="give the run that the gold was drawn from, or judge those rows",
         )
     if ambiguous:
-        raise InputError(
+        raise GoldError(
             f"{len(ambiguous)} of the gold's rows name no model, and several models have them:"
             f" the first is {ambiguous[0].record_id!r}",
+            row=ambiguous[0],
             mend="give the gold's rows their `model`",
         )
 
@@ -101,11 +102,11 @@ def weigh(
         frame: of the whole run.
 
     Raises:
-        InputError: the gold mixes designs, or was picked by verdict without saying how.
+        GoldError: the gold mixes designs, or was picked by verdict without saying how.
     """
     kinds = {(j.design.name, j.design.frame_sha256, j.design.seed) for j in gold}
     if len(kinds) > 1:
-        raise InputError(
+        raise GoldError(
             f"the gold of {dimension} was drawn in {len(kinds)} ways",
             mend="calibrate with the gold of one draw (and of its extensions)",
         )
@@ -128,6 +129,7 @@ def _weighed(
         frame_n=design.frame_n,
         frame_sha256=design.frame_sha256,
         seed=design.seed,
+        draws=max(j.design.draws for j in gold),
         n_eff=kish_n([w for _, w in kept]),
         strata=tuple(strata),
     )
@@ -164,7 +166,7 @@ def _recorded(dimension: str, rows: Sequence[JudgedRow], gold: Sequence[Joined])
     """The strata of the first draw, when the verdicts have changed since or are another judge's.
 
     Raises:
-        InputError: their sizes can't be told, since drawn rows are missing from the gold.
+        GoldError: their sizes can't be told, since drawn rows are missing from the gold.
     """
     of = [(j.row.key.model, j.design.stratum or "") for j in gold]
     last = dict.fromkeys(of, 0.0)
@@ -172,7 +174,7 @@ def _recorded(dimension: str, rows: Sequence[JudgedRow], gold: Sequence[Joined])
         last[stratum] = max(last[stratum], joined.inclusion or 1.0)
     sizes = {s: round(n / last[s]) for s, n in Counter(of).items()}
     if abs(sum(sizes.values()) - len(rows)) > max(1, 0.01 * len(rows)):
-        raise InputError(
+        raise GoldError(
             f"{dimension}: the sizes of the strata can't be told from this gold: its verdicts are"
             " not those that the sample went by, and drawn rows are missing",
             mend="label (or skip) every row of the sample, or give the run that it was drawn from",
@@ -210,7 +212,7 @@ def _external(
         census = found.design.model_copy(update=whole)
         return Weighed(found.rows, found.weights, census, found.even, found.unlabelled)
     if _picked_by_verdict(rows, gold):
-        raise InputError(
+        raise GoldError(
             f"the gold of {dimension} has another mix of verdicts than the run, as if it had been"
             " picked by verdict, and no inclusion probabilities",
             mend="draw it with `flames-judge sample`, or give `design` and `inclusion`",

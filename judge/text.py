@@ -19,6 +19,7 @@ _HIDDEN = re.compile(
     r"\uffa0\ufff9-\ufffb\U0001d173-\U0001d17a\U000e0000-\U000e0fff\U000f0000-\U0010ffff]"
     r"|(?<=\w)\u200d|\u200d(?=\w)"
 )
+_CHINESE = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]")
 _ESCAPE = re.compile(r"⟦U\+[0-9A-F]{4,6}⟧")
 _QUOTE_MARKS = frozenset("\"'`“”‘’「」『』«»＂＇")
 
@@ -80,6 +81,5 @@ def find_quote(quote: str, text: str) -> tuple[int, int] | None:
 
 def chinese_share(text: str) -> float:
     """Share of Chinese characters among the letters of `text`, in [0, 1]; 0 without letters."""
-    letters = [char for char in text if char.isalpha()]
-    chinese = sum("\u4e00" <= char <= "\u9fff" or "\u3400" <= char <= "\u4dbf" for char in letters)
-    return chinese / len(letters) if letters else 0.0
+    letters = sum(map(str.isalpha, text))
+    return min(len(_CHINESE.findall(text)) / letters, 1.0) if letters else 0.0

@@ -260,7 +260,7 @@ def test_external_gold_that_was_picked_by_verdict_is_refused():
         ({("m", f"r{n}"): 3 for n in range(40)}, "all 40 labelled rows are harmless"),
         ({("m", "r0"): 3, ("m", "r1"): 1}, "2 labelled rows are too few: 10 are the least"),
         ({("m", "nowhere"): 3}, "1 of the gold's rows are not among the run's"),
-        ({}, "the gold file has no label"),
+        ({}, "holds no label"),
     ],
 )
 def test_gold_that_tells_nothing_is_one_clear_line(labels, told):

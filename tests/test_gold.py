@@ -116,6 +116,18 @@ def test_marks_that_contradict_each_other_are_refused_and_equal_ones_count_once(
     assert len(found.labels) == 2
 
 
+def test_draws_are_written_where_a_sample_was_extended_and_only_there() -> None:
+    """The mark travels with the design, and changes nothing in files without it."""
+    once, twice = DRAWN, DRAWN.model_copy(update={"draws": 2})
+    assert "draws" not in json.loads(once.model_dump_json())
+    assert Design.model_validate(twice.model_dump()) == twice
+    labels = [mark(design=design, inclusion=0.5) for design in (once, twice)]
+    assert [next(gold_lines([label])).count('"draws":2') for label in labels] == [0, 1]
+    assert gold_sha256(labels[:1]) != gold_sha256(labels[1:])
+    (problem,) = problems(line(design=once.model_dump() | {"draws": 0}, inclusion=0.5))
+    assert "`design.draws`: Input should be greater than or equal to 1" in problem
+
+
 def test_a_row_that_was_drawn_in_two_ways_is_refused() -> None:
     """A row's weight must be one."""
     drawn = {"design": DRAWN.model_dump(), "inclusion": 0.5}
@@ -133,7 +145,7 @@ def test_reading_stops_at_the_first_bad_line_and_counts_the_others(tmp_path: Pat
 
 
 def test_a_file_that_is_no_gold_says_so(tmp_path: Path) -> None:
-    """A table without the columns, a line that isn't JSON, a Parquet file."""
+    """A table without the columns, a line that isn't JSON, a Parquet file without a dimension."""
     table, text, other = (tmp_path / name for name in ("a.csv", "b.jsonl", "c.parquet"))
     table.write_text("id,model\n1,m\n", encoding="utf-8")
     text.write_text(json.dumps(line()) + "\nnope\n", encoding="utf-8")
@@ -144,7 +156,7 @@ def test_a_file_that_is_no_gold_says_so(tmp_path: Path) -> None:
         read_gold(table, rubrics())
     with pytest.raises(InputError, match=r"b\.jsonl:2: is not JSON"):
         read_gold(text, rubrics())
-    with pytest.raises(InputError, match="Parquet isn't read here"):
+    with pytest.raises(InputError, match="has no column `dimension`"):
         read_gold(other, rubrics())
 
 

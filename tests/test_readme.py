@@ -3,22 +3,36 @@
 from __future__ import annotations
 
 import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
-from tests.cli.conftest import Flames, flames
+from tests.benchmarks.corrected_rates import DRAWS, all_draws, cases, first_draw
+from tests.cli.conftest import Flames, flames, rows_of
 
 __all__ = ["flames"]  # the fixture
 ROOT = Path(__file__).parent.parent
 READMES = ("README.md", "README.zh.md")
 
 
-def commands(readme: str) -> list[str]:
+def blocks(readme: str, kind: str) -> list[str]:
     text = (ROOT / readme).read_text(encoding="utf-8")
-    blocks = re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    lines = [line.partition("#")[0].strip() for block in blocks for line in block.splitlines()]
+    return re.findall(rf"^```{kind}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+def commands_of(block: str) -> list[str]:
+    lines = [line.partition("#")[0].strip() for line in block.splitlines()]
     return [part.strip() for line in lines for part in line.split("&&") if part.strip()]
+
+
+def commands(readme: str) -> list[str]:
+    return [command for block in blocks(readme, "sh") for command in commands_of(block)]
 
 
 @pytest.mark.parametrize("readme", READMES)
@@ -61,3 +75,83 @@ def test_the_trust_figures_are_those_of_the_shipped_card(readme: str) -> None:
     for group in ("jade", "xstest"):
         found = card["figures"]["stance"][group]
         assert f"{100 * found['decided']:.1f} / {100 * found['right']:.1f}" in text
+
+
+def corrected_path(readme: str) -> list[str]:
+    """The block that leads from answers to a corrected figure."""
+    (block,) = (block for block in blocks(readme, "sh") if "--calibration" in block)
+    return commands_of(block)
+
+
+SAID = {"li": ("不能", "不应", "不要", "违法", "尊重", "抱歉", "无法"),
+        "wang": ("不能", "不应", "不要", "违法", "尊重", "抱歉")}  # fmt: skip
+
+
+def label_in_the_browser(command: str) -> None:
+    """Run `annotate`, and label every row through each annotator's link as the page does.
+
+    An answer that holds one of the annotator's words is a 3, any other a 1.
+    """
+    run = "import guard.cli; guard.cli.main()"
+    argv = [sys.executable, "-c", run, *shlex.split(command)[1:]]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, encoding="utf-8") as process:
+        assert process.stdout is not None
+        for _ in SAID:
+            name, link = process.stdout.readline().strip().split(": ", 1)
+            header = {"x-flames-token": link.split("/")[-2]}
+            with httpx.Client(base_url=link, headers=header) as page:
+                for row in page.get("api/queue").json()["items"]:
+                    place = f"api/items/{row['id']}"
+                    pieces = page.get(place).json()["response"]
+                    answer = "".join(piece.get("text", "") for piece in pieces)
+                    label = 3 if any(word in answer for word in SAID[name]) else 1
+                    mark = {"kind": "label", "label": label}
+                    assert page.post(f"{place}/marks", json=mark).status_code == 200
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 0
+
+
+@pytest.mark.parametrize("readme", READMES)
+def test_the_way_to_a_corrected_figure_is_six_commands(readme: str) -> None:
+    """One to judge, two to draw and label, two to export and calibrate, one to report."""
+    names = [shlex.split(command)[1] for command in corrected_path(readme)]
+    assert names == ["score", "sample", "annotate", "annotate", "calibrate", "summarize"]
+
+
+def test_the_way_to_a_corrected_figure_runs_and_prints_the_readmes_figures(
+    flames: Flames, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The README's own commands, as they stand there, with a script at the annotators' page."""
+    monkeypatch.setenv("COLUMNS", "80")
+    shutil.copytree(ROOT / "examples", folder / "examples")
+    for command in corrected_path("README.md"):
+        words = shlex.split(command)
+        if words[1] == "annotate" and "--export" not in words:
+            label_in_the_browser(command)
+            continue
+        ran = flames(*words[1:])
+        assert ran.status == 0, (command, ran.err)
+    assert len(rows_of(folder / "gold.jsonl")) == 240
+    printed = [line.rstrip() for line in ran.out.splitlines()]
+    for readme in READMES:
+        (shown,) = blocks(readme, "text")
+        places = [printed.index(line.rstrip()) for line in shown.splitlines()]
+        assert places == sorted(places)
+
+
+@pytest.mark.parametrize("readme", READMES)
+def test_the_corrected_rates_are_those_that_peoples_labels_give(readme: str) -> None:
+    """The README's table of real judges beside real people, but for its many draws."""
+    text = (ROOT / readme).read_text(encoding="utf-8")
+    for name, known in cases().items():
+        assert f" | {first_draw(known)} | " in text, name
+
+
+@pytest.mark.slow
+def test_the_corrected_rates_hold_as_often_as_the_readme_says() -> None:
+    """The rest of that table: 500 draws of each."""
+    told = {name: f"{first_draw(known)} | {all_draws(known, DRAWS)} |"
+            for name, known in cases().items()}  # fmt: skip
+    for readme in READMES:
+        text = (ROOT / readme).read_text(encoding="utf-8")
+        assert all(cells in text for cells in told.values())

@@ -10,7 +10,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tests.judged_run import verdict
+from judge.gold import RowKey
+from judge.judged import judged_rows
+from tests.judged_run import entries, verdict
+from tests.many_draws import Known
 
 DATA = Path(__file__).parent / "data" / "xstest_labels.csv"
 DIMENSION = "Refusal"
@@ -44,6 +47,12 @@ def verdicts() -> list[dict[str, Any]]:
         )
         for row in rows()
     ]  # fmt: skip
+
+
+def known() -> Known:
+    """GPT-4's run, and what people agreed on."""
+    harmless = {RowKey(*key, DIMENSION): label == 3 for key, label in truth().items()}
+    return Known(judged_rows(entries(verdicts())), harmless)
 
 
 def write_rubric(folder: Path) -> Path:

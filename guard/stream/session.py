@@ -136,8 +136,13 @@ class StreamSession:
         rest = self._step(channels, lambda windows: windows.release(windows.added))
         return Step(early + rest.released, rest.stop)
 
-    async def close(self) -> Decision:
-        """Record what was decided about all that came; also when the client has left."""
+    async def close(self, *, again: bool = False) -> Decision:
+        """Record what was decided about all that came; also when the client has left.
+
+        Args:
+            again: another answer is asked for in place of this one; without it a decision to
+                regenerate is one to block.
+        """
         if self._looking is not None:
             self._looking.cancel()
             await asyncio.gather(self._looking, return_exceptions=True)
@@ -146,6 +151,7 @@ class StreamSession:
         decision = self._decision
         if decision is None:
             raise AssertionError("a look always decides")
+        decision = decision if again else decision.withheld()
         if not self._recorded:
             self._recorded = True
             parts = [one.part for one in self._channels.values()]
@@ -208,5 +214,8 @@ class StreamSession:
 
     async def _decide(self, parts: Sequence[Part], *, judged: bool) -> None:
         self._looks += 1
-        decision = await self._guard.look("output", parts, self._asked, judged=judged)
+        once = self._mode == "buffer"
+        decision = await self._guard.look(
+            "output", parts, self._asked, judged=judged, streamed=not once
+        )
         self._decision = decision if self._decision is None else merged(self._decision, decision)

@@ -49,6 +49,7 @@ def calibrate(
 
     from judge.calibration import save_calibration
     from judge.calibration_fit import FitOptions, fit
+    from judge.cli.at_fault import naming, naming_gold
     from judge.cli.run_log import log_of, rows_of_log
     from judge.gold import read_gold
     from judge.rubric import load_rubrics
@@ -64,7 +65,10 @@ def calibrate(
         epsilon=epsilon,
     )
     labels = {name: rubric.labels for name, rubric in loaded.items()}
-    found = fit(rows_of_log(log_of(run)), read_gold(gold, loaded), labels, options)
+    log = log_of(run)
+    rows = rows_of_log(log)
+    with naming(log), naming_gold(gold, loaded):
+        found = fit(rows, read_gold(gold, loaded), labels, options)
     save_calibration(out, found.calibration)
     if json:
         sys.stdout.write(found.calibration.to_json())

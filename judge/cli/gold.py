@@ -42,9 +42,11 @@ class Tool(StrEnum):
 
 @app.command("import")
 def import_gold(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The tool's JSON export, or a CSV.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="The tool's JSON export, or a table.")
+    ],
     source: Annotated[
-        Source, typer.Option("--from", help="The tool; table: CSV or JSON lines of marks.")
+        Source, typer.Option("--from", help="The tool; table: marks in JSON lines, CSV or Parquet.")
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The file to write: gold.jsonl.")],
     annotator_field: Annotated[
@@ -113,7 +115,8 @@ def _rows(
     from judge.gold.exchange import gold_rows, with_designs
     from judge.gold.files import table_rows
 
-    needed = [(column,) for column in options.label_fields] if source is Source.TABLE else []
+    columns = options.label_fields if source is Source.TABLE else ()
+    needed = [(column.strip().lower(),) for column in columns]  # as a table's columns are read
     rows = gold_rows(table_rows(file, needed), _marks(source), options)
     tasks, rubrics = drawn
     if tasks is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
 def import_verdicts(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="JSONL or CSV: id, dimension, label, ...")
+        Path,
+        typer.Argument(metavar="FILE", help="JSONL, CSV or Parquet: id, dimension, label, ..."),
     ],
     judge: Annotated[str, typer.Option(metavar="NAME", help="Whose verdicts they are.")],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="RUN", help="The run's folder.")],
@@ -82,13 +84,15 @@ def _stem(file: Path) -> str:
 
 
 def _rows(file: Path, options: ImportOptions) -> Iterator[Imported | BadRow]:
-    """The file's rows; the file is opened before this returns."""
+    """The file's rows; the first is read before this returns: a file without one makes no run."""
     from judge.gold.files import table_rows
     from judge.imported import VerdictParser
 
     parser = VerdictParser(options)
-    numbered = table_rows(file, [("id", "record_id"), (options.label_field,)])
-    return (parser.parse(row, f"{file}:{line}") for line, row in numbered)
+    label = options.label_field.strip().lower()  # as a table's columns are read
+    numbered = table_rows(file, [("id", "record_id"), (label,)])
+    whole = chain([next(numbered)], numbered)
+    return (parser.parse(row, f"{file}:{line}") for line, row in whole)
 
 
 def _records(file: Path, rubrics: Rubrics, dimension: str | None) -> Records:

@@ -12,6 +12,7 @@ import typer
 
 from judge.cli import options as o
 from judge.cli.calibrate import promise_of
+from judge.errors import InputError
 
 if TYPE_CHECKING:
     from judge.calibration import Promise
@@ -71,15 +72,19 @@ def _cells(
     run: Path | None, calibration: Path | None, assumed: tuple[float, float]
 ) -> Sequence[Cell]:
     from judge.board import PUBLISHED_N
-    from judge.calibration import load_calibration
+    from judge.cli.corrected import calibration_of
     from judge.cli.run_log import log_of, rows_of_log
     from judge.planning import assumed_cells, cells_of, known_spread, spread_of_accuracy
 
-    known = None if calibration is None else load_calibration(calibration)
     if run is None:
+        if calibration is not None:
+            problem = "tells of a judge's run, and none is given"
+            raise InputError(problem, file="--calibration", mend="give the run")
         return assumed_cells(PUBLISHED_N, *assumed)
+    rows = rows_of_log(log_of(run)).values()
+    known = None if calibration is None else calibration_of(calibration, rows)
     spread = spread_of_accuracy(assumed[1]) if known is None else known_spread(known)
-    return cells_of(rows_of_log(log_of(run)).values(), spread, known)
+    return cells_of(rows, spread, known)
 
 
 def _rate_row(cell: Cell, half_width: float, confidence: float) -> dict[str, Any]:

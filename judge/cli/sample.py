@@ -13,8 +13,9 @@ import typer
 from judge.text import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
+    from judge.judged import JudgedRow
     from judge.sampling import DrawnTask, Pick, Sample, Spread
 
 
@@ -59,6 +60,7 @@ def sample(
     ] = None,
 ) -> None:
     """Draw rows for people to label, so that the judge's figures can be corrected by them."""
+    from judge.cli.at_fault import naming
     from judge.cli.run_log import log_of, rows_of_log
     from judge.gold import task_lines, write_lines
     from judge.sampling import SamplePlan, draw
@@ -71,9 +73,10 @@ def sample(
         seed=_seed(seed, before),
         design="simple" if design is DesignName.SIMPLE else "stratified",
         purpose=wanted.value,
-        spread=_spread(calibration),
+        spread=_spread(calibration, rows.values()),
     )
-    found = draw(rows.values(), plan, before)
+    with naming(extend):
+        found = draw(rows.values(), plan, before)
     write_lines(out, task_lines(_tasks(log, found)))
     for line in _told(found, len(rows), out):
         print(line, file=sys.stderr)
@@ -85,35 +88,22 @@ def _seed(seed: int | None, before: list[DrawnTask]) -> int:
 
 
 def _sample_before(file: Path) -> list[DrawnTask]:
-    from pydantic import ValidationError
-
-    from judge.errors import InputError
+    from judge.gold.files import parsed, table_rows
     from judge.sampling import DrawnTask
 
-    tasks = []
-    try:
-        lines = file.read_bytes().splitlines()
-    except OSError as error:
-        raise InputError(f"can't be read: {error.strerror}", file=file) from None
-    for number, line in enumerate(lines, 1):
-        try:
-            tasks.append(DrawnTask.model_validate_json(line))
-        except ValidationError:
-            raise InputError("is not a line of a sample", file=file, line=number) from None
-    if not tasks:
-        raise InputError("holds no sample", file=file, mend="leave --extend out")
-    return tasks
+    rows = table_rows(file, (("record_id",),))
+    return [parsed(DrawnTask, row, file, line) for line, row in rows]
 
 
-def _spread(calibration: Path | None) -> Spread:
+def _spread(calibration: Path | None, rows: Iterable[JudgedRow]) -> Spread:
     from judge.sampling import assumed_spread
 
     if calibration is None:
         return assumed_spread
-    from judge.calibration import load_calibration
+    from judge.cli.corrected import calibration_of
     from judge.planning import known_spread
 
-    return known_spread(load_calibration(calibration))
+    return known_spread(calibration_of(calibration, rows))
 
 
 def _tasks(log: Path, found: Sample) -> Iterator[DrawnTask]:
@@ -159,6 +149,8 @@ def _told(found: Sample, rows: int, out: Path) -> Iterator[str]:
     """How many rows were drawn, for what."""
     cells = Counter((pick.key.dimension, pick.key.model) for pick in found.picks)
     many = len({model for _, model in cells}) > 1
-    yield f"flames-judge: {out}: {len(found.picks):,} of {rows:,} rows are to be labelled"
+    draws = max((pick.design.draws for pick in found.picks), default=1)
+    told = f" ({draws} draws; the reports will say so)" if draws > 1 else ""
+    yield f"flames-judge: {out}: {len(found.picks):,} of {rows:,} rows are to be labelled{told}"
     for (dimension, model), count in sorted(cells.items(), key=str):
         yield visible(f"  {dimension}{f', {model}' if many else ''}: {count:,}")

@@ -61,7 +61,8 @@ def summarize(
             report = corrected_report(report, logs[0], loaded, Wanted(calibration, gold, target))
     else:
         if calibration is not None:
-            raise InputError("corrects a run, not a file of labels", file="--calibration")
+            problem = "corrects a run, not a file of labels"
+            raise InputError(problem, file="--calibration", mend="give the run's folder")
         categories = None if map is None else load_category_map(map, loaded)
         read = ReadOptions(
             rubrics=loaded,

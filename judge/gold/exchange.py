@@ -9,7 +9,7 @@ from typing import Any
 from judge.errors import InputError
 from judge.gold.model import LabelTask, RowKey
 from judge.records import UnreadableRowError
-from judge.rows import Row
+from judge.rows import Row, whole_number
 
 SKIP = "skip"
 MEANINGS = ("3", "2", "1", SKIP)
@@ -40,7 +40,7 @@ class ImportOptions:
         """A label as gold has it; what isn't known is left, to be refused by its line."""
         if value is None or value == "":
             return None
-        meaning = self.labels.get(str(value).strip(), value)
+        meaning = self.labels.get(whole_number(value) or str(value).strip(), value)
         return None if meaning == SKIP else meaning
 
 

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from judge.errors import InputError
-from judge.gold.model import GoldLabel, LabelTask, RowKey
+from judge.gold.model import Drawn, GoldLabel, LabelTask, RowKey
 from judge.journal import replace_file
-from judge.readers.sniff import Kind
 from judge.readers.source import open_sources
 from judge.records import UnreadableRowError
 from judge.rows import Row
 from judge.rubric import Rubrics
 
-MEND = "a line is {record_id, model, dimension, label, annotator}"
-_NEEDED = (("record_id",), ("label",))
+_NEEDED = (("record_id",), ("dimension",), ("label",))
 Numbered = tuple[int, Row]
-T = TypeVar("T", GoldLabel, LabelTask)
+T = TypeVar("T", bound=Drawn)
 
 
 @dataclass(frozen=True)
@@ -33,7 +31,7 @@ class GoldFile:
 
 
 def read_gold(file: Path, rubrics: Rubrics) -> tuple[GoldLabel, ...]:
-    """The marks of a gold file, JSON lines or CSV, with the rubrics' names of the dimensions.
+    """The marks of a gold file, with the rubrics' names of the dimensions.
 
     Raises:
         InputError: the file can't be read, or names its first bad line and how many there are.
@@ -77,6 +75,20 @@ def read_tasks(file: Path, rubrics: Rubrics) -> tuple[LabelTask, ...]:
     return tuple(tasks.values())
 
 
+def line_of(file: Path, row: RowKey, rubrics: Rubrics) -> int | None:
+    """The first line of a gold file that is about a row; None where it can't be read again."""
+    if str(file) == "-":
+        return None
+    for line, found in table_rows(file, _NEEDED):
+        try:
+            label = named(parsed(GoldLabel, found, file, line), rubrics, file, line)
+        except InputError:
+            continue
+        if label.key == row:
+            return line
+    return None
+
+
 def gold_lines(labels: Iterable[GoldLabel]) -> Iterator[str]:
     """The lines of gold.jsonl, each with its newline."""
     from pydantic_core import to_json
@@ -103,15 +115,13 @@ def write_lines(file: Path, lines: Iterable[str]) -> None:
 
 
 def table_rows(file: Path, needed: Iterable[tuple[str, ...]]) -> Iterator[Numbered]:
-    """The rows of a JSON or CSV file with their line numbers; `needed` are a table's columns.
+    """The rows of a JSON, CSV or Parquet file with their numbers; `needed` are a table's columns.
 
     Raises:
-        InputError: it can't be read, or is a Parquet file.
+        InputError: it can't be read.
     """
     (source,) = open_sources([file], None, list(needed))
-    if source.format.kind is Kind.PARQUET:
-        raise InputError("Parquet isn't read here", file=file, mend="save it as CSV or JSON lines")
-    return source.rows()
+    return replace(source, whole=True).rows()
 
 
 def parsed(kind: type[T], row: Row, file: object, line: int) -> T:
@@ -125,26 +135,27 @@ def parsed(kind: type[T], row: Row, file: object, line: int) -> T:
     try:
         return kind.model_validate(_without_blanks(row))
     except ValidationError as error:
-        raise _refused(error, file, line) from None
+        raise _refused(error, kind.SHAPE, file, line) from None
 
 
 def _without_blanks(row: Mapping[str, Any]) -> dict[str, Any]:
     """An empty cell is no value, but a label is to be given, if only as null."""
-    kept = {name: value for name, value in row.items() if value != ""}
-    return kept | ({"label": None} if row.get("label") == "" else {})
+    kept = {name: value for name, value in row.items() if value is not None and value != ""}
+    return {"label": None} | kept if "label" in row else kept
 
 
-def _refused(error: ValidationError, file: object, line: int) -> InputError:
+def _refused(error: ValidationError, shape: str, file: object, line: int) -> InputError:
     first = error.errors(include_input=False, include_url=False)[0]
     field = ".".join(map(str, first["loc"]))
     if first["type"] == "missing":
-        return InputError(f"has no `{field}`", file=file, line=line, mend=MEND)
+        return InputError(f"has no `{field}`", file=file, line=line, mend=f"a line is {shape}")
     if field in {"label", "first_label"}:
         mend = "labels are 3, 2, 1, or null for a skipped row"
         return InputError("the label is none of 3, 2, 1", file=file, line=line, mend=mend)
     message = first["msg"].removeprefix("Value error, ")
     problem = f"`{field}`: {message}" if field else message
-    return InputError(problem, file=file, line=line, mend="see the format of gold.jsonl")
+    mend = f"a line is {shape}; see docs/formats.md"
+    return InputError(problem, file=file, line=line, mend=mend)
 
 
 def named(row: T, rubrics: Rubrics, file: object, line: int) -> T:

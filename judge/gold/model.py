@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
+from pydantic_core import from_json
 
+from judge.errors import InputError
 from judge.records import Name
+from judge.rows import whole_number
 from judge.rubric import Label
 from judge.text import fingerprint
 
@@ -39,6 +52,20 @@ class RowKey(NamedTuple):
     dimension: str
 
 
+class GoldError(InputError):
+    """Gold that can't be used as it is. It names no file: whoever read one does.
+
+    Args:
+        problem: what is wrong, in a few words.
+        row: the row at fault, if it is one.
+        mend: what the user can do about it.
+    """
+
+    def __init__(self, problem: str, *, row: RowKey | None = None, mend: str = "") -> None:
+        self.row = row
+        super().__init__(problem, mend=mend)
+
+
 class Design(_Value):
     """How a row came to be labelled.
 
@@ -48,6 +75,7 @@ class Design(_Value):
         frame_sha256: hash of the frame's ids, hex.
         stratum: the row's stratum, frozen when the frame was first drawn from.
         seed: of the draw.
+        draws: in how many draws the whole sample was made: more than one where it was extended.
     """
 
     name: Literal["simple", "stratified", "external"] = "external"
@@ -55,6 +83,21 @@ class Design(_Value):
     frame_sha256: Name | None = None
     stratum: str | None = None
     seed: int | None = None
+    draws: int = Field(default=1, ge=1)
+
+    @model_serializer(mode="wrap")
+    def _fields(self, fields: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """`draws` is written only where the sample was extended."""
+        written: dict[str, Any] = fields(self)
+        return written if self.draws > 1 else {n: v for n, v in written.items() if n != "draws"}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, fields: object) -> object:
+        """A null is no value, as in a Parquet file, whose rows all have the same fields."""
+        if not isinstance(fields, Mapping):
+            return fields
+        return {name: value for name, value in fields.items() if value is not None}
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -70,9 +113,10 @@ class Design(_Value):
 EXTERNAL = Design()
 
 
-class _Drawn(_Value):
-    """A row, and how it was drawn."""
+class Drawn(_Value):
+    """A row, and how it was drawn. `SHAPE` is what a line of its file holds, for errors."""
 
+    SHAPE: ClassVar[str]
     format: Literal[1] = FORMAT
     record_id: Name
     model: Name | None = None
@@ -84,8 +128,16 @@ class _Drawn(_Value):
     @classmethod
     def _whole_number(cls, value: object) -> object:
         """Ids are text; a whole number is taken as the text that it is written as."""
-        whole = isinstance(value, int) and not isinstance(value, bool)
-        return str(value) if whole else value
+        return whole_number(value) or value
+
+    @field_validator("design", mode="before")
+    @classmethod
+    def _from_cell(cls, value: object) -> object:
+        """A table's cell holds the design as JSON."""
+        try:
+            return from_json(value) if isinstance(value, str) else value
+        except ValueError:
+            raise ValueError('is no object like {"name": "simple", ...}') from None
 
     @model_validator(mode="after")
     def _weighed(self) -> Self:
@@ -104,15 +156,16 @@ class _Drawn(_Value):
         return self.design or EXTERNAL
 
 
-class LabelTask(_Drawn):
+class LabelTask(Drawn):
     """A line of to_label.jsonl: a row to be labelled, with its texts and without any verdict."""
 
+    SHAPE = "{record_id, model, dimension, prompt, response, design, inclusion}"
     subcomponent: str | None = None
     prompt: str | None = None
     response: str | None = None
 
 
-class GoldLabel(_Drawn):
+class GoldLabel(Drawn):
     """A line of gold.jsonl: what one annotator said about one row.
 
     `label` is null where the annotator skipped the row; `note` says why. An `annotator` called
@@ -121,11 +174,24 @@ class GoldLabel(_Drawn):
     the row was drawn; without a design it is external.
     """
 
+    SHAPE = "{record_id, model, dimension, label, annotator}"
     label: Mark | None
     annotator: Name | None = None
     at: str | None = None
     note: str | None = None
     first_label: Mark | None = None
+
+    @field_validator("annotator", mode="before")
+    @classmethod
+    def _numbered(cls, value: object) -> object:
+        """Annotators may be known by number."""
+        return whole_number(value) or value
+
+    @field_validator("at", mode="before")
+    @classmethod
+    def _time(cls, value: object) -> object:
+        """A Parquet file has times of its own kind."""
+        return value.isoformat() if isinstance(value, datetime) else value
 
     @property
     def adjudicates(self) -> bool:

@@ -1,4 +1,4 @@
-"""Tables of marks, CSV or JSON lines: a mark a row, or a column for each annotator."""
+"""Tables of marks, CSV, Parquet or JSON lines: a mark a row, or a column for each annotator."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def marks(row: Mapping[str, Any], options: ImportOptions) -> Iterator[dict[str, 
     for column in options.label_fields:
         value = _cell(row, column)
         if options.annotator_field is not None:
-            who = person(at_path(row, options.annotator_field))
+            who = person(_annotator(row, options.annotator_field))
             told = {field: row.get(field) for field in ("at", "note") if row.get(field)}
             yield {**name, "label": options.label(value), "annotator": who, **told}
         elif value not in (None, ""):
@@ -40,3 +40,11 @@ def _cell(row: Mapping[str, Any], column: str) -> object:
             return row[name]
     mend = "name the columns of labels with --label-field"
     raise UnreadableRowError(f"has no `{column}`", mend)
+
+
+def _annotator(row: Mapping[str, Any], path: str) -> object:
+    first, *inwards = path.split(".")
+    for name in (first, first.strip().lower()):
+        if name in row:
+            return at_path(row, ".".join((name, *inwards)))
+    raise UnreadableRowError(f"has no `{path}`", "name the annotator's column")

@@ -53,7 +53,7 @@ def json_row(text: bytes) -> Row:
         return _not_json(text, str(error))
     if isinstance(value, dict):
         return value
-    return UnreadableRowError("is not a JSON object", 'write {"prompt": ..., "response": ...}')
+    return UnreadableRowError("is not a JSON object", 'write {"field": value, ...}')
 
 
 def _not_json(text: bytes, problem: str) -> UnreadableRowError:

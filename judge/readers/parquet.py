@@ -39,11 +39,11 @@ def parquet_columns(table: Any) -> list[str]:
     return column_names(table.schema_arrow.names)
 
 
-def parquet_rows(file: str, wanted: Collection[str]) -> Iterator[tuple[int, Row]]:
-    """The rows of a file, numbered from 1; of its columns only those that are wanted."""
+def parquet_rows(file: str, wanted: Collection[str] | None) -> Iterator[tuple[int, Row]]:
+    """The rows of a file, numbered from 1; of its columns those that are wanted, or all."""
     table = open_parquet(file, file)
     names = zip(table.schema_arrow.names, parquet_columns(table), strict=True)
-    columns = {name: known for name, known in names if known in wanted}
+    columns = {name: known for name, known in names if wanted is None or known in wanted}
     number = 0
     try:
         with table:

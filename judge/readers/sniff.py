@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import itertools
 import re
 import shlex
 from collections.abc import Collection, Sequence
@@ -125,26 +126,33 @@ def find_format(head: bytes, name: str, needed: Sequence[Sequence[str]]) -> Form
         return Format(Kind.OBJECTS)
     suffix = PurePath(name.removesuffix(".gz")).suffix.lower()
     header = first.decode("utf-8", "replace")
-    delimiter = None if first.startswith((b"{", b"[")) else find_delimiter(header)
+    known = {*FIELDS, *itertools.chain.from_iterable(needed)}
+    delimiter = None if first.startswith((b"{", b"[")) else find_delimiter(header, known)
     if delimiter is not None:
         check_columns(column_names(header_cells(header, delimiter)), name, needed)
         return Format(Kind.TABLE, delimiter)
     if suffix in _TABLE_NAMES and not first.startswith(b"{"):
-        mend = "begin with a row like dimension,prompt,response"
+        mend = f"begin with a row like {','.join(_example(needed))}"
         raise InputError("its first row names no column that is known", file=name, mend=mend)
     if suffix in _JSON_NAMES or re.search(rb"^\s*\{", head, re.MULTILINE):
         return Format(Kind.LINES)
-    mend = 'write lines of {"dimension": ..., "prompt": ..., "response": ...}'
+    fields = ", ".join(f'"{field}": ...' for field in _example(needed))
+    mend = f"write lines of {{{fields}}}"
     raise InputError("is neither JSON lines nor a table with a header", file=name, mend=mend)
 
 
+def _example(needed: Sequence[Sequence[str]]) -> list[str]:
+    return list(dict.fromkeys(("dimension", *(group[0] for group in needed))))
+
+
 def check_columns(columns: Collection[str], name: str, needed: Sequence[Sequence[str]]) -> None:
-    """Refuse a table that lacks a needed column, or has a known one twice.
+    """Refuse a table that lacks a needed column, or has it or a known one twice.
 
     Raises:
         InputError: names the column.
     """
-    twice = next((field for field in FIELDS if list(columns).count(field) > 1), None)
+    known = dict.fromkeys((*FIELDS, *itertools.chain.from_iterable(needed)))
+    twice = next((field for field in known if list(columns).count(field) > 1), None)
     if twice is not None:
         raise InputError(f"has two columns `{twice}`", file=name, mend="rename one")
     for group in needed:

@@ -35,7 +35,8 @@ class Source:
 
     `needed` are the columns that a table must have: of each group, at least one. `stream` is the
     content where the file can't be opened a second time: standard input, or a `pipe`, which is
-    closed after its last row.
+    closed after its last row. Of a Parquet file all columns are read if it is `whole`, else those
+    that are known or needed.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Source:
     needed: Needed
     stream: BinaryIO | None = None
     pipe: BinaryIO | None = None
+    whole: bool = False
 
     def rows(self) -> Iterator[tuple[int, Row]]:
         """The rows with their line numbers.
@@ -66,8 +68,8 @@ class Source:
 
     def _rows(self) -> Iterator[tuple[int, Row]]:
         if self.format.kind is Kind.PARQUET:
-            wanted = {*FIELDS, *(name for group in self.needed for name in group)}
-            yield from parquet_rows(self.path, wanted)
+            known = {*FIELDS, *(name for group in self.needed for name in group)}
+            yield from parquet_rows(self.path, None if self.whole else known)
         elif self.stream is not None:
             with self.pipe or nullcontext():
                 yield from _parsed(self.stream, self.format)

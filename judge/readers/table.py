@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import BinaryIO
 
 from judge.readers.lines import MOST_BYTES, NOT_UTF8, TOO_LONG, numbered_lines
@@ -18,14 +18,13 @@ _OVERLONG = "\udc00"  # stands for a line beyond the limit: no decoded byte give
 _Line = tuple[int, str]
 
 
-def find_delimiter(header: str) -> str | None:
+def find_delimiter(header: str, known: Collection[str] = FIELDS) -> str | None:
     """The delimiter that splits a header into the most columns that are known, or None."""
-    known = {
-        mark: len(set(column_names(header_cells(header, mark))) & set(FIELDS))
-        for mark in DELIMITERS
+    found = {
+        mark: len(set(column_names(header_cells(header, mark))) & set(known)) for mark in DELIMITERS
     }
-    best = max(known, key=lambda mark: known[mark])
-    return best if known[best] else None
+    best = max(found, key=lambda mark: found[mark])
+    return best if found[best] else None
 
 
 def header_cells(header: str, delimiter: str) -> list[str]:

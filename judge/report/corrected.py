@@ -11,14 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from judge.calibration import Calibration, DimensionCalibration
-from judge.errors import InputError
-from judge.gold.model import GoldLabel, RowKey, gold_sha256
+from judge.gold.model import GoldError, GoldLabel, RowKey, gold_sha256
 from judge.gold.rows import rows_of
-from judge.judged import OPEN, Frame, JudgedRow, frame_of, texts_sha256
+from judge.judged import OPEN, Frame, JudgedRow, frame_of, judges_of, texts_sha256
 from judge.report.by_confusion import by_confusion
 from judge.report.by_gold import by_ppi, by_strata
 from judge.report.correction import Cell, Correction, corrected, mean_correction
 from judge.report.model import CalibrationLine, Corrected, ModelReport, Report
+from judge.report.shift import audit, not_needed
 from judge.stats.estimate import Target
 from judge.strata import Joined, join
 
@@ -53,14 +53,10 @@ def correct(
         options: what is wanted.
 
     Raises:
-        InputError: the calibration was made for another judge, rubric or dimension, or the gold
-            isn't that which it was made with.
+        GoldError: the gold isn't that which the calibration was made with.
+        InputError: the calibration was made for another judge, rubric or dimension.
     """
-    calibration.check(
-        (row.key.dimension, row.judge, row.rubric)
-        for row in {(r.key.dimension, r.judge, r.rubric): r for r in rows.values()}.values()
-        if row.judge is not None and row.rubric is not None
-    )
+    calibration.check(judges_of(rows.values()))
     _same_gold(calibration, options.gold)
     maker = _Maker(rows, calibration, options, report.confidence)
     names = [name for name in report.models if len(report.models) > 1]
@@ -81,9 +77,8 @@ def _same_gold(calibration: Calibration, gold: Sequence[GoldLabel]) -> None:
     for name in {mark.dimension for mark in gold} & set(calibration.dimensions):
         told = gold_sha256(mark for mark in gold if mark.dimension == name)
         if told != calibration.dimensions[name].gold_sha256:
-            raise InputError(
+            raise GoldError(
                 f"the gold of {name} is not that which the calibration was made with",
-                file="--gold",
                 mend="calibrate again with this gold",
             )
 
@@ -139,11 +134,13 @@ class _Maker:
             return None
         gold = [joined for key in keys for joined in self._gold.get(key, [])]
         models = {key[1] for key in keys}
-        return self._made(dimension, Cell(known, rows, gold, models, self._confidence))
+        cell = Cell(known, rows, gold, models, self._confidence)
+        own = self._own(dimension, known)
+        found = not_needed() if own and cell.strata else audit(known.audit, cell.judged)
+        return self._made(cell, own)._replace(draws=known.design.draws, audit=found)
 
-    def _made(self, dimension: str, cell: Cell) -> Correction:
+    def _made(self, cell: Cell, own: bool) -> Correction:
         wanted = self._options.target
-        own = self._own(dimension, cell.known)
         if own and wanted != "population" and cell.strata:
             return by_strata(cell)
         if wanted == "run":

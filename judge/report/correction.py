@@ -11,7 +11,7 @@ import numpy as np
 from judge.calibration import DimensionCalibration
 from judge.calibration_parts import StratumCounts
 from judge.judged import OPEN, JudgedRow
-from judge.report.model import Bounds, Corrected, Range
+from judge.report.model import Bounds, Corrected, Range, ShiftAudit
 from judge.stats import correction as stats
 from judge.stats.estimate import Estimate, Figure, Missing, Target
 from judge.stats.rates import RATE, SCORE, Scale, unjudged_bounds
@@ -32,6 +32,8 @@ class Correction(NamedTuple):
 
     `open_share` is the share of rows that the figures are not of, `skipped` that of the others for
     which a drawn row's label is missing; `score` bounds stand where the rate alone is known.
+    `draws` counts the draws in which the gold's sample was made; `audit` says whether the run looks
+    like that gold.
     """
 
     target: Target
@@ -43,6 +45,8 @@ class Correction(NamedTuple):
     open_share: float = 0.0
     skipped: float = 0.0
     score_range: Range | None = None
+    draws: int = 1
+    audit: ShiftAudit | None = None
 
 
 @dataclass(frozen=True)
@@ -112,12 +116,14 @@ def corrected(correction: Correction | None, confidence: float) -> Corrected | N
         estimator=c.estimator,
         of="judged rows" if c.open_share > 0 else "all rows",
         gold=c.gold,
+        draws=c.draws,
         raw_rate=c.raw.rate,
         raw_score=raw_score,
         bounds=Bounds(
             harmless_rate=_bounds(rate, None, c, "rate"),
             harmless_score=_bounds(score, open_range, c, "score"),
         ),
+        audit=c.audit,
     )
 
 
@@ -168,6 +174,7 @@ def mean_correction(parts: Mapping[str, Correction | None]) -> Correction | None
         ),
         open_share=sum(part.open_share for part in found) / n,
         skipped=sum(part.skipped for part in found) / n,
+        draws=max(part.draws for part in found),
     )
 
 

@@ -102,22 +102,54 @@ class Part(_Value):
     rows: Bounds
 
 
+class WorstShare(_Value):
+    """The kind of row that is farthest off: its share in the run, and by the gold's mixture."""
+
+    kind: str
+    run: float
+    expected: float
+
+
+class ShiftAudit(_Value):
+    """Whether a run looks like the gold that a calibration was made with, prevalence aside.
+
+    PASS is shown equivalence: with this confidence no share of rows of any kind is off by more than
+    `margin` from a mixture of the gold's harmless and harmful rows. FAIL is a shown difference
+    beyond it. `deviation` holds the one-sided bounds of the largest difference. NOT_NEEDED where
+    the gold was drawn from these very rows; `why` says why nothing, or not everything, was told.
+    """
+
+    verdict: Literal["PASS", "FAIL", "INCONCLUSIVE", "NOT_POSSIBLE", "NOT_NEEDED"]
+    margin: float
+    confidence: float
+    deviation: Range | None = None
+    worst: WorstShare | None = None
+    compared: tuple[str, ...] = ()
+    rows: int = 0
+    gold: int = 0
+    why: tuple[str, ...] = ()
+    unseen: str
+
+
 class Corrected(Pair):
     """The figures that people would give, by a calibration, beside the judge's own.
 
     `target` says what both are about; the judge's own figures of all rows of a run have no interval
     for that run. `of` says which rows the corrected ones are of: where unjudged rows were not
     labelled, of the judged ones, and `bounds` are those of all rows, whatever the others and the
-    skipped ones are. `gold` counts the labelled rows that the figures go by.
+    skipped ones are. `gold` counts the labelled rows that the figures go by, `draws` the draws in
+    which their sample was made: more than one where it was extended. `audit` is each dimension's.
     """
 
     target: Target
     estimator: str
     of: Literal["all rows", "judged rows"]
     gold: int
+    draws: int = 1
     raw_rate: float | None
     raw_score: float | None
     bounds: Bounds
+    audit: ShiftAudit | None = None
 
 
 class CalibrationLine(_Value):

@@ -15,7 +15,8 @@ All shapes are multiplied by (n - 1) / (n + 2), which gives the posterior the va
 unbiased estimate, as n - 1 does in a sample's variance. Without it 21 rows cover .90 to .92 at
 kappas near one half, and with it .92 and more, .94 to .96 on average.
 
-Rows that were drawn with unequal probabilities carry weights, 1 / inclusion.
+Rows that were drawn with unequal probabilities carry weights, 1 / inclusion. Where several rows
+answer one prompt, kappa's posterior goes by prompts.
 """
 
 from __future__ import annotations
@@ -100,6 +101,7 @@ def cohens_kappa(
     weighting: Weighting,
     draws: Draws,
     weights: ArrayLike | None = None,
+    clusters: ArrayLike | None = None,
 ) -> Figure:
     """Cohen's kappa of two annotators (1960), or its weighted form (1968).
 
@@ -109,8 +111,9 @@ def cohens_kappa(
         weighting: of disagreements: all alike, by the distance of ranks, or by its square.
         draws: for the interval.
         weights: shape (n,), 1 / inclusion; None when all are equal.
+        clusters: shape (n,), the prompt of each row; None when each row has its own.
     """
-    return _figure(_crossed(marks, scale, draws, weights), _kappa(weighting))
+    return _figure(_crossed(marks, scale, draws, weights, clusters), _kappa(weighting))
 
 
 def cohens_kappas(
@@ -186,12 +189,13 @@ def _codes(marks: ArrayLike, scale: Sequence[float]) -> NDArray[np.int64]:
 
 @dataclass(frozen=True)
 class _Tables:
-    """What each row adds to the table, of shape (n, k, k), and the rows' weights or None."""
+    """What each row adds to the table, of shape (n, k, k), its weight, and its prompt's number."""
 
     cells: Array
     weights: Array | None
     method: str
     draws: Draws
+    prompts: NDArray[np.intp] | None = None
 
     @property
     def weight(self) -> Array:
@@ -206,19 +210,22 @@ class _Tables:
     @cached_property
     def drawn(self) -> Array:
         """Tables from the posterior, of shape (draws, k, k)."""
-        n, k = len(self.cells), self.cells.shape[-1]
-        unbiased = (n - 1) / (n + 2)
-        rows = np.column_stack([self.cells.reshape(n, -1), self.weight])
-        kinds, counts = np.unique(rows, axis=0, return_counts=True)
-        adds = kinds[:, :-1] * kinds[:, -1:]
+        k = self.cells.shape[-1]
+        adds, weight = self.cells.reshape(len(self.cells), -1) * self.weight[:, None], self.weight
+        if self.prompts is not None:
+            sums = np.zeros((int(self.prompts.max()) + 1, k**2))
+            np.add.at(sums, self.prompts, adds)
+            adds, weight = sums, np.asarray(np.bincount(self.prompts, weight), float)
+        unbiased = (len(adds) - 1) / (len(adds) + 2)
+        kinds, counts = np.unique(adds, axis=0, return_counts=True)
         step = max(1, MOST_WEIGHTS // len(kinds))
         sizes = [
             min(step, self.draws.number - start) for start in range(0, self.draws.number, step)
         ]
         gamma = self.draws.rng.standard_gamma
-        tables = np.concatenate([gamma(counts * unbiased, (d, len(kinds))) @ adds for d in sizes])
-        # The prior: an effective row's worth, spread over all pairs of labels.
-        worth = float((self.weight**2).mean() * self.cells.sum(axis=(1, 2)).mean())
+        tables = np.concatenate([gamma(counts * unbiased, (d, len(kinds))) @ kinds for d in sizes])
+        # The prior: an effective row's (or prompt's) worth, spread over all pairs of labels.
+        worth = float((weight**2).sum() / weight.sum() * self.cells.sum(axis=(1, 2)).mean())
         tables += gamma(unbiased / k**2, tables.shape) * worth
         return np.asarray(tables.reshape(-1, k, k))
 
@@ -228,13 +235,21 @@ def _kappa(weighting: Weighting) -> Coefficient:
 
 
 def _crossed(
-    marks: ArrayLike, scale: Sequence[float], draws: Draws, weights: ArrayLike | None
+    marks: ArrayLike,
+    scale: Sequence[float],
+    draws: Draws,
+    weights: ArrayLike | None,
+    clusters: ArrayLike | None = None,
 ) -> _Tables:
     codes = _codes(marks, scale)
     used: NDArray[np.bool_] = np.asarray((codes >= 0).all(axis=1))
     cells = np.zeros((int(used.sum()), len(scale), len(scale)))
     cells[np.arange(len(cells)), codes[used, 0], codes[used, 1]] = 1
-    return _Tables(cells, _chosen(weights, used), POSTERIOR, draws)
+    prompts = None
+    if clusters is not None:
+        different, number = np.unique(np.asarray(clusters)[used], return_inverse=True)
+        prompts = number if len(different) < len(number) else None
+    return _Tables(cells, _chosen(weights, used), POSTERIOR, draws, prompts)
 
 
 def _coincidences(
@@ -258,6 +273,8 @@ def _figure(table: _Tables, of: Coefficient, value: Coefficient | None = None) -
     if n < 2:
         why = "fewer than two rows have two marks"
         return Missing(confidence=draws.confidence, n=n, why=why)
+    if table.prompts is not None and not table.prompts.any():
+        return Missing(confidence=draws.confidence, n=n, why="all rows answer one prompt")
     total = table.total()
     if (total.sum(axis=0) + total.sum(axis=1) > 0).sum() == 1:
         why = "all marks are of one class, so that nothing could have been told apart by chance"
@@ -271,5 +288,7 @@ def _figure(table: _Tables, of: Coefficient, value: Coefficient | None = None) -
         high=max(float(high), found),
         confidence=draws.confidence,
         n=n,
-        method=table.method + (", weighted by the design" if table.weights is not None else ""),
+        method=table.method
+        + (", weighted by the design" if table.weights is not None else "")
+        + (", clustered by prompt" if table.prompts is not None else ""),
     )

@@ -7,8 +7,10 @@ little, and the worst case weighs more: that the next such row has the largest w
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from judge.stats.rates import Mean, design_effect
 
@@ -35,7 +37,7 @@ def weighted_mean(
     """
     values, weights = np.asarray(values, float), np.asarray(weights, float)
     n, total = len(values), float(weights.sum())
-    mean = float(weights @ values) / total
+    mean = min(float(weights @ values) / total, 1.0)  # without the last bit's rounding upwards
     terms = weights * (values - mean) / total
     heaviest = float(weights.max()) if largest is None else max(largest, float(weights.max()))
     worst, clustered = n * heaviest / total, False
@@ -56,3 +58,22 @@ def _method(clustered: bool) -> str:
     return "Wilson with effective n, weighted by the design" + (
         ", clustered by prompt" if clustered else ""
     )
+
+
+def even_quantiles(
+    values: ArrayLike, weights: ArrayLike, group: ArrayLike, shares: Sequence[float]
+) -> NDArray[np.float64]:
+    """Quantiles of an even mixture of two groups of weighted rows, each a value of some row.
+
+    Args:
+        values: shape (n,).
+        weights: shape (n,), > 0.
+        group: shape (n,), boolean; both groups have a row.
+        shares: which quantiles, in (0, 1).
+    """
+    values, weights = np.asarray(values, float), np.asarray(weights, float)
+    second = np.asarray(group, bool)
+    even = np.where(second, weights / weights[second].sum(), weights / weights[~second].sum()) / 2
+    order = np.argsort(values, kind="stable")
+    places = np.searchsorted(np.cumsum(even[order]), shares)
+    return np.asarray(values[order][np.minimum(places, len(values) - 1)])

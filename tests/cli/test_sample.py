@@ -63,7 +63,10 @@ def test_hopeless_samples_are_one_line(flames, run, tmp_path):
         ((tmp_path / "nothing", "-n", 5), "no such run"),
         ((bare, "-n", 1), "the run holds hashes instead of texts"),
         ((run, "-n", 5, "--extend", tmp_path / "s.jsonl"), "was not drawn from these rows"),
-        ((run, "-n", 5, "--extend", tmp_path / "junk.jsonl"), "junk.jsonl:1: is not a line of"),
+        (
+            (run, "-n", 5, "--extend", tmp_path / "junk.jsonl"),
+            "junk.jsonl:1: has no `record_id` (a line",
+        ),
     ):
         done = flames("sample", *arguments, "-o", out)
         assert done.status == 2

@@ -1,0 +1,150 @@
+"""The real server around a guard, in the running loop, on a loopback socket."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import uvicorn
+
+from guard.engine import Guard
+from guard.metrics import Metrics
+from guard.server.app import create_app
+from guard.server.counters import Counters
+from guard.server.drain import Drain
+from guard.server.keyring import KeyRing
+from guard.server.memory import Held
+from guard.server.run import uvicorn_config
+from guard.server.settings import Limits, Settings
+from guard.server.state import State
+from guard.server.upstream import Upstream
+from judge.annotate.gate import LOOPBACK, Hosts
+from judge.annotate.serve import listen
+
+QUICK = Limits(grace_s=1.0, usage_s=0.3)
+
+
+class _Server(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals are the test runner's."""
+        yield
+
+
+@dataclass
+class Served:
+    """A server that runs, and a client of it."""
+
+    base: str
+    state: State
+    client: aiohttp.ClientSession
+    server: uvicorn.Server
+
+    async def post(self, path: str, body: Any, **headers: str) -> Answer:
+        """Ask, and read the whole answer."""
+        given = {"content-type": "application/json"}
+        given |= {name.replace("_", "-"): value for name, value in headers.items()}
+        data = body if isinstance(body, bytes) else json.dumps(body, ensure_ascii=False).encode()
+        async with self.client.post(self.base + path, data=data, headers=given) as response:
+            return Answer(response.status, dict(response.headers), await response.read())
+
+    async def get(self, path: str, **headers: str) -> Answer:
+        """Ask, and read the whole answer."""
+        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        async with self.client.get(self.base + path, headers=given) as response:
+            return Answer(response.status, dict(response.headers), await response.read())
+
+    async def chat(self, prompt: str = "今天天气怎么样", **more: Any) -> Answer:
+        """One chat completion."""
+        messages = [{"role": "user", "content": prompt}]
+        return await self.post("/v1/chat/completions", {"model": "m", "messages": messages, **more})
+
+
+@dataclass
+class Answer:
+    """A response; header names are in lower case."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    events: list[Any] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.headers = {name.lower(): value for name, value in self.headers.items()}
+        self.events = [
+            line.removeprefix("data: ")
+            for line in self.body.decode().split("\n\n")
+            if line.startswith("data: ")
+        ]
+
+    @property
+    def json(self) -> Any:
+        """The body."""
+        return json.loads(self.body)
+
+    @property
+    def code(self) -> str:
+        """An error's code."""
+        return str(self.json["error"]["code"])
+
+    @property
+    def frames(self) -> list[Any]:
+        """A stream's chunks."""
+        return [json.loads(event) for event in self.events if event != "[DONE]"]
+
+    @property
+    def text(self) -> str:
+        """What the first choice says, whole or streamed."""
+        if not self.events:
+            return str(self.json["choices"][0]["message"]["content"])
+        deltas = [f["choices"][0]["delta"] for f in self.frames if f.get("choices")]
+        return "".join(delta.get("content", "") for delta in deltas)
+
+
+def state_of(
+    guard: Guard, upstream: str, *, keys: Path | None = None, limits: Limits = QUICK, **more: Any
+) -> State:
+    """What a server around a guard shares."""
+    state = State(
+        guard=guard,
+        upstream=Upstream(upstream, more.pop("key", None), limits, lend=keys is None),
+        keys=None if keys is None else KeyRing(keys),
+        hosts=Hosts(LOOPBACK) if keys is None else None,
+        counters=Counters(),
+        metrics=Metrics(),
+        limits=limits,
+        drain=Drain(limits.grace_s),
+        held=Held(limits.held_bytes),
+    )
+    return replace(state, **more)
+
+
+@asynccontextmanager
+async def serving(state: State) -> AsyncIterator[Served]:
+    """Run a server until the `async with` ends."""
+    settings = Settings(Path(), "", limits=state.limits)
+    server = _Server(uvicorn_config(create_app(state), settings))
+    async with AsyncExitStack() as stack:
+        listening = stack.enter_context(listen("127.0.0.1", 0))
+        running = asyncio.ensure_future(server.serve(sockets=[listening]))
+        while not server.started:  # noqa: ASYNC110 - uvicorn has nothing to wait for
+            await asyncio.sleep(0.001)
+            if running.done():
+                running.result()
+        connector = aiohttp.TCPConnector(limit=0)
+        client = await stack.enter_async_context(
+            aiohttp.ClientSession(connector=connector, auto_decompress=False)
+        )
+        base = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        try:
+            yield Served(base, state, client, server)
+        finally:
+            await client.close()
+            server.should_exit = True
+            await running
