@@ -11,31 +11,44 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from guard.client import FlamesClient, FlamesError
     from guard.decision import Decision, Part
     from guard.engine import Asked, Guard
+    from guard.errors import Blocked, GuardUnavailable
     from guard.loading import Given, load_guard
     from guard.policy import Policy, load_policy
+    from guard.wrapping import wrap
 
 _HOMES = {
     "Asked": "guard.engine",
+    "Blocked": "guard.errors",
     "Decision": "guard.decision",
+    "FlamesClient": "guard.client",
+    "FlamesError": "guard.client",
     "Given": "guard.loading",
     "Guard": "guard.engine",
+    "GuardUnavailable": "guard.errors",
     "Part": "guard.decision",
     "Policy": "guard.policy",
     "load_guard": "guard.loading",
     "load_policy": "guard.policy",
+    "wrap": "guard.wrapping",
 }
 
 __all__ = [
     "Asked",
+    "Blocked",
     "Decision",
+    "FlamesClient",
+    "FlamesError",
     "Given",
     "Guard",
+    "GuardUnavailable",
     "Part",
     "Policy",
     "load_guard",
     "load_policy",
+    "wrap",
 ]
 
 

@@ -108,6 +108,16 @@ class Decision:
         """The hit that the action comes from: the first of the most severe ones."""
         return next((hit for hit in self.hits if hit.action == self.action), None)
 
+    def withheld(self) -> Decision:
+        """The decision to regenerate, where no other answer is asked for: the text is blocked.
+
+        Take the message from the decision itself.
+        """
+        if self.action != "regenerate":
+            return self
+        status: Status = "blocked" if self.status == "regenerated" else self.status
+        return replace(self, action="block", status=status)
+
     def message(self, policy: Policy, asked: str) -> str:
         """What the user sees in place of the text, in the language of what was asked."""
         own = None if self.hit is None else self.hit.rule.rule.messages

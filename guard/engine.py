@@ -15,8 +15,10 @@ from guard.decision import Decision, Found, Missed, Part, Readings, decide
 from guard.event import AuditSink, GuardEvent, missed_events, rule_event, text_hash
 from guard.limits import Breaker, Clock, DailyBudget, Now, PocketPurse, Purse
 from guard.policy import Policy, Side
+from judge.calibration import DimensionCalibration
 from judge.errors import FlamesJudgeError
 from judge.protocols import Judge
+from judge.verdict import Verdict
 
 __all__ = ["Around", "Asked", "Guard", "People", "Scanner", "Told"]
 
@@ -94,6 +96,7 @@ class Guard:
         around = around or Around()
         self.policy, self.rules, self.calibration_id = policy, tuple(rules), around.calibration_id
         self._judge, self._scanner, self._around = judge, scanner, around
+        self._policy_id = policy.id  # a hash of all of it: too dear for each event
         self._often = tuple(one.for_stream() for one in self.rules)
         self._clock = around.clock
         self._breaker = Breaker(policy.breaker, around.clock)
@@ -105,6 +108,17 @@ class Guard:
             DailyBudget(policy.budget_usd_per_day, around.purse, around.now),
         )
         self.lost = 0
+
+    @property
+    def judge(self) -> Judge:
+        """Who is asked about dimensions, for those who judge whole records."""
+        return self._judge
+
+    def calibration_of(self, verdict: Verdict) -> DimensionCalibration | None:
+        """The calibration of a verdict's dimension, where a rule names it."""
+        return next(
+            (one.calibration for one in self.rules if one.dimension == verdict.dimension), None
+        )
 
     @property
     def breaker_open(self) -> bool:
@@ -180,7 +194,7 @@ class Guard:
             missed=missed_events(decision),
             abstained=decision.abstained,
             scores=decision.least,
-            policy=self.policy.id,
+            policy=self._policy_id,
             calibration=self.calibration_id,
             shadow=decision.shadow,
             streamed=told.streamed,

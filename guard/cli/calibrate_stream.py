@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from guard.cli.options import say
+from guard.cli.options import opened, say
 from judge.errors import InputError
 
 if TYPE_CHECKING:
@@ -55,11 +55,9 @@ def calibrate_stream(
     keys = [label.key for label in labels if label.dimension in promises and label.key in rows]
     stream = parts.policy.stream
     looking = Replay(parts.judge, parts.rubrics, stream, parts.policy.hazard)
-    least = asyncio.run(_look(looking, answers(read_log(log), keys)))
+    looks = asyncio.run(_look(looking, answers(read_log(log), keys)))
     with naming_gold(gold, parts.rubrics):
-        made, refused = with_stream_cuts(
-            parts.calibration, rows, labels, least, (promises, stream, parts.rubrics)
-        )
+        made, refused = with_stream_cuts(parts.calibration, rows, labels, looks, (promises, stream))
     save_calibration(out, made)
     for name in promises:
         for one in made.dimensions[name].thresholds:
@@ -80,24 +78,21 @@ def _percent(figure: Figure) -> str:
     return f"{100 * figure.value:.1f}% [{100 * figure.low:.1f}, {100 * figure.high:.1f}]"
 
 
-async def _look(looking: Replay, wanted: Sequence[Answer]) -> dict[RowKey, float | None]:
-    """Each answer's least score, many answers at once."""
+async def _look(looking: Replay, wanted: Sequence[Answer]) -> dict[RowKey, Sequence[float | None]]:
+    """The looks at each answer, many answers at once."""
     from judge.cli.progress import reporting
     from judge.dispatch import dispatch
 
-    least: dict[RowKey, float | None] = {}
+    looks: dict[RowKey, Sequence[float | None]] = {}
 
-    async def work(batch: Sequence[Answer]) -> Sequence[float | None]:
-        return [await looking.least(answer) for answer in batch]
+    async def work(batch: Sequence[Answer]) -> Sequence[Sequence[float | None]]:
+        return [await looking.looks(answer) for answer in batch]
 
-    def done(batch: Sequence[Answer], found: Sequence[float | None]) -> None:
-        least.update({answer.key: score for answer, score in zip(batch, found, strict=True)})
-        reporter.update(len(least), "")
+    def done(batch: Sequence[Answer], found: Sequence[Sequence[float | None]]) -> None:
+        looks.update({answer.key: one for answer, one in zip(batch, found, strict=True)})
+        reporter.update(len(looks), "")
 
     with reporting(len(wanted), "answers", time.monotonic) as reporter:
-        try:
-            await looking.judge.warm()
+        async with opened(looking.judge):
             await dispatch(wanted, work, done, width=WIDTH)
-        finally:
-            await looking.judge.aclose()
-    return least
+    return looks

@@ -84,13 +84,10 @@ async def _decided(guard: Guard, side: str, text: str, prompt: str) -> Decision:
     from guard.decision import Part
     from guard.engine import Asked
 
-    try:
-        await guard.warm()
+    async with o.opened(guard):
         return await guard.look(
             "input" if side == "input" else "output", [Part("text", text)], Asked(prompt=prompt)
         )
-    finally:
-        await guard.aclose()
 
 
 def _show(guard: Guard, decision: Decision) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +15,7 @@ from judge.text import visible
 
 if TYPE_CHECKING:
     from guard.engine import Guard
+    from judge.protocols import Judge
 
 PolicyOption = Annotated[
     Path | None,
@@ -24,6 +27,22 @@ ModelOption = Annotated[
 AuditOption = Annotated[
     str, typer.Option("--audit", metavar="PLACE", help="jsonl:FILE, sqlite:///FILE, postgresql://")
 ]
+
+
+@asynccontextmanager
+async def opened(*judges: Guard | Judge) -> AsyncIterator[None]:
+    """Guards or judges that are warm, and closed at the end with all connections."""
+    try:
+        for one in judges:
+            await one.warm()
+        yield
+    finally:
+        for one in judges:
+            await one.aclose()
+        if "litellm" in sys.modules:
+            from judge.llm.library import close_clients
+
+            await close_clients()
 
 
 def say(line: str) -> None:

@@ -121,10 +121,5 @@ async def _replay(
             done += 1
         reporter.update(done, "")
 
-    try:
-        for guard in guards:
-            await guard.warm()
+    async with o.opened(*guards):
         await dispatch(rows, work, finished, width=WIDTH)
-    finally:
-        for guard in guards:
-            await guard.aclose()

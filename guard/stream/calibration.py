@@ -1,8 +1,8 @@
 """Cuts for streamed answers, found as they act: by the least of an answer's looks.
 
 A cut for one look at an answer acts more often when there are ten. So the gold answers are looked
-at as a stream would be, each gets the least P(harmless) of its looks, and the cut that keeps the
-promise is the order statistic of those. It is as strict about misses and stops fewer good answers.
+at as a stream would be, and the cut that keeps the promise is found among the least P(harmless) of
+each (see `judge.stats.streams`). It is as strict about misses and stops fewer good answers.
 """
 
 from __future__ import annotations
@@ -14,15 +14,22 @@ from typing import NamedTuple
 from guard.policy import Policy, StreamPolicy
 from guard.stream.windows import Windows
 from judge.calibration import Calibration, Looks, Promise, Threshold, score_of
-from judge.calibration_fit import FitOptions, fit
 from judge.errors import InputError
 from judge.gold.model import GoldLabel, RowKey
-from judge.judged import Category, JudgedRow
+from judge.gold.rows import rows_of
+from judge.judged import JudgedRow, frame_of
 from judge.protocols import Judge
 from judge.records import Record
 from judge.rubric import Rubric, Rubrics
 from judge.runlog import Entry
-from judge.verdict import Case, Failure, FailureKind, Hazard
+from judge.strata import join, weigh
+from judge.stream_promises import LookedAt, stream_threshold
+from judge.verdict import Case, Hazard, Verdict
+
+UNEVEN = (
+    "its gold was drawn with unequal probabilities"
+    " (draw it with `flames-judge sample --for promise`)"
+)
 
 
 class Answer(NamedTuple):
@@ -48,17 +55,17 @@ class Replay:
     stream: StreamPolicy
     hazard: Hazard
 
-    async def least(self, answer: Answer) -> float | None:
-        """The least P(harmless) over an answer's looks; None where a look failed or none spoke."""
+    async def looks(self, answer: Answer) -> tuple[float | None, ...]:
+        """P(harmless) of each look at an answer; None where the judge gave no verdict."""
         rubric = self.rubrics[answer.key.dimension]
-        scores: list[float] = []
+        scores: list[float | None] = []
         for text in looks_at(answer.record.response or "", self.stream):
             [outcome] = await self.judge.assess([self._case(answer, rubric, text)])
-            if not isinstance(outcome, Failure):
+            if isinstance(outcome, Verdict):
                 scores.append(score_of(outcome.label, outcome.p_harmless, "p_harmless"))
-            elif outcome.kind is not FailureKind.ABSTAINED:
-                return None
-        return min(scores, default=None)
+            else:
+                scores.append(None)
+        return tuple(scores)
 
     def _case(self, answer: Answer, rubric: Rubric, text: str) -> Case:
         return Case(record=answer.record, rubric=rubric, response=text, hazard=self.hazard)
@@ -118,8 +125,8 @@ def with_stream_cuts(
     calibration: Calibration,
     rows: Mapping[RowKey, JudgedRow],
     gold: Sequence[GoldLabel],
-    least: Mapping[RowKey, float | None],
-    plan: tuple[Mapping[str, Sequence[Promise]], StreamPolicy, Rubrics],
+    looks: Mapping[RowKey, Sequence[float | None]],
+    plan: tuple[Mapping[str, Sequence[Promise]], StreamPolicy],
 ) -> tuple[Calibration, tuple[str, ...]]:
     """The calibration with cuts for streams, and one line for each promise that has none.
 
@@ -127,28 +134,34 @@ def with_stream_cuts(
         calibration: of the same judge.
         rows: the run.
         gold: its labels.
-        least: by gold row, the least of its looks.
-        plan: the promises by dimension, the windows, the rubrics.
+        looks: by gold row, P(harmless) of each look.
+        plan: the promises by dimension, and the windows.
+
+    Raises:
+        GoldError: gold that isn't of this run.
     """
-    promises, stream, rubrics = plan
-    looks = Looks(window=stream.window, overlap=stream.overlap)
-    seen = {key: _looked_at(row, least) if key in least else row for key, row in rows.items()}
+    promises, stream = plan
+    often = Looks(window=stream.window, overlap=stream.overlap)
     dimensions, refused = dict(calibration.dimensions), list[str]()
+    joined, frame = join(rows_of(gold), rows), frame_of(rows)
     for name, wanted in promises.items():
-        mine = [label for label in gold if label.dimension == name]
-        options = FitOptions(created=calibration.created, promises=tuple(wanted))
-        found = fit(seen, mine, {name: rubrics[name].labels}, options)
-        refused += found.refused
-        made = found.calibration.dimensions[name].thresholds
-        others = [one for one in dimensions[name].thresholds if one.looks != looks]
-        cuts: list[Threshold] = [one.model_copy(update={"looks": looks}) for one in made]
-        dimensions[name] = dimensions[name].model_copy(
-            update={"thresholds": (*others, *cuts)}
-        )
+        mine = [one for one in joined if one.row.key.dimension == name]
+        here = [row for row in rows.values() if row.key.dimension == name]
+        even = bool(mine) and weigh(name, here, mine, frame).even
+        seen = [
+            LookedAt(looks.get(one.row.key, ()), one.label != 3, one.row.cluster)
+            for one in mine
+            if one.label is not None
+        ]
+        kept = [one for one in dimensions[name].thresholds if one.looks != often]
+        for promise in wanted:
+            found = stream_threshold(seen, promise, often) if even else UNEVEN
+            if isinstance(found, Threshold):
+                kept.append(found)
+            else:
+                refused.append(
+                    f"{name}: a miss rate of {promise.miss_rate:g} can't be promised for streams"
+                    f" with confidence {promise.confidence:g}: {found}"
+                )
+        dimensions[name] = dimensions[name].model_copy(update={"thresholds": tuple(kept)})
     return calibration.model_copy(update={"dimensions": dimensions}), tuple(refused)
-
-
-def _looked_at(row: JudgedRow, least: Mapping[RowKey, float | None]) -> JudgedRow:
-    score = least[row.key]
-    category: Category = "unjudged" if score is None else "3" if score >= 0.5 else "1"
-    return row._replace(p_harmless=score, category=category)

@@ -112,6 +112,12 @@ class StreamSession:
         await self._look()
         return self._step([one], lambda windows: windows.safe())
 
+    async def aside(self, parts: Sequence[Part]) -> Step:
+        """Scan short texts that are complete, and stand beside the ones that grow."""
+        if self._stopped is None:
+            await self._decide(parts, judged=False)
+        return Step(stop=self._stopped)
+
     async def finish(self, choice: int) -> Step:
         """The choice has ended: look at its tail and at all of it, and release the rest."""
         if self._stopped is not None:

@@ -136,8 +136,6 @@ def calibration(
 
 
 def _agreement(none: Missing) -> Agreement:
-    fields: dict[str, Any] = {}
-    for name, field in Agreement.model_fields.items():
-        if field.is_required():
-            fields[name] = none
-    return Agreement.model_construct(**fields)
+    rates = dict.fromkeys(("accuracy", "kappa_linear", "kappa_quadratic"), none)
+    sides = {"sensitivity": none, "sensitivity_n": 0.0, "specificity": none, "specificity_n": 0.0}
+    return Agreement.model_validate({"confusion": {}, "weighted": {}, **rates, **sides})

@@ -186,7 +186,8 @@ def test_drift_is_read_from_the_log(flames: Flames, tmp_path: Path) -> None:
     calm = flames("guard", "drift", "--audit", logged(tmp_path / "b.jsonl", *events[:150]),
                   "--baseline", 100, "--json")  # fmt: skip
     assert (calm.status, calm.json["streams"]["rules"]["alarm_at"]) == (0, None)
-    early = flames("guard", "drift", "--audit", place)
+    few = logged(tmp_path / "c.jsonl", *events[:200])
+    early = flames("guard", "drift", "--audit", few)
     assert early.status == 2
     assert "the baseline takes 300" in early.err
 

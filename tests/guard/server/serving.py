@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ import aiohttp
 import uvicorn
 
 from guard.engine import Guard
+from guard.limits import DailyBudget, PocketPurse
 from guard.metrics import Metrics
 from guard.server.app import create_app
+from guard.server.bench import Bench
 from guard.server.counters import Counters
 from guard.server.drain import Drain
 from guard.server.keyring import KeyRing
@@ -26,7 +29,12 @@ from guard.server.state import State
 from guard.server.upstream import Upstream
 from judge.annotate.gate import LOOPBACK, Hosts
 from judge.annotate.serve import listen
+from judge.rubric import load_rubrics
+from tests.contracts.guard_marks import BLOCKING, Marked, marked
+from tests.guard.upstream import Call, Script, completion, streamed
+from tests.guard.upstream import Upstream as Double
 
+RUBRICS = load_rubrics()
 QUICK = Limits(grace_s=1.0, usage_s=0.3)
 
 
@@ -113,6 +121,8 @@ def state_of(
     """What a server around a guard shares."""
     state = State(
         guard=guard,
+        bench=Bench(guard.judge, DailyBudget(None, PocketPurse(), lambda: datetime.now(UTC)), None),
+        rubrics=RUBRICS,
         upstream=Upstream(upstream, more.pop("key", None), limits, lend=keys is None),
         keys=None if keys is None else KeyRing(keys),
         hosts=Hosts(LOOPBACK) if keys is None else None,
@@ -133,7 +143,7 @@ async def serving(state: State) -> AsyncIterator[Served]:
     async with AsyncExitStack() as stack:
         listening = stack.enter_context(listen("127.0.0.1", 0))
         running = asyncio.ensure_future(server.serve(sockets=[listening]))
-        while not server.started:  # noqa: ASYNC110 - uvicorn has nothing to wait for
+        while not server.started:
             await asyncio.sleep(0.001)
             if running.done():
                 running.result()
@@ -148,3 +158,42 @@ async def serving(state: State) -> AsyncIterator[Served]:
             await client.close()
             server.should_exit = True
             await running
+
+
+@dataclass
+class Stand:
+    """A model's server, a guard that goes by marks before it, and a client."""
+
+    served: Served
+    upstream: Double
+    marked: Marked
+
+
+@asynccontextmanager
+async def standing(
+    script: Script,
+    rules: Sequence[dict[str, Any]] = BLOCKING,
+    *,
+    policy: dict[str, Any] | None = None,
+    **state: Any,
+) -> AsyncIterator[Stand]:
+    """All three, for as long as the `async with` lasts; `state` goes to `state_of`."""
+    guarded = marked(rules, **(policy or {}))
+    async with Double(script) as upstream:
+        made = state_of(guarded.guard, state.pop("base", upstream.url), **state)
+        async with serving(made) as served:
+            yield Stand(served, upstream, guarded)
+
+
+def says(*texts: str, **how: Any) -> Script:
+    """A model that says this, in these pieces where it streams."""
+
+    async def script(call: Call) -> None:
+        if call.method == "GET":
+            await call.answer({"object": "list", "data": [{"id": "m", "object": "model"}]})
+        elif call.json.get("stream"):
+            await call.events([streamed(*texts, **how)])
+        else:
+            await call.answer(completion("".join(texts), **how))
+
+    return script

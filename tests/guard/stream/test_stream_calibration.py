@@ -18,6 +18,7 @@ from judge.gold import GoldLabel
 from judge.gold.model import RowKey
 from judge.judged import judged_rows
 from judge.records import Record
+from judge.stats.streams import least
 from judge.testing import ScriptedJudge
 from judge.verdict import Case, FailureKind, Hazard
 from tests.cli.conftest import Flames, write_rows
@@ -64,7 +65,7 @@ def looked_at(numbers: range) -> dict[RowKey, tuple[bool, float, float]]:
         [whole] = asyncio.run(
             replay.judge.assess([replay._case(one, RUBRICS["Legality"], one.record.response or "")])
         )
-        found[one.key] = (harmful, whole.p_harmless, asyncio.run(replay.least(one)))
+        found[one.key] = (harmful, whole.p_harmless, least(asyncio.run(replay.looks(one))))
     return found
 
 
@@ -85,9 +86,13 @@ def cuts() -> tuple[float, float]:
     ]  # fmt: skip
     rows, labels = judged_rows(entries(lines)), {"Legality": (3, 1)}
     once = fit(rows, gold, labels, FitOptions("2026-01-01T00:00:00+00:00", promises=(PROMISE,)))
-    least = {key: value[2] for key, value in seen.items()}
-    plan = ({"Legality": [PROMISE]}, STREAM, RUBRICS)
-    made, refused = with_stream_cuts(once.calibration, rows, gold, least, plan)
+    replay = Replay(judge(), RUBRICS, STREAM, Hazard.UNKNOWN)
+    looks = {
+        key: asyncio.run(replay.looks(answer(int(key.record_id[1:]), harmful=value[0])))
+        for key, value in seen.items()
+    }
+    plan = ({"Legality": [PROMISE]}, STREAM)
+    made, refused = with_stream_cuts(once.calibration, rows, gold, looks, plan)
     assert not refused
     plain, often = made.dimensions["Legality"].thresholds
     assert (plain.looks, often.looks and often.looks.window) == (None, 80)
@@ -100,12 +105,12 @@ def test_a_cut_for_streams_keeps_the_promise_and_stops_fewer_good_answers(
     """On 1,000 new answers, beside the cut for one look that is used at every look."""
     once, often = cuts
     new = looked_at(range(10_000, 11_000)).values()
-    missed = [least >= often for harmful, _, least in new if harmful]
+    missed = [lowest >= often for harmful, _, lowest in new if harmful]
     assert sum(missed) / len(missed) <= 0.1
-    good = [(whole, least) for harmful, whole, least in new if not harmful]
+    good = [(whole, lowest) for harmful, whole, lowest in new if not harmful]
     one_look = sum(whole < once for whole, _ in good) / len(good)
-    many_looks = sum(least < once for _, least in good) / len(good)
-    streamed = sum(least < often for _, least in good) / len(good)
+    many_looks = sum(lowest < once for _, lowest in good) / len(good)
+    streamed = sum(lowest < often for _, lowest in good) / len(good)
     assert many_looks > 3 * one_look
     assert streamed < many_looks / 2
 
@@ -117,14 +122,13 @@ def test_looks_are_those_of_a_stream_and_the_whole() -> None:
     assert looks_at("短", STREAM) == ["短", "短"]
 
 
-async def test_an_answer_with_a_look_that_failed_has_no_score() -> None:
-    """It counts as missed; one on which the judge abstained at every look too."""
-    failing = ScriptedJudge(lambda c: FailureKind.TIMEOUT if len(c.response) < 80 else 0.9)
-    silent = ScriptedJudge(lambda _: FailureKind.ABSTAINED)
+async def test_a_look_without_a_verdict_stops_nothing() -> None:
+    """The judge failed at the windows and spoke about the whole."""
+    failing = ScriptedJudge(lambda c: FailureKind.TIMEOUT if len(c.response) == 80 else 0.9)
     one = answer(1, harmful=False)
-    short = Answer(one.key, Record(id="r1", prompt="p", response="短"))
-    assert await Replay(failing, RUBRICS, STREAM, Hazard.UNKNOWN).least(short) is None
-    assert await Replay(silent, RUBRICS, STREAM, Hazard.UNKNOWN).least(one) is None
+    looks = await Replay(failing, RUBRICS, STREAM, Hazard.UNKNOWN).looks(one)
+    assert set(looks) == {None, 0.9}
+    assert least(looks) == 0.9
 
 
 def test_the_command_adds_cuts_that_the_guard_takes_for_streams(

@@ -1,0 +1,194 @@
+"""A guard around one's own ASGI application, such as FastAPI's or Starlette's.
+
+    app.add_middleware(GuardMiddleware, guard="policy.yaml", routes=["/chat"])
+
+Add compression after it, so that it stands outside: what the guard gets must be plain.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from guard.asgi.headers import Said, asked
+from guard.asgi.question import (
+    Gone,
+    Message,
+    Question,
+    Receive,
+    Scope,
+    Send,
+    read_body,
+    read_question,
+)
+from guard.asgi.responder import (
+    Around,
+    BrokenOffError,
+    Responder,
+    send_bytes,
+    send_error,
+    send_json,
+)
+from guard.asgi.routes import Route, Routes
+from guard.decision import Decision
+from guard.engine import Guard
+from guard.loading import load_guard
+from guard.openai_api import (
+    DONE_FRAME,
+    ApiError,
+    Channel,
+    Envelope,
+    FrameWriter,
+    encode_json,
+    guard_unavailable,
+    input_blocked,
+    said,
+)
+from guard.policy import Policy
+from judge.errors import FlamesJudgeError
+
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+MOST_BYTES: Final = 10 * 2**20
+_CHOICES: Final = 128
+
+
+class GuardMiddleware:
+    """Judges what users send to the guarded paths, and what the application answers there.
+
+    JSON, server-sent events, lines of JSON and plain text are read; a response of another kind is
+    withheld with status 502, a request of another kind refused with 415. WebSockets on guarded
+    paths are refused. Other paths are not touched.
+
+    Args:
+        app: the application.
+        guard: a guard, a policy, or a policy file.
+        routes: the guarded paths.
+        most_bytes: the largest request, and the largest response that is held as a whole.
+
+    Raises:
+        InputError: the policy can't be kept, or a route is none.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        guard: Guard | Policy | Path | str,
+        routes: Sequence[str | Route],
+        most_bytes: int = MOST_BYTES,
+    ) -> None:
+        self._app, self._routes, self._most = app, Routes(routes), most_bytes
+        self._guard = guard if isinstance(guard, Guard) else load_guard(guard)
+        self._own = not isinstance(guard, Guard)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(scope, receive, send)
+            return
+        route = self._routes.find(scope["path"], scope.get("root_path", ""))
+        if route is None:
+            await self._app(scope, receive, send)
+        elif scope["type"] == "http":
+            await self._exchange(route, scope, receive, send)
+        else:
+            await receive()
+            await send({"type": "websocket.close", "code": 1008, "reason": "not guarded"})
+
+    async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Load the judge before the first request, and let go of it after the last."""
+        message = await receive()
+        try:
+            await self._guard.warm()
+        except FlamesJudgeError as error:
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        try:
+            await self._app(scope, _replayed(message, receive), send)
+        finally:
+            if self._own:
+                await self._guard.aclose()
+
+    async def _exchange(self, route: Route, scope: Scope, receive: Receive, send: Send) -> None:
+        words = Said(self._guard, uuid.uuid4().hex)
+        try:
+            body = await read_body(scope, receive, self._most)
+            question = read_question(scope, body, route, words.request_id)
+        except Gone:
+            return
+        except ApiError as error:
+            await send_error(send, error, words)
+            return
+        decision = await question.look(self._guard)
+        words.decided(decision)
+        if decision.stops:
+            await self._refuse(question, route, decision, words, send)
+            return
+        around = Around(self._guard, question, route, words, self._most, time.monotonic)
+        responder = Responder(around, send, head=scope["method"] == "HEAD")
+        first: Message = {"type": "http.request", "body": question.body, "more_body": False}
+        try:
+            await self._app(_read(scope, question.body), _replayed(first, receive), responder.send)
+            await responder.finish()
+        except BrokenOffError:
+            raise
+        except Exception:
+            if not responder.cut:  # else it is about an answer that was ended here
+                raise
+        finally:
+            await responder.close()
+
+    async def _refuse(
+        self, question: Question, route: Route, decision: Decision, words: Said, send: Send
+    ) -> None:
+        """Answer without asking the application."""
+        if decision.failed:
+            await send_error(send, guard_unavailable(), words)
+            return
+        message = decision.message(self._guard.policy, question.asked.prompt)
+        quiet = decision.action == "replace"
+        if not quiet and self._guard.policy.blocked_input == "error":
+            await send_error(send, input_blocked(message), words)
+            return
+        request = question.request
+        if request is None:
+            await send_json(send, route.answer(message), words)
+            return
+        finish = "stop" if quiet else "content_filter"
+        name = f"chatcmpl-{question.asked.request_id}"
+        envelope = Envelope(id=name, model=request.model, created=int(time.time()))
+        choices = min(request.n, _CHOICES)
+        if not request.stream:
+            await send_json(send, said(envelope, message, n=choices, finish=finish), words)
+            return
+        writer = FrameWriter(envelope)
+        frames = [
+            frame
+            for choice in range(choices)
+            for frame in (
+                *writer.text(choice, Channel("content"), message),
+                *writer.finish(choice, finish),
+            )
+        ]
+        stream = b"".join(map(encode_json, frames)) + DONE_FRAME
+        await send_bytes(send, stream, words, 200, b"text/event-stream")
+
+
+def _replayed(first: Message, receive: Receive) -> Receive:
+    """The first message once, then what comes: so that a user who leaves is noticed."""
+    waiting = [first]
+
+    async def replay() -> Message:
+        return waiting.pop() if waiting else await receive()
+
+    return replay
+
+
+def _read(scope: Scope, body: bytes) -> Scope:
+    """The scope of a request that was read: of its extensions, none that goes round the guard."""
+    tls = {key: value for key, value in scope.get("extensions", {}).items() if key == "tls"}
+    return {**scope, "headers": asked(scope["headers"], len(body)), "extensions": tls}
+
+
+__all__ = ["GuardMiddleware", "Route"]

@@ -1,0 +1,259 @@
+"""Streamed responses of each kind: server-sent events, lines of JSON, plain text."""
+
+from __future__ import annotations
+
+import codecs
+from typing import Any, Final, Protocol
+
+from guard.asgi.flow import Flow
+from guard.asgi.question import Question, parsed
+from guard.asgi.routes import Route
+from guard.decision import Decision
+from guard.engine import Guard
+from guard.live import LiveAnswer
+from guard.openai_api import (
+    DONE,
+    DONE_FRAME,
+    ApiError,
+    SseError,
+    SseEvent,
+    SseParser,
+    encode_event,
+    encode_json,
+    guard_unavailable,
+    serialised,
+    upstream_unreadable,
+)
+from guard.stream import Step, StreamSession
+
+MOST_OF_A_LINE: Final = 1024 * 1024
+MOST_OF_A_TEXT: Final = 10_000_000
+WITHDRAWN: Final = {"flames_guard": {"retract": True, "from": 0}}
+
+
+class Body(Protocol):
+    """A response as it comes; `over` when nothing more of it is wanted."""
+
+    over: bool
+
+    async def take(self, data: bytes) -> bytes:
+        """What to send after more of it.
+
+        Raises:
+            ApiError: 502 it can't be read; 503 it could not be judged.
+        """
+
+    async def end(self) -> bytes:
+        """What to send when no more comes; raises as `take` does."""
+
+    def broken(self, error: ApiError) -> bytes | None:
+        """How a client is told of an error in mid-stream; None when it can't be told."""
+
+    async def close(self) -> None:
+        """Record what was decided; also when the client has left."""
+
+
+class EventBody:
+    """Server-sent events: OpenAI's chunks, or an application's own."""
+
+    def __init__(self, guard: Guard, question: Question, route: Route) -> None:
+        self._guard, self._question, self._route = guard, question, route
+        self._parser = SseParser()
+        self._live: LiveAnswer | None = None
+        self._flow: Flow | None = None
+        self._quoted = False
+        self._retry: int | None = None
+        self.over = False
+
+    async def take(self, data: bytes) -> bytes:
+        out = []
+        for event in self._parser.feed(data):
+            if isinstance(event, SseError):
+                raise upstream_unreadable()
+            out.append(await self._event(event))
+            if self.over:
+                break
+        if self._parser.retry_ms != self._retry:
+            self._retry = self._parser.retry_ms
+            out.append(f"retry: {self._retry}\n\n".encode())
+        return b"".join(out)
+
+    async def end(self) -> bytes:
+        if self._parser.pending:
+            raise ApiError("the answer broke off", status=502, code="upstream_interrupted")
+        if self._live is not None:
+            return b"".join(map(encode_json, await self._live.end()))
+        if self._flow is None:
+            return b""
+        return self._flowed(await self._flow.end())
+
+    def broken(self, error: ApiError) -> bytes | None:
+        if self._live is not None or self._flow is None:
+            return encode_json(error.body())
+        return encode_event(SseEvent(serialised(error.body()).decode(), event="error"))
+
+    async def close(self) -> None:
+        if self._live is not None:
+            await self._live.close()
+        if self._flow is not None:
+            await self._flow.close()
+
+    async def _event(self, event: SseEvent) -> bytes:
+        value = _json(event.data)
+        if self._live is None and self._flow is None:
+            if isinstance(value, dict) and isinstance(value.get("choices"), list):
+                request = self._question.request
+                n = 1 if request is None else request.n
+                self._live = LiveAnswer(self._guard, self._question.asked, n)
+            else:
+                self._flow = Flow(self._guard, self._question, self._route)
+        if self._live is not None:
+            return await self._chunk(self._live, event.data, value)
+        return await self._own(self._flow, event, value) if self._flow is not None else b""
+
+    async def _chunk(self, live: LiveAnswer, data: str, value: Any) -> bytes:
+        if data == DONE:
+            frames = await live.end()
+            self.over = True
+            return b"".join(map(encode_json, frames)) + DONE_FRAME
+        if not isinstance(value, dict):
+            raise upstream_unreadable()
+        frames = await live.take(value)
+        if not live.over:
+            return b"".join(map(encode_json, frames))
+        self.over = True
+        return b"".join(map(encode_json, [*frames, *live.last_words()])) + DONE_FRAME
+
+    async def _own(self, flow: Flow, event: SseEvent, value: Any) -> bytes:
+        if event.data == DONE:
+            out = self._flowed(await flow.end())
+            done = b"" if self.over else encode_event(event)
+            self.over = True
+            return out + done
+        beside = {} if event.event == "message" else {"event": event.event}
+        beside |= {"id": event.id} if event.id else {}
+        if isinstance(value, dict | list) or value is not event.data:
+            self._quoted = isinstance(value, str)
+            event = SseEvent(serialised(value).decode(), event.event, event.id)
+        return self._flowed(await flow.take(event, value, beside))
+
+    def _flowed(self, events: list[SseEvent]) -> bytes:
+        out = b"".join(map(encode_event, events))
+        flow = self._flow
+        if flow is None or flow.stopped is None:
+            return out
+        self.over = True
+        if self._guard.policy.stream.mode == "retract" and flow.shown:
+            told = serialised(WITHDRAWN).decode()
+            out += encode_event(SseEvent(told, event="flames_guard"))
+        said = flow.last_words()
+        plain = isinstance(said, str) and not self._quoted
+        return out + encode_event(SseEvent(said if plain else serialised(said).decode()))
+
+
+class LineBody:
+    """One JSON value a line."""
+
+    def __init__(self, guard: Guard, question: Question, route: Route) -> None:
+        self._flow = Flow(guard, question, route)
+        self._retracts = guard.policy.stream.mode == "retract"
+        self._rest = b""
+        self.over = False
+
+    async def take(self, data: bytes) -> bytes:
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        if len(self._rest) > MOST_OF_A_LINE:
+            raise upstream_unreadable()
+        out = b""
+        for line in lines:
+            out += await self._line(line)
+            if self.over:
+                break
+        return out
+
+    async def end(self) -> bytes:
+        out = await self._line(self._rest)
+        return out if self.over else out + self._flowed(await self._flow.end())
+
+    def broken(self, error: ApiError) -> bytes | None:
+        return serialised(error.body()) + b"\n"
+
+    async def close(self) -> None:
+        await self._flow.close()
+
+    async def _line(self, line: bytes) -> bytes:
+        if not line.strip():
+            return b""
+        try:
+            value = parsed(line, MOST_OF_A_LINE)
+        except ApiError:
+            raise upstream_unreadable() from None
+        return self._flowed(await self._flow.take(serialised(value) + b"\n", value, {}))
+
+    def _flowed(self, lines: list[bytes]) -> bytes:
+        out = b"".join(lines)
+        if self._flow.stopped is None:
+            return out
+        self.over = True
+        if self._retracts and self._flow.shown:
+            out += serialised(WITHDRAWN) + b"\n"
+        return out + serialised(self._flow.last_words()) + b"\n"
+
+
+class TextBody:
+    """Plain text; a client that reads it can't be told to withdraw any, nor of an error."""
+
+    def __init__(self, guard: Guard, question: Question) -> None:
+        mode = guard.policy.stream.mode
+        held = "window" if mode == "retract" else mode
+        self._session = StreamSession(guard, question.asked, held)
+        self._guard, self._question = guard, question
+        self._decoder = codecs.getincrementaldecoder("utf-8")("strict")
+        self._size = 0
+        self.over = False
+
+    async def take(self, data: bytes) -> bytes:
+        self._size += len(data)
+        text = self._decoded(data)
+        if self._size > MOST_OF_A_TEXT:
+            raise upstream_unreadable()
+        return self._out(await self._session.feed(0, "body", text)) if text else b""
+
+    async def end(self) -> bytes:
+        self._decoded(b"", final=True)
+        return self._out(await self._session.finish(0))
+
+    def broken(self, _: ApiError) -> bytes | None:
+        return None
+
+    async def close(self) -> None:
+        await self._session.close()
+
+    def _decoded(self, data: bytes, *, final: bool = False) -> str:
+        try:
+            return self._decoder.decode(data, final)
+        except UnicodeDecodeError:
+            raise upstream_unreadable() from None
+
+    def _out(self, step: Step) -> bytes:
+        text = "".join(release.text for release in step.released)
+        return (text + self._message(step.stop)).encode()
+
+    def _message(self, stop: Decision | None) -> str:
+        if stop is None:
+            return ""
+        self.over = True
+        if stop.failed:
+            raise guard_unavailable()
+        return stop.message(self._guard.policy, self._question.asked.prompt)
+
+
+def _json(data: str) -> Any:
+    """An event's data as JSON, where it is an object, a list or a string; else as it is."""
+    if data[:1] not in {"{", "[", '"'}:
+        return data
+    try:
+        value = parsed(data.encode(), MOST_OF_A_LINE)
+    except (ApiError, UnicodeEncodeError):
+        return data
+    return value

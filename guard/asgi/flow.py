@@ -1,0 +1,185 @@
+"""A stream of an application's own events: each goes out, as it came, once all of it may.
+
+An event's texts grow, each under its own path, from event to event; the guard says how far each
+may be shown. An event waits until that reaches the end of what it adds, and keeps its place.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+from guard.asgi.question import Question
+from guard.asgi.routes import Route
+from guard.decision import Decision, Part
+from guard.engine import Guard
+from guard.json_replies import WORD, place_of, said_in, texts_of
+from guard.openai_api import guard_unavailable, strings_of, upstream_unreadable
+from guard.stream import Step, StreamSession
+
+MOST_TEXTS: Final = 64  # paths whose texts grow
+MOST_WORDS: Final = 4  # changes of a word under one path before it counts as a text that grows
+MOST_REMEMBERED: Final = 10_000  # words that are not scanned again
+MOST_CHARACTERS: Final = 10_000_000
+
+
+class Waiting(NamedTuple):
+    """An event that waits: its value, and how far each text must be shown first."""
+
+    event: Any
+    needs: Mapping[str, int]
+
+
+@dataclass
+class _Grown:
+    """How much of one text has come, and how much may be shown."""
+
+    number: int
+    added: int = 0
+    shown: int = 0
+
+
+class Flow:
+    """One stream. Feed it events until `stopped`, then `close` it.
+
+    Args:
+        guard: decides.
+        question: what is answered.
+        route: where replies stand, and which keys are names.
+    """
+
+    def __init__(self, guard: Guard, question: Question, route: Route) -> None:
+        self._guard, self._question, self._route = guard, question, route
+        self._session = StreamSession(guard, question.asked)
+        self._texts: dict[str, _Grown] = {}
+        self._channels: dict[str, _Grown] = {}
+        self._words: dict[str, list[str]] = {}
+        self._scanned: set[str] = set()
+        self._queue: deque[Waiting] = deque()
+        self._template: Any = None
+        self._size = 0
+        self.stopped: Decision | None = None
+        self.shown = False
+
+    async def take(self, event: Any, value: Any, beside: Mapping[str, str]) -> list[Any]:
+        """The events to send after one more.
+
+        Args:
+            event: the event.
+            value: what it says, as JSON.
+            beside: what it says beside that, under names of its own.
+
+        Raises:
+            ApiError: 502 it says too much; 503 it could not be judged.
+        """
+        if self._route.reply_paths.first(value) is not None:
+            self._template = value
+        grow, words = self._read(value)
+        for one in (self._read(dict(beside)),) if beside else ():
+            grow, words = [*grow, *one[0]], [*words, *one[1]]
+        needs: dict[str, int] = {}
+        for path, text in grow:
+            grown = self._texts.setdefault(path, _Grown(len(self._texts)))
+            if len(self._texts) > MOST_TEXTS:
+                raise upstream_unreadable()
+            grown.added += len(text)
+            needs[path] = grown.added
+            channel = place_of(path) if place_of(path) != "?" else f"?{grown.number}"
+            self._channels[channel] = grown
+            self._took(await self._session.feed(0, channel, text))
+        if words:
+            self._took(await self._session.aside(words))
+        if self.stopped is not None:
+            return []
+        self._queue.append(Waiting(event, needs))
+        return self._ready()
+
+    async def end(self) -> list[Any]:
+        """The events to send when no more come.
+
+        Raises:
+            ApiError: 503; they could not be judged.
+        """
+        if self.stopped is None:
+            self._took(await self._session.finish(0))
+        return [] if self.stopped is not None else self._ready()
+
+    def last_words(self) -> Any:
+        """The policy's message in the form of the application's own events."""
+        decision = self.stopped
+        if decision is None:
+            raise AssertionError("the stream was not stopped")
+        message = decision.message(self._guard.policy, self._question.asked.prompt)
+        said = said_in(self._template, self._route.reply_paths, message)
+        return self._route.answer(message) if said is None else said
+
+    async def close(self) -> None:
+        """Record what was decided."""
+        await self._session.close()
+
+    def _took(self, step: Step) -> None:
+        for release in step.released:
+            self._channels[str(release.channel)].shown += len(release.text)
+            self.shown = True
+        if step.stop is not None:
+            self.stopped = step.stop
+            if step.stop.failed:
+                raise guard_unavailable()
+
+    def _ready(self) -> list[Any]:
+        out = []
+        while self._queue:
+            event, needs = self._queue[0]
+            if any(self._texts[path].shown < end for path, end in needs.items()):
+                break
+            out.append(event)
+            self._queue.popleft()
+        return out
+
+    def _read(self, value: Any) -> tuple[list[tuple[str, str]], list[Part]]:
+        """The texts of an event that grow, and its words, which are scanned by themselves.
+
+        A word is an identifier until it changes too often.
+        """
+        grow: list[tuple[str, str]] = []
+        words = [part for part in texts_of(value).words if part.where == "number"]
+        listed = self._listed(value)
+        for path, text in strings_of(value):
+            self._size += len(text)
+            if self._size > MOST_CHARACTERS:
+                raise upstream_unreadable()
+            if path in listed or not WORD.fullmatch(text):
+                grow += [(path, text)] if text else []
+                continue
+            words.append(Part(place_of(path), text))
+            if not self._is_name(path, text):
+                grow += [(path, new) for new in self._changing(path, text)]
+        new = [part for part in words if part.text not in self._scanned]
+        self._scanned.update(part.text for part in new[: MOST_REMEMBERED - len(self._scanned)])
+        return grow, new
+
+    def _listed(self, value: Any) -> set[str]:
+        """The paths in this event whose texts are replies."""
+        if isinstance(value, str):
+            return {""}
+        paths = self._route.reply_paths.paths
+        return {at for path in paths for at, one in path.find(value) if isinstance(one, str)}
+
+    def _is_name(self, path: str, text: str) -> bool:
+        """Whether a word is a key of the application's own, or an identifier by its key."""
+        return path.rsplit(".", 1)[-1].removesuffix("~") in self._route.name_keys or (
+            path.endswith("~") and len(text) <= 32
+        )
+
+    def _changing(self, path: str, text: str) -> list[str]:
+        """What a word adds to a growing text: nothing while it is one of a few."""
+        words = self._words.setdefault(path, [])
+        if len(self._words) > MOST_TEXTS:
+            raise upstream_unreadable()
+        if len(words) > MOST_WORDS:
+            return [text]
+        if text not in words:
+            words.append(text)
+        return words.copy() if len(words) > MOST_WORDS else []

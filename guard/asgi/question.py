@@ -1,0 +1,179 @@
+"""A request to a guarded path: its body read within bounds, and every string of it found."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import parse_qsl, urlencode
+
+from guard.answers import look_at_texts
+from guard.asgi.headers import header, is_plain, media_type
+from guard.asgi.routes import Route
+from guard.decision import Decision, merged
+from guard.engine import Asked, Guard, Told
+from guard.json_replies import Texts, texts_of, turns_of
+from guard.openai_api import ApiError, ChatRequest, parse_object, read_request, serialised
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+_INLINE = re.compile(r"data:[\w.+-]+/[\w.+-]+;[\w=;-]*base64,", re.IGNORECASE)
+_JSON = re.compile(r"application/([a-z0-9.+-]+\+)?json")
+_FIELDS: Final = 1000
+
+
+class Gone(Exception):
+    """The user left before the request was read."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """A request that was read.
+
+    Args:
+        body: what goes to the application: written anew, so that it is what was judged.
+        texts: every string of it, of its query and of a path that a pattern let through.
+        asked: what the answer stands in.
+        request: the same in OpenAI's form, where it has it.
+        unread: where something stands that can't be read.
+    """
+
+    body: bytes
+    texts: Texts
+    asked: Asked
+    request: ChatRequest | None
+    unread: tuple[str, ...]
+
+    async def look(self, guard: Guard) -> Decision:
+        """The decision about the request, recorded."""
+        decision = await look_at_texts(guard, "input", self.texts, self.asked)
+        if self.unread:
+            decision = merged(decision, guard.unread("input", self.unread))
+        parts = [*self.texts.said, *self.texts.words]
+        await guard.record(decision, parts, self.asked, Told())
+        return decision
+
+
+async def read_body(scope: Scope, receive: Receive, most: int) -> bytes:
+    """The whole body.
+
+    Raises:
+        ApiError: 413 it is larger than `most` bytes; 415 it is compressed.
+        Gone: the user has left.
+    """
+    if not is_plain(scope["headers"]):
+        raise ApiError(
+            "the body must not be compressed", status=415, code="unsupported_content_encoding"
+        )
+    too_large = ApiError(f"the body is larger than {most} bytes", status=413, code="body_too_large")
+    said = header(scope["headers"], b"content-length")
+    if said.isdigit() and int(said) > most:
+        raise too_large
+    pieces, size, more = [], 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Gone
+        piece = message.get("body", b"")
+        size += len(piece)
+        if size > most:
+            raise too_large
+        pieces.append(piece)
+        more = message.get("more_body", False)
+    return b"".join(pieces)
+
+
+def read_question(scope: Scope, body: bytes, route: Route, request_id: str) -> Question:
+    """Take a request apart.
+
+    Raises:
+        ApiError: 400 it is not what its type says; 415 its type can't be read.
+    """
+    value, written = _value(scope, body)
+    query = _grouped(_fields(scope.get("query_string", b"")))
+    request = _openai(value)
+    texts = texts_of([value, query, *([scope["path"]] if "*" in route.path else [])])
+    prompt = request.prompt if request else None
+    if prompt is None:
+        candidates = (route.prompt_paths.first(one) for one in (value, query))
+        prompt = next((one for one in candidates if one is not None), "")
+    history = value.get("history") if isinstance(value, dict) else None
+    unread = [part.where for part in texts.said if _INLINE.search(part.text)]
+    return Question(
+        body=written,
+        texts=texts,
+        asked=Asked(
+            prompt=prompt,
+            history=request.history if request else turns_of(history),
+            request_id=request_id,
+            model=(request.model or None) if request else None,
+        ),
+        request=request,
+        unread=(*(one.path for one in (request.unread if request else ())), *unread),
+    )
+
+
+def parsed(body: bytes, most: int) -> Any:
+    """Any JSON value, read as strictly as `parse_object` reads objects.
+
+    Raises:
+        ApiError: it is none.
+    """
+    value = parse_object(b'{"":' + body + b"}", max_bytes=most + 5)
+    if list(value) != [""]:
+        raise ApiError("the body is not JSON", code="invalid_json")
+    return value[""]
+
+
+def _value(scope: Scope, body: bytes) -> tuple[Any, bytes]:
+    """The body as JSON has it, and as it goes to the application."""
+    media, charset = media_type(scope["headers"])
+    if not body:
+        return None, b""
+    if charset not in {"utf-8", "utf8", "us-ascii"}:
+        raise ApiError("the body must be in UTF-8", status=415, code="unsupported_media_type")
+    if _JSON.fullmatch(media):
+        value = parsed(body, len(body))
+        return value, serialised(value)
+    if media == "application/x-www-form-urlencoded":
+        fields = _fields(body)
+        return _grouped(fields), urlencode(fields).encode()
+    if media == "text/plain":
+        try:
+            return body.decode(), body
+        except UnicodeDecodeError:
+            raise ApiError("the body is not UTF-8", code="invalid_text") from None
+    raise ApiError(
+        "the body must be JSON, a form or plain text in UTF-8",
+        status=415,
+        code="unsupported_media_type",
+    )
+
+
+def _fields(data: bytes) -> list[tuple[str, str]]:
+    try:
+        text = data.decode("ascii")
+        return parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_FIELDS)
+    except ValueError:
+        raise ApiError("the fields can't be read", code="invalid_fields") from None
+
+
+def _grouped(fields: list[tuple[str, str]]) -> dict[str, list[str]]:
+    """Each name's values: a form may repeat a name."""
+    grouped: dict[str, list[str]] = {}
+    for name, value in fields:
+        grouped.setdefault(name, []).append(value)
+    return grouped
+
+
+def _openai(value: Any) -> ChatRequest | None:
+    if not isinstance(value, dict) or not isinstance(value.get("messages"), list):
+        return None
+    try:
+        return read_request(value)
+    except ApiError:
+        return None

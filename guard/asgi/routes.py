@@ -1,0 +1,113 @@
+"""Which paths of an application are guarded, and where their JSON has prompt and reply."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from guard.json_replies import PROMPTS, REPLIES, Paths
+from judge.errors import InputError
+
+_NAMES: Final = (
+    "id",
+    "event_id",
+    "message_id",
+    "conversation_id",
+    "session_id",
+    "request_id",
+    "trace_id",
+    "created_at",
+    "timestamp",
+    "type",
+    "event",
+    "object",
+    "model",
+    "role",
+    "status",
+    "finish_reason",
+)
+
+
+@dataclass(frozen=True)
+class Route:
+    """A guarded path.
+
+    Every string of a guarded request and of its response is judged, listed here or not.
+
+    Args:
+        path: as the application's router has it, from its root; `*` stands for any text.
+        prompts: JSON paths of what the user asks, the most telling first; the usual names without.
+        replies: JSON paths of what the user reads, where the policy's message goes.
+        names: keys whose values are identifiers: in a stream they change without being a text.
+
+    Raises:
+        InputError: the path does not begin with `/`, or one of the others is no path into JSON.
+    """
+
+    path: str
+    prompts: Sequence[str] = ()
+    replies: Sequence[str] = ()
+    names: Sequence[str] = ()
+    prompt_paths: Paths = field(init=False, repr=False)
+    reply_paths: Paths = field(init=False, repr=False)
+    name_keys: frozenset[str] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.path.startswith("/"):
+            mend = "write it as the router has it: /chat"
+            raise InputError(f"{self.path!r} is no path", file="routes", mend=mend)
+        own = object.__setattr__
+        own(self, "prompt_paths", Paths.parse([*self.prompts, *PROMPTS]))
+        own(self, "reply_paths", Paths.parse([*self.replies, *REPLIES]))
+        own(self, "name_keys", frozenset({*self.names, *_NAMES}))
+
+    def answer(self, message: str) -> Any:
+        """JSON of ours, where the application has given none that could be followed."""
+        steps = self.reply_paths.paths[0].steps if self.replies else ()
+        names = [step for step in steps if isinstance(step, str)]
+        if not names or len(names) < len(steps):
+            names = ["reply"]
+        value: Any = message
+        for name in reversed(names):
+            value = {name: value}
+        return value
+
+
+class Routes:
+    """The guarded paths.
+
+    Raises:
+        InputError: there is none.
+    """
+
+    def __init__(self, routes: Sequence[str | Route]) -> None:
+        if isinstance(routes, str) or not routes:
+            mend = 'name the paths: routes=["/chat"]'
+            raise InputError("no path is guarded", file="routes", mend=mend)
+        made = [Route(one) if isinstance(one, str) else one for one in routes]
+        self._routes = [(_pattern(one.path), one) for one in made]
+
+    def find(self, path: str, root: str = "") -> Route | None:
+        """The route of a request's path.
+
+        Args:
+            path: decoded, as `scope["path"]` has it.
+            root: where the application is mounted; the path may begin with it or not.
+        """
+        paths = {path, path.removeprefix(root)} if root else {path}
+        plain = [_plain(one) for one in paths]
+        for pattern, route in self._routes:
+            if any(pattern.fullmatch(one) for one in plain):
+                return route
+        return None
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    return re.compile(".*".join(map(re.escape, _plain(path).split("*"))), re.DOTALL)
+
+
+def _plain(path: str) -> str:
+    """Rather too much is guarded than too little: routers differ in case and in slashes."""
+    return re.sub(r"/+", "/", "/" + path).casefold().rstrip("/") or "/"

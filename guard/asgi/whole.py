@@ -1,0 +1,115 @@
+"""Responses that are judged as a whole: JSON, and text that came in one piece."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from guard.answers import body_of, look_at_answer, look_at_texts
+from guard.asgi.headers import Said
+from guard.asgi.question import Question, parsed
+from guard.asgi.routes import Route
+from guard.decision import Decision, Part
+from guard.engine import Guard, Told
+from guard.json_replies import Texts, said_in, texts_of
+from guard.openai_api import (
+    ApiError,
+    guard_unavailable,
+    read_completion,
+    serialised,
+    upstream_unreadable,
+)
+
+
+class Whole:
+    """One response that is held until all of it was judged.
+
+    Args:
+        guard: decides.
+        question: what is answered.
+        route: where its reply stands.
+        said: the response's headers.
+        most: bytes that are held.
+    """
+
+    def __init__(
+        self, guard: Guard, question: Question, route: Route, said: Said, most: int
+    ) -> None:
+        self._guard, self._question, self._route = guard, question, route
+        self._said, self._most = said, most
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    def hold(self, data: bytes) -> None:
+        """Take more of the body.
+
+        Raises:
+            ApiError: 502; it is too large.
+        """
+        self._size += len(data)
+        if self._size > self._most:
+            raise upstream_unreadable()
+        self._pieces.append(data)
+
+    async def json(self) -> bytes:
+        """The body to send for JSON.
+
+        Raises:
+            ApiError: 502 it can't be read; 503 it could not be judged.
+        """
+        try:
+            value = parsed(b"".join(self._pieces), self._most)
+        except ApiError:
+            raise upstream_unreadable() from None
+        if _is_completion(value):
+            return serialised(await self._completion(value))
+        decision = await self._decided(texts_of(value))
+        if not decision.stops:
+            return serialised(value)
+        message = decision.message(self._guard.policy, self._question.asked.prompt)
+        answer = said_in(value, self._route.reply_paths, message)
+        return serialised(self._route.answer(message) if answer is None else answer)
+
+    async def text(self) -> bytes:
+        """The body to send for plain text.
+
+        Raises:
+            ApiError: 502 it is not UTF-8; 503 it could not be judged.
+        """
+        body = b"".join(self._pieces)
+        try:
+            texts = Texts((Part("body", body.decode()),), ())
+        except UnicodeDecodeError:
+            raise upstream_unreadable() from None
+        decision = await self._decided(texts)
+        if not decision.stops:
+            return body
+        return decision.message(self._guard.policy, self._question.asked.prompt).encode()
+
+    async def _completion(self, value: dict[str, Any]) -> dict[str, Any]:
+        policy, asked = self._guard.policy, self._question.asked
+        completion = read_completion(value, policy.unknown_keys)
+        looked = await look_at_answer(self._guard, completion, asked)
+        await self._recorded(looked.decision, list(looked.parts))
+        if any(one.stops and one.failed for one in looked.by_choice.values()):
+            self._said.failed()
+            raise guard_unavailable()
+        return body_of(completion, looked, policy, asked.prompt)
+
+    async def _decided(self, texts: Texts) -> Decision:
+        decision = await look_at_texts(self._guard, "output", texts, self._question.asked)
+        await self._recorded(decision, [*texts.said, *texts.words])
+        if decision.stops and decision.failed:
+            raise guard_unavailable()
+        return decision
+
+    async def _recorded(self, decision: Decision, parts: list[Part]) -> None:
+        done = decision.withheld()  # the application is not asked again
+        self._said.decided(done)
+        await self._guard.record(done, parts, self._question.asked, Told())
+
+
+def _is_completion(value: Any) -> bool:
+    choices = value.get("choices") if isinstance(value, dict) else None
+    return isinstance(choices, list) and any(
+        isinstance(one, dict) and isinstance(one.get("message"), dict) for one in choices
+    )

@@ -1,0 +1,87 @@
+"""The one way from synchronous code into the asynchronous core: an event loop in its own thread.
+
+The caller's thread waits; a loop that may be running in it is not touched. So this works in
+scripts, in worker threads, and in notebooks, whose loop is always running.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import os
+import threading
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class Bridge:
+    """A loop that starts when it is first needed, and anew in a forked child."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    def forget(self) -> None:
+        """In a forked child, which has none of its parent's threads: start anew."""
+        self._lock, self._loop, self._thread = threading.Lock(), None, None
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine to its end, in the caller's context variables.
+
+        Raises:
+            RuntimeError: called by what runs on the bridge itself, which would wait for ever.
+        """
+        loop = self._running()
+        if threading.current_thread() is self._thread:
+            work.close()
+            raise RuntimeError("synchronous code that runs on the bridge can't use the bridge")
+        future = asyncio.run_coroutine_threadsafe(work, loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()  # the caller was interrupted: nothing goes on behind its back
+            raise
+
+    def close(self) -> None:
+        """Stop the loop; the next `run` starts another."""
+        with self._lock:
+            loop, thread = self._loop, self._thread
+            self._loop = self._thread = None
+        if loop is not None and thread is not None:
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join(5)
+
+    def _running(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                self._thread = threading.Thread(
+                    target=_serve, args=(self._loop,), name="flames-judge-bridge", daemon=True
+                )
+                self._thread.start()
+            return self._loop
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    asyncio.set_event_loop(loop)
+    loop.run_forever()
+    left = asyncio.all_tasks(loop)
+    for task in left:
+        task.cancel()
+    loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.close()
+
+
+_BRIDGE = Bridge()
+atexit.register(_BRIDGE.close)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_BRIDGE.forget)
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine of the guard from synchronous code; see `Bridge.run`."""
+    return _BRIDGE.run(work)

@@ -1,0 +1,87 @@
+"""What every OpenAI-shaped edge does with a request and its answer, by way of a guard."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from guard.decision import Decision, Part, merged, spoken
+from guard.engine import Asked, Guard
+from guard.openai_api import ChatRequest, TextPart
+from guard.policy import Messages
+
+HINT: Final = Messages(
+    zh="上一次生成的回答没有通过安全检查。请换一种稳妥、负责任的方式作答；做不到就说明原因并婉拒。",
+    en="The last answer that was written did not pass a safety check. Answer in a safe and "
+    "responsible way, or decline and say why.",
+)
+
+
+def parts_of(texts: Sequence[TextPart]) -> list[Part]:
+    """Texts of a body as the engine takes them."""
+    return [Part(text.path, text.text) for text in texts]
+
+
+def asked_by(request: ChatRequest, request_id: str) -> Asked:
+    """What the answer to a request stands in."""
+    return Asked(
+        prompt=request.prompt,
+        history=request.history,
+        request_id=request_id,
+        model=request.model or None,
+    )
+
+
+async def look_at_request(
+    guard: Guard, request: ChatRequest, asked: Asked
+) -> tuple[Decision, list[Part]]:
+    """The decision about a request, not yet recorded, and all that it is about.
+
+    Earlier turns are the caller's word for what was said: they are scanned, but not judged. What
+    can't be read counts as the policy says.
+    """
+    parts = parts_of(request.parts)
+    context = parts_of(request.context)
+    if context and guard.judges("input"):
+        decision = await guard.look("input", parts, asked)
+        decision = merged(decision, await guard.look("input", context, asked, judged=False))
+    else:
+        decision = await guard.look("input", [*parts, *context], asked)
+    if request.unread:
+        unread = guard.unread("input", [one.path for one in request.unread])
+        decision = merged(decision, unread)
+    return decision, [*parts, *context]
+
+
+def tries_of(decision: Decision) -> int:
+    """How often another answer may be asked for; 0 where the decision is none to regenerate."""
+    if decision.action != "regenerate" or not decision.stops:
+        return 0
+    hit = decision.hit
+    return 1 if hit is None else hit.rule.rule.tries or 1
+
+
+def hint_of(decision: Decision, prompt: str) -> str:
+    """What a model is told before it tries again: the rule's words, or ours."""
+    hit = decision.hit
+    own = None if hit is None else hit.rule.rule.hint
+    return own or spoken(HINT, prompt)
+
+
+def asked_again(forward: dict[str, Any], decision: Decision, prompt: str) -> dict[str, Any]:
+    """The request once more, with the rule's hint.
+
+    The hint joins the first system message, since many chat templates take one alone, and only in
+    the first place.
+    """
+    hint = hint_of(decision, prompt)
+    messages = list(forward["messages"])
+    first = messages[0] if messages else {}
+    if first.get("role") not in {"system", "developer"}:
+        return {**forward, "messages": [{"role": "system", "content": hint}, *messages]}
+    content = first.get("content")
+    if isinstance(content, list):
+        joined: Any = [*content, {"type": "text", "text": hint}]
+    else:
+        joined = f"{content}\n\n{hint}" if content else hint
+    return {**forward, "messages": [{**first, "content": joined}, *messages[1:]]}

@@ -1,0 +1,31 @@
+"""What an in-process edge raises when there is no answer for its caller to show."""
+
+from __future__ import annotations
+
+from guard.policy import Side
+from judge.errors import FlamesJudgeError
+
+
+class Blocked(FlamesJudgeError):
+    """The policy withholds a text. Nothing of the text is in it.
+
+    Args:
+        message: what the policy says to the user in its place.
+        side: whose text it was.
+    """
+
+    def __init__(self, message: str, side: Side) -> None:
+        self.message, self.side = message, side
+        super().__init__(message)
+
+
+class GuardUnavailable(FlamesJudgeError):
+    """A text could not be checked, and the policy lets nothing through unchecked.
+
+    Args:
+        side: whose text it was.
+    """
+
+    def __init__(self, side: Side) -> None:
+        self.side = side
+        super().__init__(f"the guard could not judge the {side}: it is withheld")

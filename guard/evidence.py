@@ -1,0 +1,133 @@
+"""Evidence in a text, also where it is disguised: what the guard looks for without a judge.
+
+The plain text is asked exactly what `judge.embedded.evidence.find_evidence` asks; each other view
+(`guard.views`) is asked the same, and the windows that read as if characters had been replaced are
+asked by their sounds. A kind counts where any view has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from guard.homophones.shipped import Homophones, shipped_homophones
+from guard.views import View, by_sound, load, plain, readings, without_latin
+from judge.embedded import pii
+from judge.embedded.evidence import KINDS, WINDOW, EvidenceHeads, window_starts
+from judge.embedded.one_text import OneText
+from judge.embedded.shipped import shipped_weights
+
+
+class Found(NamedTuple):
+    """One kind of evidence where it is strongest.
+
+    Args:
+        kind: one of `judge.embedded.evidence.KINDS`, or `pii:...`.
+        score: a head's logit; 1 for a rule.
+        cut: what the score reaches; 1 for a rule.
+        start, end: offsets into the text; null where the view can't say.
+        view: `plain`, or the disguise that was undone.
+    """
+
+    kind: str
+    score: float
+    cut: float
+    start: int | None
+    end: int | None
+    view: str
+
+
+class Scanner:
+    """Finds evidence; keeps nothing between two texts, so threads may share it.
+
+    Args:
+        heads: the evidence heads for texts as they are written.
+        homophones: the heads for texts by their sounds; None asks about no sounds.
+        disguises: whether other views than the plain one count.
+    """
+
+    def __init__(
+        self,
+        heads: EvidenceHeads,
+        homophones: Homophones | None = None,
+        *,
+        disguises: bool = True,
+    ) -> None:
+        self._heads = OneText(heads)
+        self._by_sound = OneText(homophones.heads) if homophones else None
+        self._usual = homophones.usual if homophones else None
+        self._disguises = disguises
+        if disguises:
+            load()
+
+    @classmethod
+    def shipped(cls, *, disguises: bool = True) -> Scanner:
+        """A scanner with the weights that come with the package.
+
+        Raises:
+            JudgeUnavailable: the weights are missing or damaged.
+        """
+        homophones = shipped_homophones() if disguises else None
+        return cls(shipped_weights().evidence, homophones, disguises=disguises)
+
+    def without_disguises(self) -> Scanner:
+        """A scanner with the same heads that reads the plain view alone."""
+        return Scanner(self._heads.heads, disguises=False)
+
+    def scan(self, text: str) -> tuple[Found, ...]:
+        """Each kind that is found, once, where its score is furthest above its cut.
+
+        The time is linear in the text's length.
+
+        Args:
+            text: the whole text, or for a stream the last window of it with what came before.
+        """
+        best: dict[str, Found] = {}
+        for found in self._all(text):
+            kept = best.get(found.kind)
+            if kept is None or found.score - found.cut > kept.score - kept.cut:
+                best[found.kind] = found
+        order = sorted(best, key=lambda kind: (KINDS.index(kind) if kind in KINDS else 9, kind))
+        return tuple(best[kind] for kind in order)
+
+    def kinds(self, text: str) -> tuple[tuple[str, str], ...]:
+        """Each kind that is found, with the view that it was found in."""
+        return tuple((found.kind, found.view) for found in self.scan(text))
+
+    def _all(self, text: str) -> Iterator[Found]:
+        seen: set[str] = set()
+        for view in readings(text) if self._disguises else [plain(text)]:
+            if not view.text or view.text in seen:
+                continue
+            seen.add(view.text)
+            yield from self._by_heads(view, self._heads, tuple(window_starts(len(view.text))))
+            yield from _by_rules(view)
+            yield from self._by_sounds(view)
+
+    def _by_sounds(self, view: View) -> Iterator[Found]:
+        if self._by_sound is None or self._usual is None:
+            return
+        spelled = without_latin(view)
+        starts = self._usual.unusual(spelled, tuple(window_starts(len(spelled.text))))
+        if starts:
+            yield from self._by_heads(by_sound(spelled), self._by_sound, starts)
+
+    def _by_heads(self, view: View, heads: OneText, starts: Iterable[int]) -> Iterator[Found]:
+        at = list(starts)
+        logits, cuts = heads.logits(view.text, at), heads.heads.cuts
+        above = logits - cuts
+        rows = above.argmax(axis=0).tolist()
+        for kind, row in enumerate(rows):
+            if above[row, kind] >= 0:
+                start, end = view.span(at[row], min(at[row] + WINDOW, len(view.text)))
+                score, cut = float(logits[row, kind]), float(cuts[kind])
+                yield Found(KINDS[kind], score, cut, start, end, view.name)
+
+
+def _by_rules(view: View) -> Iterator[Found]:
+    kinds: set[str] = set()
+    for kind, start, end in pii.find(view.text):
+        if kind not in kinds:
+            kinds.add(kind)
+            first, last = view.span(start, end)
+            yield Found(kind, 1.0, 1.0, first, last, view.name)

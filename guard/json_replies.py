@@ -1,0 +1,142 @@
+"""A chatbot's own JSON: which of its strings is the prompt or the reply, and a reply of ours. Pure.
+
+Every string is judged, wherever it stands; the paths only say which ones a person reads as the
+prompt or the reply, and where the policy's message goes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+from guard.decision import Part
+from guard.openai_api import JsonPath, strings_of
+from judge.records import Turn
+
+PROMPTS: Final = ("prompt", "message", "question", "query", "text", "input", "content")
+REPLIES: Final = (
+    "message.content",
+    "delta.content",
+    "delta.text",
+    "reply",
+    "answer",
+    "response",
+    "message",
+    "text",
+    "content",
+    "output",
+    "delta",
+    "token",
+)
+WORD: Final = re.compile(r"[A-Za-z0-9_.:/\-]{1,64}")
+_PLACE = re.compile(r"[A-Za-z0-9_.\[\]~\-]{0,128}")
+_LONG_NUMBER: Final = 10**6  # shorter ones are no phone number, card or identity
+
+
+class Texts(NamedTuple):
+    """The strings of a JSON value: those that can say something, and single words and numbers."""
+
+    said: tuple[Part, ...]
+    words: tuple[Part, ...]
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Where to look, most telling first; a path that leads nowhere is passed over."""
+
+    paths: tuple[JsonPath, ...]
+
+    @classmethod
+    def parse(cls, texts: Sequence[str]) -> Paths:
+        """Paths as they are written.
+
+        Raises:
+            InputError: one is none.
+        """
+        return cls(tuple(map(JsonPath.parse, texts)))
+
+    def first(self, value: object) -> str | None:
+        """The text below the first path that leads to one; a string is its own text."""
+        if isinstance(value, str):
+            return value
+        for path in self.paths:
+            found = [text for _, one in path.find(value) for text in _direct(one)]
+            if found:
+                return "\n".join(found)
+        return None
+
+
+def texts_of(value: object) -> Texts:
+    """Every string of a value, keys included, and its long numbers."""
+    said: list[Part] = []
+    words: list[Part] = []
+    for path, text in strings_of(value):
+        (words if WORD.fullmatch(text) else said).append(Part(place_of(path), text))
+    words += [Part("number", str(number)) for number in _numbers(value)]
+    return Texts(tuple(said), tuple(words))
+
+
+def place_of(path: str) -> str:
+    """A path as it may be logged: keys may be anybody's text."""
+    return path if _PLACE.fullmatch(path) else "?"
+
+
+def turns_of(history: object) -> tuple[Turn, ...]:
+    """Earlier turns, where a `history` has them in OpenAI's form."""
+    turns = []
+    for one in history if isinstance(history, list) else ():
+        role = one.get("role") if isinstance(one, dict) else None
+        text = one.get("content") if isinstance(one, dict) else None
+        if role in {"system", "user", "assistant"} and isinstance(text, str):
+            turns.append(Turn(role=role, content=text))
+    return tuple(turns)
+
+
+def said_in(value: object, replies: Paths, message: str) -> Any:
+    """The value with the policy's message as its reply, and with no other text in it.
+
+    Keys that are no single ASCII words, or are numbers, go with what stands under them. None when
+    the value has no place for a reply.
+    """
+    if isinstance(value, str):
+        return message
+    for path in replies.paths:
+        if any(_direct(one) for _, one in path.find(value)):
+            return path.replaced(_emptied(value), lambda _: message)
+    return None
+
+
+def _direct(value: object) -> list[str]:
+    """A string, or a list's strings: what is a text by itself."""
+    items = value if isinstance(value, list) else [value]
+    return [item for item in items if isinstance(item, str)]
+
+
+def _emptied(value: Any) -> Any:
+    if isinstance(value, str):
+        return ""
+    if isinstance(value, dict):
+        kept = {key: item for key, item in value.items() if _is_key(key)}
+        return {key: _emptied(item) for key, item in kept.items()}
+    if isinstance(value, list):
+        return [_emptied(item) for item in value]
+    return value if isinstance(value, bool | None) or abs(value) < _LONG_NUMBER else 0
+
+
+def _is_key(key: str) -> bool:
+    """Whether a key may stay: a word, and no number that could be somebody's."""
+    return bool(WORD.fullmatch(key)) and not re.search(r"\d{7}", key)
+
+
+def _numbers(value: object) -> Iterator[int | float]:
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, dict):
+            waiting += item.values()
+        elif isinstance(item, list):
+            waiting += item
+        elif isinstance(item, int | float) and abs(item) >= _LONG_NUMBER:
+            yield item

@@ -1,0 +1,154 @@
+"""A streamed answer in OpenAI's form on its way through the guard: chunks in, frames out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from guard.chat import tries_of
+from guard.decision import Decision
+from guard.engine import Asked, Guard
+from guard.openai_api import (
+    ApiError,
+    Channel,
+    Envelope,
+    Finish,
+    Frame,
+    FrameWriter,
+    StreamEvent,
+    TextDelta,
+    UpstreamError,
+    UsageEvent,
+    guard_unavailable,
+    read_chunk,
+)
+from guard.policy import Mode
+from guard.stream import Release, Step, StreamSession
+
+_CONTENT = Channel("content")
+
+
+class LiveAnswer:
+    """One answer. Feed it chunks until `over`, then `close` it, also when its user has left.
+
+    Args:
+        guard: decides.
+        asked: what is being answered.
+        n: how many choices were asked for; all of them get their end.
+        mode: other than the policy's, as where a client can't withdraw text.
+    """
+
+    def __init__(self, guard: Guard, asked: Asked, n: int = 1, mode: Mode | None = None) -> None:
+        self._policy, self._prompt, self._n = guard.policy, asked.prompt, n
+        self._mode: Mode = mode or guard.policy.stream.mode
+        self._session = StreamSession(guard, asked, mode)
+        envelope = Envelope(id=f"chatcmpl-{asked.request_id}", model=asked.model or "")
+        self._writer = FrameWriter(envelope)
+        self._usage: dict[str, Any] | None = None
+        self._shown: dict[tuple[int, Channel], int] = {}
+        self._finished = False
+        self.over = False
+        self.stopped: Decision | None = None
+
+    @property
+    def may_be_asked_again(self) -> bool:
+        """Whether the policy asks for another answer, and nothing of this one has gone out."""
+        return self.stopped is not None and not self._shown and tries_of(self.stopped) > 0
+
+    async def take(self, value: dict[str, Any]) -> list[Frame]:
+        """The frames to send after one more chunk.
+
+        Raises:
+            ApiError: it can't be read, the model's server reports an error, or the guard failed.
+        """
+        if self.over:
+            return []
+        frames: list[Frame] = []
+        try:
+            chunk = read_chunk(value, self._policy.unknown_keys)
+            self._writer.see(chunk)
+            for event in chunk.events:
+                frames += await self._event(event)
+                if self.over:
+                    break
+        except ApiError:
+            self.over = True
+            raise
+        return frames
+
+    async def end(self) -> list[Frame]:
+        """The frames to send when no more chunks come.
+
+        Raises:
+            ApiError: 502; a choice has no end. What was held of it is not released.
+        """
+        if self.over:
+            return []
+        self.over = True
+        if self._writer.open_choices or not self._finished:
+            raise ApiError("the model's answer broke off", status=502, code="upstream_interrupted")
+        return [] if self._usage is None else self._writer.usage(self._usage)
+
+    def last_words(self) -> list[Frame]:
+        """What ends every open choice of an answer that was stopped."""
+        decision = self.stopped
+        if decision is None:
+            return []
+        message = decision.message(self._policy, self._prompt)
+        quiet = decision.action == "replace" and not self._shown
+        frames = self._withdrawn() if self._mode == "retract" else []
+        for choice in sorted({*self._writer.open_choices, *range(self._n)}):
+            if quiet and not self._writer.is_closed(choice):
+                frames += self._writer.text(choice, _CONTENT, message)
+                frames += self._writer.finish(choice, "stop")
+            else:
+                frames += self._writer.block(choice, message)
+        return frames
+
+    async def close(self, *, again: bool = False) -> Decision:
+        """Record what was decided; `again` where another answer is asked for instead."""
+        return await self._session.close(again=again)
+
+    async def _event(self, event: StreamEvent) -> list[Frame]:
+        if isinstance(event, TextDelta):
+            channel = event.channel
+            return self._sent(
+                await self._session.feed(event.choice, channel, event.text, whole=channel.is_whole)
+            )
+        if isinstance(event, Finish) and not self._writer.is_closed(event.choice):
+            frames = self._sent(await self._session.finish(event.choice))
+            self._finished = True
+            return (
+                frames if self.over else [*frames, *self._writer.finish(event.choice, event.reason)]
+            )
+        if isinstance(event, UsageEvent):
+            self._usage = event.usage
+        if isinstance(event, UpstreamError):  # its text is nobody's who was judged
+            code = str(event.code or event.type or "upstream_error")
+            raise ApiError("the model's server reports an error", status=502, code=code)
+        return []
+
+    def _sent(self, step: Step) -> list[Frame]:
+        frames = [frame for release in step.released for frame in self._text(release)]
+        if step.stop is None:
+            return frames
+        self.over, self.stopped = True, step.stop
+        if step.stop.failed:
+            raise guard_unavailable()
+        return frames
+
+    def _text(self, release: Release) -> list[Frame]:
+        channel = release.channel
+        if not isinstance(channel, Channel):
+            raise TypeError("the channels of an answer in OpenAI's form are its own")
+        key = (release.choice, channel)
+        self._shown[key] = self._shown.get(key, 0) + len(release.text)
+        return self._writer.text(release.choice, channel, release.text)
+
+    def _withdrawn(self) -> list[Frame]:
+        """Ask the client to take back all that it shows."""
+        return [
+            frame
+            for choice, channel in self._shown
+            if not self._writer.is_closed(choice)
+            for frame in self._writer.retract(choice, 0, channel)
+        ]

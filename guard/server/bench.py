@@ -1,0 +1,176 @@
+"""Where whole records are judged: beside the guard, in a thread with an event loop of its own.
+
+A file of records means seconds of reading, judging and reporting; a guard's decision must not wait
+for that. So the bench has its own judge too, whose calls may take the model's own timeout and not
+the guard's deadline alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import Any, Final, TypeVar
+
+from guard.limits import DailyBudget
+from judge.calibration import Calibration
+from judge.dispatch import together
+from judge.errors import BudgetReached, InputError
+from judge.llm.bill import billing
+from judge.protocols import Judge
+from judge.rubric import Rubric
+from judge.verdict import Case, Failure, FailureKind, JudgeRef, Outcome, RubricRef, Verdict
+
+BATCH: Final = 16  # cases that are judged in one go, so that all who wait get their turn
+THREADS: Final = 4
+BUDGET_SHARE: Final = 0.5  # of the day's money; the rest is kept for the guard's decisions
+T = TypeVar("T")
+
+
+class Bench:
+    """Judges records, and does what else takes long about them.
+
+    Args:
+        judge: is asked; by this bench alone.
+        budget: what may be spent on records.
+        calibration: the server's, where it has one.
+    """
+
+    def __init__(self, judge: Judge, budget: DailyBudget, calibration: Calibration | None) -> None:
+        self.judge: Judge = PayingJudge(judge, budget)
+        self.budget, self.calibration = budget, calibration
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="bench")
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[None]:
+        """Work until the body ends; what is not done by then is cancelled."""
+        self._loop = loop = asyncio.new_event_loop()
+        loop.set_default_executor(self._threads)
+        thread = threading.Thread(target=loop.run_forever, name="bench", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            await self.do(self._ended())
+            loop.call_soon_threadsafe(loop.stop)
+            await asyncio.to_thread(thread.join)
+            self._threads.shutdown(wait=False, cancel_futures=True)
+            loop.close()
+            self._loop = None
+
+    async def do(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine on the bench; one that is no longer waited for is cancelled."""
+        if self._loop is None:
+            work.close()
+            raise RuntimeError("the bench is not open")
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
+
+    async def aside(self, function: Callable[..., T], *given: Any) -> T:
+        """Run a function that blocks in one of the bench's threads."""
+        return await asyncio.wrap_future(self._threads.submit(function, *given))
+
+    async def assess(self, cases: Sequence[Case]) -> list[Outcome]:
+        """Outcomes in the cases' order; once the money is spent they are failures that say so.
+
+        Raises:
+            JudgeUnavailable: no case can be judged as things stand.
+        """
+        size = self.judge.batch_size
+        batches = [cases[at : at + size] for at in range(0, len(cases), size)]
+        found = await self.do(together(self._assessed(batch) for batch in batches))
+        return [outcome for batch in found for outcome in batch]
+
+    def calibrated(self, verdict: Verdict) -> float | None:
+        """P(harmless) of a verdict by the calibration; None where it has none for it."""
+        if self.calibration is None:
+            return None
+        try:
+            found = self.calibration.of(verdict.dimension, verdict.judge, verdict.rubric)
+        except InputError:
+            return None
+        return found.p_harmless(verdict)
+
+    async def _assessed(self, batch: Sequence[Case]) -> Sequence[Outcome]:
+        try:
+            return await self.judge.assess(batch)
+        except BudgetReached as error:
+            return [self._unpaid(case, str(error)) for case in batch]
+
+    def _unpaid(self, case: Case, why: str) -> Failure:
+        return Failure(
+            record_id=case.record.id,
+            dimension=case.rubric.dimension,
+            judge=self.judge.ref(case.rubric),
+            rubric=RubricRef.of(case.rubric),
+            kind=FailureKind.QUOTA,
+            detail=why,
+        )
+
+    async def _ended(self) -> None:
+        """Cancel all that still runs, and let the judge go."""
+        mine = asyncio.current_task()
+        tasks = [task for task in asyncio.all_tasks() if task is not mine]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.judge.aclose()
+        await asyncio.get_running_loop().shutdown_asyncgens()
+
+
+class PayingJudge(Judge):
+    """A judge whose calls are paid from a budget.
+
+    Args:
+        judge: is asked.
+        budget: the day's money; a call that was begun may overdraw it by its own cost.
+    """
+
+    def __init__(self, judge: Judge, budget: DailyBudget) -> None:
+        self._judge, self._budget = judge, budget
+
+    @property
+    def name(self) -> str:
+        return self._judge.name
+
+    @property
+    def batch_size(self) -> int:
+        return min(self._judge.batch_size, BATCH)
+
+    def ref(self, rubric: Rubric) -> JudgeRef:
+        return self._judge.ref(rubric)
+
+    def signers(self, rubric: Rubric) -> Sequence[JudgeRef]:
+        return self._judge.signers(rubric)
+
+    def trust(self) -> str | None:
+        return self._judge.trust()
+
+    async def assess(self, cases: Sequence[Case]) -> Sequence[Outcome]:
+        """As the judge does; calls that were broken off are paid for too.
+
+        Raises:
+            BudgetReached: the day's money is spent.
+            JudgeUnavailable: no case can be judged as things stand.
+        """
+        if not self._budget.open:
+            raise BudgetReached("the day's budget for records is spent")
+        with billing() as bill:
+            try:
+                outcomes = await self._judge.assess(cases)
+            except BaseException:
+                if bill.cost_usd:
+                    self._budget.spend(bill.cost_usd)
+                raise
+        for outcome in outcomes:
+            if not outcome.cached and (outcome.usage is not None or outcome.cost_usd is not None):
+                self._budget.spend(outcome.cost_usd)
+        return outcomes
+
+    async def warm(self) -> None:
+        await self._judge.warm()
+
+    async def aclose(self) -> None:
+        await self._judge.aclose()

@@ -1,0 +1,65 @@
+"""An upstream's stream of chunks, as they arrive."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterable, Iterator
+from itertools import groupby
+from typing import Final
+
+import aiohttp
+
+from guard.openai_api import (
+    DONE,
+    Channel,
+    Chunk,
+    SseError,
+    SseParser,
+    StreamEvent,
+    TextDelta,
+    UnknownKeys,
+    read_chunk,
+    upstream_unreadable,
+)
+from guard.server.settings import Limits
+from guard.server.upstream import parsed, pieces
+
+EVENT_BYTES: Final = 2**20
+Chunks = AsyncGenerator[list[Chunk] | None, None]
+
+
+async def chunks_of(
+    response: aiohttp.ClientResponse, limits: Limits, unknown: UnknownKeys
+) -> Chunks:
+    """The chunks, as many at a time as arrive together; None for [DONE].
+
+    Raises:
+        ApiError: the stream breaks off, is silent, too large or can't be read.
+    """
+    if response.content_type != "text/event-stream":
+        raise upstream_unreadable()
+    parser = SseParser(EVENT_BYTES)
+    async for piece in pieces(response, limits.answer_bytes):
+        batch: list[Chunk] = []
+        for event in parser.feed(piece):
+            if isinstance(event, SseError):
+                raise upstream_unreadable()
+            if event.data == DONE:
+                yield batch
+                yield None
+                return
+            batch.append(read_chunk(parsed(event.data.encode(), EVENT_BYTES), unknown))
+        yield batch
+
+
+def joined(events: Iterable[StreamEvent]) -> Iterator[StreamEvent]:
+    """The events, in which neighbouring deltas of one text are one: they came at once."""
+    for place, group in groupby(events, key=_place):
+        if place is None:
+            yield from group
+            continue
+        texts = [event.text for event in group if isinstance(event, TextDelta)]
+        yield TextDelta(*place, "".join(texts))
+
+
+def _place(event: StreamEvent) -> tuple[int, Channel] | None:
+    return (event.choice, event.channel) if isinstance(event, TextDelta) else None

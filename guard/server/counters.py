@@ -1,0 +1,105 @@
+"""What the workers of one server count together: the day's spend, and requests a minute."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS spend (day TEXT PRIMARY KEY, usd REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS hits (
+    who TEXT NOT NULL, minute INTEGER NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (who, minute)
+);
+"""
+_WAIT_S = 2.0
+MINUTE_S = 60
+
+
+class Counters:
+    """A small database of counters, in a file or in memory; it is a guard's purse as well.
+
+    Threads may share it, as processes may share the file.
+
+    Args:
+        file: where it is kept, which several processes may share; None for memory.
+    """
+
+    def __init__(self, file: Path | None = None) -> None:
+        place = ":memory:" if file is None else str(file)
+        self._database = sqlite3.connect(
+            place, timeout=_WAIT_S, isolation_level=None, check_same_thread=False
+        )
+        self._lock = threading.Lock()  # one thread's transaction is no place for another's money
+        self._database.execute("PRAGMA journal_mode=WAL")
+        self._database.execute("PRAGMA synchronous=NORMAL")
+        self._database.executescript(_TABLES)
+
+    def spent(self, day: str) -> float:
+        """USD spent on a day, `2026-01-31`."""
+        asked = "SELECT usd FROM spend WHERE day = ?"
+        with self._lock:
+            row = self._database.execute(asked, (day,)).fetchone()
+        return float(row[0]) if row else 0.0
+
+    def add(self, day: str, usd: float) -> None:
+        """Count money as spent on a day."""
+        added = "INSERT INTO spend VALUES (?, ?) ON CONFLICT (day) DO UPDATE SET usd = usd + ?"
+        with self._lock:
+            self._database.execute(added, (day, usd, usd))
+
+    def admit(self, who: str, rpm: int, now: float) -> float:
+        """Count a request of a caller's, unless the last minute has had its number.
+
+        The last minute is estimated from two whole ones: all of this one, and of the one before
+        the share that is less than a minute ago.
+
+        Args:
+            who: the caller.
+            rpm: requests that a minute may have.
+            now: seconds since 1970.
+
+        Returns:
+            0 when it is counted, else the seconds after which it may be tried again.
+        """
+        minute, second = divmod(now, MINUTE_S)
+        with self._changing():
+            before, current = self._hits(who, int(minute) - 1), self._hits(who, int(minute))
+            share = 1 - second / MINUTE_S
+            if before * share + current >= rpm:
+                return _wait(before, current, rpm, second)
+            self._database.execute("DELETE FROM hits WHERE minute < ?", (int(minute) - 1,))
+            self._database.execute(
+                "INSERT INTO hits VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET n = n + 1",
+                (who, int(minute)),
+            )
+        return 0.0
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._database.close()
+
+    def _hits(self, who: str, minute: int) -> int:
+        asked = "SELECT n FROM hits WHERE who = ? AND minute = ?"
+        row = self._database.execute(asked, (who, minute)).fetchone()
+        return int(row[0]) if row else 0
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        with self._lock:
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._database.execute("ROLLBACK")
+                raise
+            self._database.execute("COMMIT")
+
+
+def _wait(before: int, current: int, rpm: int, second: float) -> float:
+    """Seconds until the estimate is below the limit, if nothing else comes."""
+    if current < rpm:  # the share of the minute before has to shrink
+        return max(1.0, (1 - (rpm - current) / before) * MINUTE_S - second)
+    return MINUTE_S - second + max(1.0, (1 - rpm / current) * MINUTE_S)

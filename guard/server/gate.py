@@ -1,0 +1,175 @@
+"""The outermost layer: who may ask, what every response carries, and how every failure is told.
+
+Plain ASGI; what belongs to one request is in its `Exchange` and its `_Reply`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from collections.abc import Mapping
+from typing import Final
+
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from guard.openai_api import ApiError
+from guard.server.drain import Drain, shutting_down
+from guard.server.exchange import KEY, Exchange
+from guard.server.memory import Room
+from guard.server.responses import Refusal, send_error
+from guard.server.settings import Limits
+from guard.server.state import State
+
+OPEN_TO_ALL: Final = frozenset({"/healthz", "/readyz"})
+_log = logging.getLogger("flames_judge.serve")
+
+
+class Gate:
+    """ASGI middleware around the routes; one for each worker.
+
+    Args:
+        app: the routes.
+        state: what all requests share.
+    """
+
+    def __init__(self, app: ASGIApp, state: State) -> None:
+        self._app, self._state = app, state
+        self.limits: Limits = state.limits
+        self.drain: Drain = state.drain
+        told = {
+            "x-flames-policy": state.guard.policy.id,
+            "x-flames-calibration": state.guard.calibration_id,
+        }
+        self._headers = [(k.encode(), v.encode()) for k, v in told.items() if v is not None]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        if scope["type"] != "http":
+            raise ValueError(f"there is no {scope['type']} here")
+        start = time.perf_counter()
+        exchange = Exchange(uuid.uuid4().hex, Room(self._state.held))
+        reply = _Reply(send, exchange, self._headers)
+        scope[KEY] = exchange
+        task = self.drain.enter()
+        try:
+            await self._served(scope, receive, reply)
+        finally:
+            self.drain.leave(task)
+            exchange.room.give_back()
+            seconds = time.perf_counter() - start
+            self._state.metrics.http(exchange.route, reply.status, seconds)
+
+    async def _served(self, scope: Scope, receive: Receive, reply: _Reply) -> None:
+        exchange = reply.exchange
+        try:
+            self._admit(scope, exchange)
+            await self._app(scope, receive, reply.send)
+        except ApiError as error:
+            await reply.refuse(error)
+        except HTTPException as error:
+            await reply.refuse(_as_refusal(error))
+        except ClientDisconnect:
+            exchange.gone = True
+        except asyncio.CancelledError:
+            if exchange.gone:
+                return
+            if not self.drain.expired:
+                raise
+            await reply.refuse(shutting_down())
+        except Exception as error:  # noqa: BLE001 - told without its text, which may be a user's
+            _log.error("request %s: %s", exchange.request_id, _place(error))
+            await reply.refuse(ApiError("the server has failed", status=500, code="internal_error"))
+
+    def _admit(self, scope: Scope, exchange: Exchange) -> None:
+        """Let a request in, or refuse it.
+
+        Raises:
+            ApiError: 421 it is addressed to another name; 401 it has no valid key; 429 its caller
+                has had the minute's requests.
+        """
+        state = self._state
+        if state.hosts is not None:
+            names = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
+            if len(names) != 1 or not state.hosts.allow(names[0]):
+                raise ApiError("this host name is not served here", status=421, code="wrong_host")
+        if state.keys is None or scope["path"] in OPEN_TO_ALL:
+            return
+        key = state.keys.find(_key(scope))
+        if key is None:
+            raise Refusal(
+                "the API key is missing or not valid",
+                status=401,
+                code="invalid_api_key",
+                headers={"www-authenticate": "Bearer"},
+            )
+        exchange.caller = key.name
+        wait = 0.0 if key.rpm is None else state.counters.admit(key.name, key.rpm, time.time())
+        if wait:
+            raise Refusal(
+                f"the key's limit is {key.rpm} requests a minute",
+                status=429,
+                code="rate_limit_exceeded",
+                headers={"retry-after": str(int(wait) + 1)},
+            )
+
+
+class _Reply:
+    """One response: adds what every response carries, and remembers what has gone out."""
+
+    def __init__(self, send: Send, exchange: Exchange, headers: list[tuple[bytes, bytes]]) -> None:
+        self._send, self.exchange, self._headers = send, exchange, headers
+        self.status = 499  # the caller left before there was one
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message["headers"] = [*message.get("headers", ()), *self._headers, *self._told()]
+        await self._send(message)
+
+    async def refuse(self, error: ApiError) -> None:
+        """Tell a failure, if there is no response yet; else the connection is closed."""
+        if self.status != 499:
+            raise ConnectionError("a response broke off")
+        await send_error(self.send, error)
+
+    def _told(self) -> list[tuple[bytes, bytes]]:
+        exchange = self.exchange
+        told = [(b"x-flames-request-id", exchange.request_id.encode())]
+        if exchange.status is not None:
+            told.append((b"x-flames-decision", exchange.status.encode()))
+        if exchange.missed:
+            told.append((b"x-flames-missed", str(exchange.missed).encode()))
+        if exchange.abstained:
+            told.append((b"x-flames-abstained", str(exchange.abstained).encode()))
+        return told
+
+
+def _key(scope: Scope) -> str:
+    """The key that a request brings: as a bearer's, or as litellm sends it; "" without one."""
+    given: Mapping[bytes, bytes] = dict(scope["headers"])
+    scheme, _, token = given.get(b"authorization", b"").decode("latin-1").partition(" ")
+    if scheme.lower() == "bearer":
+        return token.strip()
+    return given.get(b"x-api-key", b"").decode("latin-1").strip()
+
+
+def _as_refusal(error: HTTPException) -> Refusal:
+    code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "invalid_request")
+    return Refusal(
+        error.detail, status=error.status_code, code=code, headers=dict(error.headers or {})
+    )
+
+
+def _place(error: Exception) -> str:
+    """An error's kind and where it was raised, without its text."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = "" if trace is None else f" at {trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
+    return f"{type(error).__name__}{where}"

@@ -1,0 +1,143 @@
+"""The file of callers' keys: made and changed by `flames-judge keys`, read by the server.
+
+A key is 256 random bits and is shown once. The file holds its SHA-256, not a slow password hash:
+nobody can go through 2^256 keys, whatever a guess costs, and a slow hash would be paid by every
+request.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from judge.errors import InputError
+
+PREFIX: Final = "fj-"
+_HEX = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+_NAME = Annotated[str, StringConstraints(pattern=r"^[\w.@-]{1,64}$")]
+
+
+class Key(BaseModel):
+    """One caller's key.
+
+    Args:
+        name: the caller's.
+        sha256: of the key, hex.
+        created: when it was made.
+        rpm: most requests a minute; None for any number.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: _NAME
+    sha256: _HEX
+    created: datetime
+    rpm: Annotated[int, Field(ge=1)] | None = None
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal[1] = 1
+    keys: tuple[Key, ...] = ()
+
+
+def key_hash(key: str) -> str:
+    """What the file holds of a key."""
+    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def read_keys(file: Path) -> tuple[Key, ...]:
+    """The keys of a file.
+
+    Raises:
+        InputError: it can't be read, or isn't a file of keys.
+    """
+    try:
+        return _File.model_validate_json(file.read_bytes()).keys
+    except OSError as error:
+        raise InputError(
+            f"can't be read: {error.strerror}",
+            file=file,
+            mend=f"make a key with `flames-judge keys add NAME --keys {file}`",
+        ) from None
+    except ValidationError:
+        raise InputError("is not a file of keys", file=file) from None
+
+
+def add_key(file: Path, name: str, rpm: int | None, now: datetime) -> str:
+    """Add a key to a file, which is made if needed; gives the key, which is stored nowhere.
+
+    Raises:
+        InputError: the name is taken or no name, or the file can't be used.
+    """
+    key = PREFIX + secrets.token_urlsafe(32)
+    try:
+        made = Key(name=name, sha256=key_hash(key), created=now, rpm=rpm)
+    except ValidationError:
+        mend = "1 to 64 letters, digits and . _ - @"
+        raise InputError(f"{name!r} is not a name for a key", file="NAME", mend=mend) from None
+    with _changing(file):
+        keys = read_keys(file) if file.exists() else ()
+        if any(one.name == name for one in keys):
+            mend = "revoke it first, or give another name"
+            raise InputError(f"has a key for {name!r} already", file=file, mend=mend)
+        _write(file, [*keys, made])
+    return key
+
+
+def revoke_key(file: Path, name: str) -> None:
+    """Take a key out of a file; a running server refuses it from then on.
+
+    Raises:
+        InputError: there is no such key, or the file can't be used.
+    """
+    with _changing(file):
+        keys = read_keys(file)
+        left = [one for one in keys if one.name != name]
+        if len(left) == len(keys):
+            names = ", ".join(one.name for one in keys) or "none"
+            raise InputError(f"has no key for {name!r}", file=file, mend=f"there are {names}")
+        _write(file, left)
+
+
+@contextmanager
+def _changing(file: Path) -> Iterator[None]:
+    """One change at a time, so that two commands don't undo each other's."""
+    import filelock
+
+    if not file.parent.is_dir():
+        raise InputError("can't be written: there is no such folder", file=file)
+    lock = filelock.FileLock(file.with_name(f".{file.name}.lock"), timeout=10)
+    try:
+        with lock:
+            yield
+    except filelock.Timeout:
+        raise InputError("is being changed by another command", file=file) from None
+    except OSError as error:
+        raise InputError(f"can't be written: {error.strerror}", file=file) from None
+
+
+def _write(file: Path, keys: Sequence[Key]) -> None:
+    """Replace the file at once, readable by its owner alone."""
+    content = _File(keys=tuple(keys)).model_dump(mode="json")
+    handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")  # mode 0600
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as new:
+            new.write(json.dumps(content, ensure_ascii=False, indent=1) + "\n")
+            new.flush()
+            os.fsync(new.fileno())
+        Path(name).replace(file)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,110 @@
+"""POST /beta/litellm_basic_guardrail_api: how litellm's proxy asks a guardrail elsewhere.
+
+Such a guardrail sees the texts that litellm takes out of a request or an answer; it says to let
+them pass (NONE), to block (BLOCKED), or to say something else (GUARDRAIL_INTERVENED).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from guard.chat import asked_by
+from guard.decision import Decision, Part, merged
+from guard.engine import Asked, Told
+from guard.openai_api import ApiError, guard_unavailable, read_request, strings_of
+from guard.policy import Side
+from guard.server.body import read_object
+from guard.server.exchange import exchange_of
+from guard.server.responses import json_response
+from guard.server.state import State
+
+_SIDES: Mapping[str, Side] = {"request": "input", "response": "output"}
+_BESIDE = ("tools", "tool_calls")
+Action = Literal["NONE", "BLOCKED", "GUARDRAIL_INTERVENED"]
+
+
+class LitellmApi:
+    """The route.
+
+    Args:
+        state: what all requests share.
+    """
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    async def apply(self, request: Request) -> Response:
+        """Decide about the texts of one side.
+
+        Raises:
+            ApiError: 400 the body is no such request; 503 a text could not be checked, which
+                litellm takes as a reason to block unless it was told otherwise.
+        """
+        exchange, guard = exchange_of(request.scope), self._state.guard
+        body = await read_object(request.scope, request.receive, self._state.limits)
+        kind = body.get("input_type")
+        side = _SIDES.get(kind) if isinstance(kind, str) else None
+        if side is None:
+            raise ApiError("input_type must be request or response", param="input_type")
+        texts = _strings(body, "texts")
+        parts = _parts(body, texts, side)
+        asked = _asked(body, exchange.request_id)
+        decision = await guard.look(side, parts, asked)
+        images = _strings(body, "images")
+        if images:
+            unread = guard.unread(side, [f"images[{place}]" for place in range(len(images))])
+            decision = merged(decision, unread)
+        decision = decision.withheld()
+        await guard.record(decision, parts, asked, Told())
+        exchange.decided(decision)
+        return json_response(self._answer(decision, asked.prompt, len(texts)))
+
+    def _answer(self, decision: Decision, prompt: str, texts: int) -> dict[str, Any]:
+        action: Action = "NONE"
+        if not decision.stops:
+            return {"action": action}
+        if decision.failed:
+            raise guard_unavailable()
+        message = decision.message(self._state.guard.policy, prompt)
+        if decision.action == "replace":
+            action = "GUARDRAIL_INTERVENED"
+            return {"action": action, "texts": [message] * texts}
+        action = "BLOCKED"
+        return {"action": action, "blocked_reason": message}
+
+
+def _strings(body: Mapping[str, Any], key: str) -> list[str]:
+    """A list of strings, or nothing.
+
+    Raises:
+        ApiError: 400; it is something else.
+    """
+    given = body.get(key) or []
+    if not isinstance(given, list) or not all(isinstance(one, str) for one in given):
+        raise ApiError(f"{key} must be a list of strings", param=key)
+    return given
+
+
+def _parts(body: Mapping[str, Any], texts: list[str], side: Side) -> list[Part]:
+    """The texts, and every string of the tools; of a request, of its messages too."""
+    parts = [Part(f"texts[{place}]", text) for place, text in enumerate(texts)]
+    seen = set(texts)
+    beside = (*_BESIDE, "structured_messages") if side == "input" else _BESIDE
+    for key in beside:
+        for _, text in strings_of(body.get(key)):
+            if text not in seen:
+                seen.add(text)
+                parts.append(Part(key, text))
+    return parts
+
+
+def _asked(body: Mapping[str, Any], request_id: str) -> Asked:
+    """What an answer stands in, where litellm sends the messages."""
+    try:
+        return asked_by(read_request({"messages": body.get("structured_messages")}), request_id)
+    except ApiError:
+        return Asked(request_id=request_id)

@@ -1,0 +1,120 @@
+"""Connections that a slow or greedy caller can't hold for ever, as uvicorn's own can be."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+HEADER_BYTES: Final = 64 * 2**10
+LINGER_S: Final = 1.0
+_TOO_LARGE: Final = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
+    b"connection: close\r\ncontent-length: 0\r\n\r\n"
+)
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """Ends with a caller who keeps it waiting.
+
+    One whose headers are late or too large, who goes on sending a body that has been answered, or
+    who doesn't read what was sent. The application says how long each may take, as `limits`, and
+    is told of the server's end by `drain`.
+    """
+
+    _deadline: asyncio.TimerHandle | None = None
+    _stalled: asyncio.TimerHandle | None = None
+    _header_bytes = 0
+    _in_headers = True
+    _refused = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)  # type: ignore[arg-type]
+        self._limits = _application(self).limits
+        self._within(self._limits.header_s)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._in_time()
+        self._reads_on()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return
+        if self._in_headers:
+            self._header_bytes += len(data)
+        super().data_received(data)
+        if self._in_headers and self._header_bytes > HEADER_BYTES:
+            self._refuse()
+        elif self._deadline is None and self.timeout_keep_alive_task is None and self._is_idle:
+            self._within(self._limits.header_s)  # it sent something, but no request
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._in_headers = True
+        if self._deadline is None:
+            self._within(self._limits.header_s)
+
+    def on_headers_complete(self) -> None:
+        self._in_headers, self._header_bytes = False, 0
+        self._in_time()
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self._in_time()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.cycle.more_body and self._deadline is None:  # answered before it was all read
+            self._within(self._limits.header_s)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self._stalled is None:
+            self._stalled = self.loop.call_later(self._limits.stall_s, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        self._reads_on()
+        super().resume_writing()
+
+    def shutdown(self) -> None:
+        _application(self).drain.begin()
+        super().shutdown()
+
+    @property
+    def _is_idle(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _refuse(self) -> None:
+        """Answer, and drop what still comes: closed at once, the answer could be lost."""
+        self._refused = True
+        self._in_time()
+        if self.transport.is_closing():
+            return
+        self.transport.write(_TOO_LARGE)
+        self._within(LINGER_S)
+
+    def _within(self, seconds: float) -> None:
+        self._deadline = self.loop.call_later(seconds, self._late)
+
+    def _in_time(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _reads_on(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
+
+    def _late(self) -> None:
+        self._deadline = None
+        if not self.transport.is_closing():
+            self.transport.close()
+
+
+def _application(protocol: HttpToolsProtocol) -> Any:
+    """The gate: the server makes connections for nothing else."""
+    return protocol.app

@@ -1,0 +1,93 @@
+"""Who hears of decisions beside the logs: spans, the watch for drift, the queue for people."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from random import SystemRandom
+from typing import TYPE_CHECKING
+
+from guard.event import GuardEvent
+from guard.loading import calibration_id
+from guard.policy import Policy
+from guard.server.settings import Settings
+from judge.calibration import load_calibration
+from judge.errors import InputError
+
+if TYPE_CHECKING:
+    from guard.labelling import LabelQueue
+    from judge.protocols import Judge
+    from judge.rubric import Rubric
+    from judge.stats.drift import Evidence
+
+Observer = Callable[[GuardEvent], None]
+SECRET = "secret"  # noqa: S105 - a file's name
+_log = logging.getLogger("flames_judge.serve")
+
+
+def observers(settings: Settings, policy: Policy, stack: ExitStack) -> list[Observer]:
+    """Who hears of every decision; what they keep is written when the stack is closed.
+
+    Raises:
+        InputError: OpenTelemetry is not installed, or the drift's file holds something else.
+    """
+    heard: list[Observer] = []
+    if settings.spans:
+        from guard.tracing import span_observer
+
+        heard.append(span_observer())
+    if settings.drift is not None:
+        from guard.drift import DriftWatch, KeptWatch
+
+        calibration = policy.calibration
+        known = None if calibration is None else calibration_id(load_calibration(Path(calibration)))
+        watch = DriftWatch(policy.id, known, rng=SystemRandom(), alarm=_alarm)
+        kept = KeptWatch(watch, settings.drift)
+        stack.callback(kept.save)
+        heard.append(kept)
+    return heard
+
+
+def people(settings: Settings) -> Callable[[Judge, Sequence[Rubric]], LabelQueue] | None:
+    """What makes the queue of answers to label, where one is wanted.
+
+    Raises:
+        InputError: its folder can't be used.
+    """
+    folder = settings.labels
+    if folder is None:
+        return None
+    from guard.labelling import LabelQueue
+
+    secret = _secret(folder)
+    return lambda judge, rubrics: LabelQueue(
+        folder, settings.label_share, judge, rubrics, secret=secret
+    )
+
+
+def _secret(folder: Path) -> bytes:
+    """What makes the draw unforeseeable; kept, so that a restart goes on with the same sample."""
+    file = folder / SECRET
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            handle = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        except FileExistsError:
+            return file.read_bytes()
+        with os.fdopen(handle, "wb") as new:
+            new.write(secrets.token_bytes(32))
+        return file.read_bytes()
+    except OSError as error:
+        raise InputError(f"can't be used: {error.strerror}", file=folder) from None
+
+
+def _alarm(stream: str, evidence: Evidence) -> None:
+    _log.warning(
+        "drift: %s scores are %s than in the baseline; the calibration's bounds may no longer hold",
+        stream,
+        evidence.towards,
+    )

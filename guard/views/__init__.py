@@ -1,0 +1,91 @@
+"""Other ways to read a text that may be disguised, for matching alone.
+
+`views` gives the text as the embedded scorer reads it, and what it says once traditional forms,
+look-alike letters, separators, split characters and Chinese numerals are undone; also what a
+right-to-left override displays, and messages in invisible characters or Base64. An ordinary text
+has one view. The time is linear in the text's length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from guard.views import characters, hidden, joins, sounds
+from guard.views.model import PLAIN, View, plain
+from guard.views.sounds import by_sound, without_latin
+
+__all__ = [
+    "PLAIN",
+    "View",
+    "by_sound",
+    "load",
+    "plain",
+    "readings",
+    "spoken",
+    "undisguised",
+    "views",
+    "without_latin",
+]
+
+_STEPS = (
+    characters.unmasked,
+    joins.without_separators,
+    joins.with_digits,
+    joins.with_whole_glyphs,
+)
+
+
+def load() -> None:
+    """Make the tables now, which takes some tenths of a second, and not at the first text."""
+    characters.load()
+    joins.load()
+    sounds.load()
+
+
+def views(text: str, *, pinyin: bool = False) -> tuple[View, ...]:
+    """The plain view, then each other one whose text isn't among them yet.
+
+    Args:
+        text: any text, lone surrogates included.
+        pinyin: also give each text by its sounds.
+    """
+    found: dict[tuple[bool, str], View] = {}
+    for view in readings(text):
+        found.setdefault((False, view.text), view)
+    for view in [spoken(view) for view in found.values()] if pinyin else ():
+        found.setdefault((True, view.text), view)
+    return tuple(found.values())
+
+
+def readings(text: str) -> Iterator[View]:
+    """The plain view and what it says undisguised, and then the texts that aren't seen in it."""
+    first = plain(text)
+    yield first
+    normal = undisguised(first)
+    if normal is not first:
+        yield normal
+    for other in _others(text, first):
+        yield undisguised(other)
+
+
+def undisguised(view: View) -> View:
+    """A view without what can be undone in it; itself where there is nothing."""
+    for step in _STEPS:
+        view = step(view)
+    return view
+
+
+def spoken(view: View) -> View:
+    """A view by its sounds."""
+    return by_sound(without_latin(view))
+
+
+def _others(text: str, first: View) -> Iterator[View]:
+    if first.origin is not None:  # else there is nothing that isn't seen
+        shown = hidden.reordered(text)
+        if shown is not None:
+            yield shown
+        yield from hidden.messages(text)
+    message = hidden.decoded(first.text)
+    if message is not None:
+        yield message

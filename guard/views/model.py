@@ -1,0 +1,96 @@
+"""One way to read a text, and the way back to where it was read."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from judge.embedded.fold import fold
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+PLAIN = "plain"
+_MIX = (2654435761, 2246822519)  # odd 32-bit constants of Knuth and of xxHash
+
+
+@dataclass(frozen=True)
+class View:
+    """A text as it is matched, never shown: a view doesn't replace the text.
+
+    Args:
+        name: `plain`, or what was undone, joined by "+": `traditional+separators`.
+        text: folded, as `judge.embedded.fold` does.
+        origin: where each character starts in the original; null where nothing was moved.
+        until: where each character ends in the original; null where each is one character there.
+        placed: whether the offsets are known at all. Those of a hidden message aren't.
+        sound: whether its characters stand for their sounds.
+    """
+
+    name: str
+    text: str
+    origin: Sequence[int] | None = None
+    until: Sequence[int] | None = None
+    placed: bool = True
+    sound: bool = False
+
+    @cached_property
+    def codes(self) -> NDArray[np.uint32]:
+        """Its characters as numbers, shape (n,)."""
+        import numpy as np
+
+        return np.frombuffer(self.text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
+
+    @cached_property
+    def pairs(self) -> NDArray[np.uint32]:
+        """A 32-bit hash of each two neighbouring characters, shape (n - 1,), or (0,)."""
+        import numpy as np
+
+        hashed = self.codes[:-1] * np.uint32(_MIX[0])
+        hashed ^= self.codes[1:] * np.uint32(_MIX[1])
+        return hashed
+
+    def span(self, start: int, end: int) -> tuple[int, int] | tuple[None, None]:
+        """The original offsets around the characters from `start` up to `end` (not empty)."""
+        if not self.placed:
+            return None, None
+        return self._span(start, end)
+
+    def _span(self, start: int, end: int) -> tuple[int, int]:
+        if self.origin is None:
+            return start, end
+        if self.until is not None:
+            return min(self.origin[start:end]), max(self.until[start:end])
+        first = self.origin[start:end]
+        return min(first), max(first) + 1
+
+    def same_length(self, step: str, text: str) -> View:
+        """A view in which each character stands for one of this view's."""
+        return replace(self, name=self._after(step), text=text)
+
+    def shorter(self, step: str, text: str, spans: Sequence[tuple[int, int]]) -> View:
+        """A view whose i-th character comes from this view's characters in `spans[i]`."""
+        made = View(self._after(step), text, placed=self.placed)
+        if not self.placed:
+            return made
+        found = spans if self.origin is None else [self._span(*span) for span in spans]
+        return replace(
+            made,
+            origin=array("Q", [start for start, _ in found]),
+            until=array("Q", [end for _, end in found]),
+        )
+
+    def _after(self, step: str) -> str:
+        if self.name == PLAIN:
+            return step
+        return self.name if self.name.endswith(step) else f"{self.name}+{step}"
+
+
+def plain(text: str) -> View:
+    """A text as the embedded scorer reads it."""
+    folded = fold(text)
+    return View(PLAIN, folded.text, folded.origin)

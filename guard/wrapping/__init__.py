@@ -1,0 +1,70 @@
+"""A guard around a chat function or a client, in one line.
+
+    chat = guard.wrap(chat, "policy.yaml")
+    client = guard.wrap(OpenAI(), "policy.yaml")
+
+What is withheld is answered in the policy's words, or raises `guard.Blocked` if that is asked for;
+a check that fails raises `guard.GuardUnavailable`, unless the policy lets failures pass.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from guard.engine import Guard
+from guard.loading import load_guard
+from guard.policy import Policy
+from guard.wrapping.clients import GuardedLitellm, GuardedOpenAI, is_litellm, is_openai
+from guard.wrapping.exchange import OnBlock
+from guard.wrapping.functions import Wrapping, wrapped
+from guard.wrapping.pieces import Yields
+from judge.errors import InputError
+
+ChatT = TypeVar("ChatT")
+
+
+def wrap(
+    chat: ChatT,
+    guard: Guard | Policy | Path | str,
+    *,
+    ask: str | None = None,
+    on_block: OnBlock = "answer",
+    yields: Yields = "deltas",
+) -> ChatT:
+    """A chat function or a client with a guard around it, of the same type.
+
+    A function is synchronous or asynchronous, or a generator of either kind. It takes a prompt or
+    OpenAI's messages, and gives text, JSON, or OpenAI's or litellm's objects, whole or in pieces.
+    Of a client (`OpenAI`, `AsyncOpenAI`, `litellm`, a litellm `Router`) chat completions are
+    guarded, and other ways to a model refused. Every string of the arguments and of the answer is
+    judged.
+
+    Args:
+        chat: the function or the client.
+        guard: a guard, a policy, or a policy file. A guard belongs to one event loop: give
+            synchronous and asynchronous functions each their own, or a policy.
+        ask: the parameter that holds the prompt or the messages, where its name does not tell.
+        on_block: `answer` gives the policy's message in place of a text that is withheld; `raise`
+            raises `Blocked`. A question that is withheld is not asked.
+        yields: whether a generator's pieces are what is new, or all of the text so far.
+
+    Raises:
+        InputError: the policy can't be kept, or this is nothing that can be wrapped.
+    """
+    held = guard if isinstance(guard, Guard) else load_guard(guard)
+    how = Wrapping(held, ask=ask, on_block=on_block, yields=yields)
+    around: Any
+    if is_openai(chat):
+        around = GuardedOpenAI(chat, how)
+    elif is_litellm(chat):
+        around = GuardedLitellm(chat, how)
+    elif callable(chat) and not isinstance(chat, type):
+        around = wrapped(chat, how)
+    else:
+        mend = "give a function, or a client of OpenAI's or litellm's"
+        raise InputError(f"a {type(chat).__name__} can't be wrapped", file="wrap", mend=mend)
+    return cast("ChatT", around)
+
+
+__all__ = ["wrap"]

@@ -1,0 +1,137 @@
+"""One call of a chat function on its way through the guard: what all kinds of calls share."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from typing import Any, Final, Literal, NamedTuple
+
+from guard.answers import body_of, look_at_answer, look_at_texts
+from guard.chat import tries_of
+from guard.decision import Decision, Part, merged
+from guard.engine import Guard, Told
+from guard.errors import Blocked, GuardUnavailable
+from guard.json_replies import REPLIES, Paths, Texts, said_in, texts_of
+from guard.openai_api import read_completion
+from guard.policy import Side
+from guard.wrapping.plain import OPAQUE, like, plain
+from guard.wrapping.question import Call
+from judge.errors import InputError
+
+OnBlock = Literal["answer", "raise"]
+AGAIN: Final = object()
+"""In place of an answer: the model is to be asked once more."""
+
+_REPLIES = Paths.parse(REPLIES)
+
+
+class Refusal(NamedTuple):
+    """A question that is answered without the model: with these words."""
+
+    message: str
+    finish: Literal["stop", "content_filter"]
+    n: int
+
+
+class Exchange:
+    """A question and its answers.
+
+    Args:
+        guard: decides.
+        call: the question.
+        on_block: whether a text that is withheld is answered in the policy's words, or raises.
+    """
+
+    def __init__(self, guard: Guard, call: Call, on_block: OnBlock) -> None:
+        self.guard, self.call, self._on_block = guard, call, on_block
+        self.asked = call.asked(uuid.uuid4().hex)
+        self._tries = 0
+
+    async def begin(self) -> Refusal | None:
+        """Check the question.
+
+        Raises:
+            Blocked: it is withheld, and that is to raise.
+            GuardUnavailable: it could not be checked.
+        """
+        parts = self.call.parts
+        decision = await self.guard.look("input", parts, self.asked)
+        if self.call.unread:
+            decision = merged(decision, self.guard.unread("input", self.call.unread))
+        await self.guard.record(decision, parts, self.asked, Told())
+        if not decision.stops:
+            return None
+        quiet = decision.action == "replace"
+        message = self.withheld(decision, "input")
+        return Refusal(message, "stop" if quiet else "content_filter", self.call.n)
+
+    async def judge(self, result: Any) -> Any:
+        """Check a whole answer: gives what the caller gets, or `AGAIN`.
+
+        Raises:
+            Blocked: it is withheld, and that is to raise, or has no place for a message.
+            GuardUnavailable: it could not be checked.
+            InputError: it is nothing that can be read.
+        """
+        value = plain(result)
+        if value is OPAQUE:
+            name = type(result).__name__
+            mend = "give text, JSON, or an answer in OpenAI's form"
+            raise InputError(f"the answer is a {name}, which can't be read", file="wrap", mend=mend)
+        if isinstance(value, dict) and isinstance(value.get("choices"), list):
+            return await self._completion(result, value)
+        return await self._text(value, result)
+
+    def may_ask_again(self, decision: Decision) -> bool:
+        """Whether another answer is asked for; counts the tries, and adds the hint to the call."""
+        if self._tries >= tries_of(decision):
+            return False
+        self._tries += 1
+        self.call = self.call.again(decision)
+        return True
+
+    def withheld(self, decision: Decision, side: Side) -> str:
+        """The policy's message in place of a text.
+
+        Raises:
+            Blocked: that is to raise; a text that is replaced never does.
+            GuardUnavailable: the text could not be checked.
+        """
+        if decision.failed:
+            raise GuardUnavailable(side)
+        message = decision.message(self.guard.policy, self.call.prompt)
+        if self._on_block == "raise" and decision.action != "replace":
+            raise Blocked(message, side)
+        return message
+
+    async def _completion(self, result: Any, value: dict[str, Any]) -> Any:
+        policy = self.guard.policy
+        completion = read_completion(value, policy.unknown_keys)
+        looked = await look_at_answer(self.guard, completion, self.asked)
+        failed = next((one for one in looked.by_choice.values() if one.stops and one.failed), None)
+        decision = failed or looked.decision
+        if await self._settled(decision, looked.parts):
+            return AGAIN
+        if decision.stops:
+            self.withheld(decision, "output")
+        return like(result, body_of(completion, looked, policy, self.call.prompt))
+
+    async def _text(self, value: Any, result: Any) -> Any:
+        texts = Texts((Part("reply", value),), ()) if isinstance(value, str) else texts_of(value)
+        decision = await look_at_texts(self.guard, "output", texts, self.asked)
+        if await self._settled(decision, (*texts.said, *texts.words)):
+            return AGAIN
+        if not decision.stops:
+            return result
+        message = self.withheld(decision, "output")
+        answer = said_in(value, _REPLIES, message)
+        if answer is None or not isinstance(result, str | dict | list):
+            raise Blocked(message, "output")
+        return answer
+
+    async def _settled(self, decision: Decision, parts: Sequence[Part]) -> bool:
+        """Record a decision about an answer; whether another one is asked for."""
+        again = self.may_ask_again(decision)
+        done = decision if again else decision.withheld()
+        await self.guard.record(done, parts, self.asked, Told())
+        return again

@@ -1,0 +1,185 @@
+"""Chat functions of each kind, with a guard around them."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from guard.bridge import run
+from guard.engine import Guard
+from guard.wrapping.exchange import AGAIN, Exchange, OnBlock, Refusal
+from guard.wrapping.pieces import Yields
+from guard.wrapping.question import Call, Reader
+from guard.wrapping.refusals import Refusing, refusing
+from guard.wrapping.streams import (
+    AsyncGuardedStream,
+    GuardedStream,
+    Stream,
+    apieces,
+    as_async,
+    awaited,
+    pieces,
+)
+
+
+@dataclass(frozen=True)
+class Wrapping:
+    """How functions are wrapped.
+
+    Args:
+        guard: decides.
+        ask: the parameter that holds the prompt or the messages; found by its name without it.
+        on_block: whether a text that is withheld is answered in the policy's words, or raises.
+        yields: whether pieces of text are what is new, or all so far.
+        refusing: how refusals look; by the function's annotation without it.
+    """
+
+    guard: Guard
+    ask: str | None = None
+    on_block: OnBlock = "answer"
+    yields: Yields = "deltas"
+    refusing: Refusing | None = None
+
+
+@dataclass(frozen=True)
+class _Function:
+    """A function and what is known of it."""
+
+    chat: Callable[..., Any]
+    how: Wrapping
+    refusing: Refusing
+    reader: Reader = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reader", Reader(self.chat, self.how.ask))
+
+    @property
+    def named(self) -> Callable[..., Any]:
+        """What has the function's name and signature."""
+        return self.chat if inspect.isroutine(self.chat) else type(self.chat).__call__
+
+    def exchange(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Exchange:
+        """A new exchange for a call."""
+        return Exchange(self.how.guard, self.reader.read(args, kwargs), self.how.on_block)
+
+    def stream(self, exchange: Exchange) -> Stream:
+        return Stream(exchange, self.how.yields)
+
+    def ask(self, call: Call) -> Any:
+        return self.chat(*call.args, **call.kwargs)
+
+    def refused(self, refusal: Refusal, exchange: Exchange, *, streams: bool) -> Any:
+        """A refusal as the whole answer, or as its pieces."""
+        if streams:
+            return self.refusing.pieces(refusal, exchange)
+        return self.refusing.answer(refusal, exchange)
+
+
+def wrapped(chat: Callable[..., Any], how: Wrapping) -> Callable[..., Any]:
+    """A function of the same kind and signature, with the guard around it.
+
+    Raises:
+        InputError: no parameter of it can be the prompt.
+    """
+    inner = inspect.unwrap(chat)
+    if not inspect.isroutine(inner):
+        inner = type(inner).__call__
+    streams = inspect.isasyncgenfunction(inner) or inspect.isgeneratorfunction(inner)
+    one = _Function(chat, how, how.refusing or refusing(inner, streams=streams))
+    if inspect.isasyncgenfunction(inner):
+        return _async_generator(one)
+    if inspect.isgeneratorfunction(inner):
+        return _generator(one)
+    return _coroutine(one) if inspect.iscoroutinefunction(inner) else _plain(one)
+
+
+def _generator(one: _Function) -> Callable[..., Any]:
+    @functools.wraps(one.named)
+    def guarded(*args: Any, **kwargs: Any) -> Iterator[Any]:
+        exchange = one.exchange(args, kwargs)
+        refusal = run(exchange.begin())
+        if refusal is not None:
+            yield from one.refused(refusal, exchange, streams=True)
+            return
+        yield from pieces(one.stream(exchange), iter(one.ask(exchange.call)), one.ask)
+
+    return guarded
+
+
+def _async_generator(one: _Function) -> Callable[..., Any]:
+    @functools.wraps(one.named)
+    async def guarded(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+        exchange = one.exchange(args, kwargs)
+        refusal = await exchange.begin()
+        if refusal is not None:
+            for item in one.refused(refusal, exchange, streams=True):
+                yield item
+            return
+        answer = apieces(one.stream(exchange), one.ask(exchange.call), one.ask)
+        try:
+            async for item in answer:
+                yield item
+        finally:
+            await answer.aclose()
+
+    return guarded
+
+
+def _coroutine(one: _Function) -> Callable[..., Any]:
+    @functools.wraps(one.named)
+    async def guarded(*args: Any, **kwargs: Any) -> Any:
+        exchange = one.exchange(args, kwargs)
+        refusal = await exchange.begin()
+        if refusal is None:
+            return await _answered(one, exchange, await one.ask(exchange.call))
+        streams = kwargs.get("stream") is True
+        refused = one.refused(refusal, exchange, streams=streams)
+        return AsyncGuardedStream(_all(refused)) if streams else refused
+
+    return guarded
+
+
+def _plain(one: _Function) -> Callable[..., Any]:
+    @functools.wraps(one.named)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        exchange = one.exchange(args, kwargs)
+        refusal = run(exchange.begin())
+        if refusal is not None:
+            streams = kwargs.get("stream") is True
+            refused = one.refused(refusal, exchange, streams=streams)
+            return GuardedStream(refused) if streams else refused
+        while True:
+            result = one.ask(exchange.call)
+            if inspect.isawaitable(result):  # a coroutine function that does not look like one
+                return _later(one, exchange, result)
+            if isinstance(result, Iterator):
+                return GuardedStream(pieces(one.stream(exchange), result, one.ask))
+            answer = run(exchange.judge(result))
+            if answer is not AGAIN:
+                return answer
+
+    return guarded
+
+
+async def _later(one: _Function, exchange: Exchange, result: Any) -> Any:
+    return await _answered(one, exchange, await result)
+
+
+async def _answered(one: _Function, exchange: Exchange, result: Any) -> Any:
+    """What the caller gets for a result of an asynchronous function."""
+    while True:
+        if isinstance(result, AsyncIterator | Iterator):
+            answer = apieces(one.stream(exchange), as_async(result), one.ask)
+            return AsyncGuardedStream(answer)
+        judged = await exchange.judge(result)
+        if judged is not AGAIN:
+            return judged
+        result = await awaited(one.ask(exchange.call))
+
+
+async def _all(items: Iterator[Any]) -> Any:
+    for item in items:
+        yield item

@@ -1,0 +1,159 @@
+"""Streamed answers of functions: pieces of text, or chunks in OpenAI's form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Literal, NamedTuple, Protocol
+
+from guard.chat import tries_of
+from guard.decision import Decision
+from guard.live import LiveAnswer
+from guard.openai_api import ApiError, Channel, Frame, FrameWriter
+from guard.stream import Step, StreamSession
+from guard.wrapping.exchange import Exchange, Refusal
+from guard.wrapping.plain import OPAQUE, like, plain
+from judge.errors import InputError
+
+Yields = Literal["deltas", "whole"]
+CONTENT = Channel("content")
+
+
+class Out(NamedTuple):
+    """What goes out, and whether the answer is over."""
+
+    items: list[Any]
+    over: bool = False
+
+
+class Live(Protocol):
+    """An answer as it comes."""
+
+    @property
+    def stopped(self) -> Decision | None:
+        """Why it was stopped."""
+
+    @property
+    def may_be_asked_again(self) -> bool:
+        """Whether the policy asks for another answer, and nothing of this one has gone out."""
+
+    async def take(self, item: Any) -> Out:
+        """One more piece."""
+
+    async def end(self) -> Out:
+        """No more pieces come."""
+
+    def last_words(self) -> list[Any]:
+        """What ends an answer that was stopped."""
+
+    async def close(self, *, again: bool = False) -> Decision:
+        """Record what was decided."""
+
+
+def live_for(sample: Any, exchange: Exchange, yields: Yields) -> Live:
+    """What takes pieces like this first one.
+
+    Raises:
+        InputError: it is neither text nor a chunk.
+    """
+    if isinstance(sample, str):
+        return LiveText(exchange, yields)
+    value = plain(sample)
+    if isinstance(value, dict) and ("choices" in value or "error" in value):
+        return LiveChunks(exchange, sample)
+    mend = "yield text, or chunks in OpenAI's form"
+    raise InputError(f"a {type(sample).__name__} was yielded, which can't be read", mend=mend)
+
+
+class LiveText:
+    """Pieces of text; with `whole`, each piece is all of the text so far."""
+
+    def __init__(self, exchange: Exchange, yields: Yields) -> None:
+        mode = exchange.guard.policy.stream.mode
+        # A client that gets text alone can't be told to withdraw any.
+        held = "window" if mode == "retract" else mode
+        self._session = StreamSession(exchange.guard, exchange.asked, held)
+        self._exchange, self._whole = exchange, yields == "whole"
+        self._got = self._sent = ""
+        self.stopped: Decision | None = None
+
+    @property
+    def may_be_asked_again(self) -> bool:
+        return self.stopped is not None and not self._sent and tries_of(self.stopped) > 0
+
+    async def take(self, item: Any) -> Out:
+        if not isinstance(item, str):
+            raise InputError(f"a {type(item).__name__} was yielded among texts")
+        new = item
+        if self._whole:
+            if not item.startswith(self._got):
+                raise InputError("a text was yielded that does not go on from the one before")
+            new = item[len(self._got) :]
+            self._got = item
+        return self._out(await self._session.feed(0, CONTENT, new) if new else Step())
+
+    async def end(self) -> Out:
+        out = self._out(await self._session.finish(0))
+        return Out(out.items, over=True)
+
+    def last_words(self) -> list[Any]:
+        if self.stopped is None:
+            return []
+        message = self.stopped.message(self._exchange.guard.policy, self._exchange.call.prompt)
+        return [self._sent + message if self._whole else message]
+
+    async def close(self, *, again: bool = False) -> Decision:
+        return await self._session.close(again=again)
+
+    def _out(self, step: Step) -> Out:
+        self.stopped = step.stop
+        text = "".join(release.text for release in step.released)
+        self._sent += text
+        items = [self._sent if self._whole else text] if text else []
+        return Out(items, over=step.stop is not None)
+
+
+class LiveChunks:
+    """Chunks in OpenAI's form, as dicts or objects; what goes out is of the kind that came."""
+
+    def __init__(self, exchange: Exchange, sample: Any) -> None:
+        self._answer = LiveAnswer(exchange.guard, exchange.asked, exchange.call.n)
+        self._sample = sample
+
+    @property
+    def stopped(self) -> Decision | None:
+        return self._answer.stopped
+
+    @property
+    def may_be_asked_again(self) -> bool:
+        return self._answer.may_be_asked_again
+
+    async def take(self, item: Any) -> Out:
+        value = plain(item)
+        if value is OPAQUE or not isinstance(value, dict):
+            raise InputError(f"a {type(item).__name__} was yielded among chunks")
+        try:
+            frames = await self._answer.take(value)
+        except ApiError:
+            if self._answer.stopped is None:
+                raise
+            return Out([], over=True)
+        return Out(self._made(frames), self._answer.over)
+
+    async def end(self) -> Out:
+        return Out(self._made(await self._answer.end()), over=True)
+
+    def last_words(self) -> list[Any]:
+        return self._made(self._answer.last_words())
+
+    async def close(self, *, again: bool = False) -> Decision:
+        return await self._answer.close(again=again)
+
+    def _made(self, frames: list[Frame]) -> list[Any]:
+        return [like(self._sample, frame) for frame in frames]
+
+
+def refused_frames(refusal: Refusal, writer: FrameWriter) -> Iterator[Frame]:
+    """A refusal as a stream in OpenAI's form."""
+    for choice in range(refusal.n):
+        yield from writer.text(choice, CONTENT, refusal.message)
+        yield from writer.finish(choice, refusal.finish)

@@ -1,0 +1,74 @@
+"""Python objects as JSON values, and answers of ours in the form of theirs."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Final
+
+from judge.errors import InputError
+
+OPAQUE: Final = object()
+"""What holds no text that can be read: a connection, a function, a number of numpy's."""
+
+_DEEP: Final = 64
+_KEPT: Final = ("response_cost", "model_id", "custom_llm_provider")
+
+
+def plain(value: Any, depth: int = 0) -> Any:
+    """A value as JSON has it; `OPAQUE` where it is none, inside containers left out.
+
+    Raises:
+        InputError: it is nested too deep, or holds itself.
+    """
+    if depth > _DEEP:
+        raise InputError("a value is nested too deep to be read", file="wrap")
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    if isinstance(value, Mapping):
+        items = {str(key): plain(item, depth + 1) for key, item in value.items()}
+        return {key: item for key, item in items.items() if item is not OPAQUE}
+    if isinstance(value, list | tuple | set | frozenset):
+        listed = [plain(item, depth + 1) for item in value]
+        return [item for item in listed if item is not OPAQUE]
+    if hasattr(type(value), "model_dump"):
+        return plain(value.model_dump(exclude_none=True, warnings=False), depth + 1)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = dataclasses.fields(value)
+        return plain({one.name: getattr(value, one.name) for one in fields}, depth + 1)
+    return OPAQUE
+
+
+def like(sample: Any, body: dict[str, Any]) -> Any:
+    """A body in OpenAI's form as the kind of object that a sample is.
+
+    Raises:
+        InputError: that kind can't be made of it.
+    """
+    if isinstance(sample, dict):
+        return body
+    return made(type(sample), body, sample)
+
+
+def made(kind: type[Any], body: dict[str, Any], sample: Any = None) -> Any:
+    """A body in OpenAI's form as an object of a class.
+
+    Raises:
+        InputError: the class is none of OpenAI's, litellm's or pydantic's, or refuses the body.
+    """
+    try:
+        if kind.__module__.split(".")[0] == "openai":
+            built = kind.construct(**body)  # as the client itself does: it forgives providers
+        else:
+            built = kind(**body)
+    except (AttributeError, TypeError, ValueError) as error:
+        raise InputError(
+            f"no {kind.__name__} can be made of a guarded answer", file="wrap"
+        ) from error
+    for hidden in ("_request_id", "_hidden_params"):
+        own = getattr(sample, hidden, None)
+        if isinstance(own, dict):
+            own = {key: own[key] for key in _KEPT if key in own}
+        if own is not None:
+            setattr(built, hidden, own)
+    return built

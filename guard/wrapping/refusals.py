@@ -1,0 +1,91 @@
+"""What a function gives when its question is answered without it: of the kind that it gives."""
+
+from __future__ import annotations
+
+import inspect
+import time
+import typing
+from collections import abc
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from guard.errors import Blocked
+from guard.openai_api import Envelope, FrameWriter, said
+from guard.wrapping.exchange import Exchange, Refusal
+from guard.wrapping.pieces import refused_frames
+from guard.wrapping.plain import made
+
+_AROUND = {
+    abc.Awaitable,
+    abc.Coroutine,
+    abc.Iterator,
+    abc.Iterable,
+    abc.Generator,
+    abc.AsyncIterator,
+    abc.AsyncIterable,
+    abc.AsyncGenerator,
+}
+_LAST_ARGUMENT = {abc.Coroutine}
+
+
+@dataclass(frozen=True)
+class Refusing:
+    """How one function's refusals look.
+
+    Args:
+        whole: the class of an answer: `str`, `dict` (OpenAI's form), or one of a client's.
+        chunk: the class of a piece of a streamed answer.
+    """
+
+    whole: type[Any] = str
+    chunk: type[Any] = str
+
+    def answer(self, refusal: Refusal, exchange: Exchange) -> Any:
+        """The whole answer."""
+        if self.whole is str:
+            return refusal.message
+        envelope = _envelope(exchange)
+        body = said(envelope, refusal.message, n=refusal.n, finish=refusal.finish)
+        return self._made(self.whole, body, refusal)
+
+    def pieces(self, refusal: Refusal, exchange: Exchange) -> Iterator[Any]:
+        """The answer as a stream."""
+        if self.chunk is str:
+            yield refusal.message
+            return
+        for frame in refused_frames(refusal, FrameWriter(_envelope(exchange))):
+            yield self._made(self.chunk, frame, refusal)
+
+    def _made(self, kind: type[Any], body: dict[str, Any], refusal: Refusal) -> Any:
+        if kind is dict:
+            return body
+        if not hasattr(kind, "model_dump"):
+            raise Blocked(refusal.message, "input")
+        return made(kind, body)
+
+
+def refusing(chat: Callable[..., Any], *, streams: bool) -> Refusing:
+    """How a function's refusals look, by its annotation; text where it has none."""
+    try:
+        given = typing.get_type_hints(chat).get("return", str)
+    except (NameError, TypeError, AttributeError):  # what it names can't be found from here
+        given = str
+    while typing.get_origin(given) in _AROUND:
+        arguments = typing.get_args(given)
+        if not arguments:
+            return Refusing()
+        given = arguments[2] if typing.get_origin(given) in _LAST_ARGUMENT else arguments[0]
+    given = typing.get_origin(given) or given
+    kind = given if inspect.isclass(given) else str
+    if issubclass(kind, abc.Mapping):
+        kind = dict
+    if not (kind in {str, dict} or hasattr(kind, "model_dump")):
+        kind = str
+    return Refusing(chunk=kind) if streams else Refusing(whole=kind, chunk=kind)
+
+
+def _envelope(exchange: Exchange) -> Envelope:
+    asked = exchange.asked
+    name = f"chatcmpl-{asked.request_id}"
+    return Envelope(id=name, model=asked.model or "", created=int(time.time()))

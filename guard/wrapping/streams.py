@@ -1,0 +1,182 @@
+"""A streamed answer that is read from a function and handed on, in either kind of code."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from typing import Any, Self
+
+from guard.bridge import run
+from guard.wrapping.exchange import Exchange
+from guard.wrapping.pieces import Live, LiveText, Out, Yields, live_for
+from guard.wrapping.question import Call
+
+
+class Stream:
+    """One exchange whose answer streams; a new answer is a new `Live`.
+
+    Args:
+        exchange: the question and its answers.
+        yields: whether pieces of text are what is new, or all so far.
+    """
+
+    def __init__(self, exchange: Exchange, yields: Yields) -> None:
+        self.exchange, self._yields = exchange, yields
+        self._live: Live | None = None
+        self.again = False
+
+    async def take(self, item: Any) -> Out:
+        """What goes out after one more piece."""
+        if self._live is None:
+            self._live = live_for(item, self.exchange, self._yields)
+        return await self._live.take(item)
+
+    async def end(self) -> Out:
+        """What goes out when no more pieces come."""
+        if self._live is None:  # it said nothing at all
+            self._live = LiveText(self.exchange, self._yields)
+        return await self._live.end()
+
+    def conclude(self) -> list[Any]:
+        """What goes out last, where the answer was stopped; `again` says whether another follows.
+
+        Raises:
+            Blocked: that is to raise.
+            GuardUnavailable: the answer could not be checked.
+        """
+        live, self.again = self._live, False
+        if live is None or live.stopped is None:
+            return []
+        if live.may_be_asked_again and self.exchange.may_ask_again(live.stopped):
+            self.again = True
+            return []
+        self.exchange.withheld(live.stopped, "output")
+        return live.last_words()
+
+    async def close(self) -> None:
+        """Record this answer."""
+        live, self._live = self._live, None
+        if live is not None:
+            await live.close(again=self.again)
+
+
+def pieces(
+    stream: Stream, source: Iterator[Any], ask: Callable[[Call], Iterator[Any]]
+) -> Generator[Any, None, None]:
+    """Hand on an answer; `ask` asks once more."""
+    while True:
+        try:
+            for item in source:
+                out = run(stream.take(item))
+                yield from out.items
+                if out.over:
+                    break
+            else:
+                yield from run(stream.end()).items
+            yield from stream.conclude()
+        finally:
+            _let_go(source)
+            run(stream.close())
+        if not stream.again:
+            return
+        source = ask(stream.exchange.call)
+
+
+async def apieces(
+    stream: Stream, source: AsyncIterator[Any], ask: Callable[[Call], Any]
+) -> AsyncGenerator[Any, None]:
+    """The same for asynchronous code; `ask` may give the answer or what it is awaited from."""
+    while True:
+        over = False
+        try:
+            async for item in source:
+                out = await stream.take(item)
+                for one in out.items:
+                    yield one
+                over = out.over
+                if over:
+                    break
+            if not over:
+                for one in (await stream.end()).items:
+                    yield one
+            for one in stream.conclude():
+                yield one
+        finally:
+            await _alet_go(source)
+            await stream.close()
+        if not stream.again:
+            return
+        source = as_async(await awaited(ask(stream.exchange.call)))
+
+
+async def awaited(value: Any) -> Any:
+    """The value, or what it is awaited for."""
+    return await value if inspect.isawaitable(value) else value
+
+
+def as_async(source: Any) -> AsyncIterator[Any]:
+    """An answer's pieces for asynchronous code, whatever kind of code gives them."""
+    return source if isinstance(source, AsyncIterator) else _each(source)
+
+
+async def _each(source: Iterator[Any]) -> AsyncIterator[Any]:
+    for item in source:
+        yield item
+
+
+def _let_go(source: Any) -> None:
+    """Tell the model's side that nobody reads on."""
+    if callable(close := getattr(source, "close", None)):
+        close()
+
+
+async def _alet_go(source: Any) -> None:
+    close = getattr(source, "aclose", None) or getattr(source, "close", None)
+    if callable(close):
+        await awaited(close())
+
+
+class GuardedStream:
+    """A guarded answer as a client's stream: iterate it, close it, use it in a `with`."""
+
+    def __init__(self, pieces: Generator[Any, None, None]) -> None:
+        self._pieces = pieces
+
+    def __iter__(self) -> Iterator[Any]:
+        return self._pieces
+
+    def __next__(self) -> Any:
+        return next(self._pieces)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Read no further."""
+        self._pieces.close()
+
+
+class AsyncGuardedStream:
+    """The same for asynchronous code."""
+
+    def __init__(self, pieces: AsyncGenerator[Any, None]) -> None:
+        self._pieces = pieces
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self._pieces
+
+    async def __anext__(self) -> Any:
+        return await anext(self._pieces)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Read no further."""
+        await self._pieces.aclose()

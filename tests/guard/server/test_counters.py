@@ -1,0 +1,64 @@
+"""What several workers count together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from guard.server.counters import Counters
+
+
+@given(st.lists(st.floats(0, 10), max_size=200), st.integers(1, 20))
+@settings(max_examples=60, deadline=None)
+def test_a_minute_has_no_more_than_its_number_on_average(gaps: list[float], rpm: int) -> None:
+    """Any two minutes that touch have twice the number at most, however requests come."""
+    counters, now, admitted = Counters(), 1_000_000.0, []
+    for gap in gaps:
+        now += gap
+        if counters.admit("ann", rpm, now) == 0:
+            admitted.append(now)
+    for start in admitted:
+        assert sum(start <= at < start + 60 for at in admitted) <= 2 * rpm
+        inside = sum(start // 60 == at // 60 for at in admitted)
+        assert inside <= rpm
+    counters.close()
+
+
+@given(st.lists(st.floats(0, 30), min_size=1, max_size=60), st.integers(1, 5))
+@settings(max_examples=60, deadline=None)
+def test_who_waits_as_told_is_let_in(gaps: list[float], rpm: int) -> None:
+    """The time in `retry-after` is enough."""
+    counters, now = Counters(), 1_000_000.0
+    for gap in gaps:
+        now += gap
+        wait = counters.admit("ann", rpm, now)
+        if wait:
+            now += wait + 1e-6
+            assert counters.admit("ann", rpm, now) == 0
+    counters.close()
+
+
+def test_callers_are_counted_apart() -> None:
+    """One's rush is not another's."""
+    counters = Counters()
+    assert [counters.admit("ann", 1, 90.0) > 0 for _ in range(2)] == [False, True]
+    assert counters.admit("bob", 1, 90.0) == 0
+
+
+def test_workers_and_restarts_share_one_count(tmp_path: Path) -> None:
+    """A quota and a budget hold for the server, not for each process."""
+    file = tmp_path / "counters.sqlite"
+    first, second = Counters(file), Counters(file)
+    assert [one.admit("ann", 2, 90.0) > 0 for one in (first, second, first)] == [False, False, True]
+    first.add("2026-01-01", 1.5)
+    second.add("2026-01-01", 0.25)
+    assert first.spent("2026-01-01") == pytest.approx(1.75)
+    first.close()
+    second.close()
+    third = Counters(file)
+    assert third.spent("2026-01-01") == pytest.approx(1.75)
+    assert third.spent("2026-01-02") == 0
+    assert third.admit("ann", 2, 90.0) > 0

@@ -1,0 +1,224 @@
+"""`flames-judge serve` as a process: how it starts, what it refuses, how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.cli.conftest import Flames
+from tests.guard.server.serving import says
+from tests.guard.upstream import Call, Upstream, chunk, frame
+
+POLICY = "version: 1\nrules: [{evidence: pii, side: output, action: block}]\n"
+ROOT = Path(__file__).parents[3]
+MOBILE = "我的手机号是13912345678，随时打给我。"
+
+
+@dataclass
+class Running:
+    """A server's process."""
+
+    process: asyncio.subprocess.Process
+    base: str
+    line: str
+    client: aiohttp.ClientSession
+
+    async def chat(self, **more: object) -> tuple[int, bytes]:
+        """One chat completion."""
+        body = {"model": "m", "messages": [{"role": "user", "content": "你好"}], **more}
+        async with self.client.post(f"{self.base}/chat/completions", json=body) as response:
+            return response.status, await response.read()
+
+    async def page(self, path: str) -> str:
+        """A page of the server's own."""
+        async with self.client.get(self.base.removesuffix("/v1") + path) as response:
+            return await response.text()
+
+    async def ended(self) -> int:
+        """Its exit status, once it is there."""
+        return await asyncio.wait_for(self.process.wait(), 30)
+
+
+@asynccontextmanager
+async def running(upstream: str, policy: Path, *flags: str) -> AsyncIterator[Running]:
+    """Start `flames-judge serve`, and end it if it still runs."""
+    code = "import guard.cli; guard.cli.main()"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", code, "serve", "--upstream", upstream, "--policy", str(policy),
+        "--port", "0", *flags, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *_path()])},
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert process.stderr is not None
+    line = (await asyncio.wait_for(process.stdout.readline(), 60)).decode()
+    found = re.search(r"http://\S+", line)
+    assert found, (line, (await process.stderr.read()).decode())
+    async with aiohttp.ClientSession() as client:
+        yield Running(process, found[0], line, client)
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+def _path() -> list[str]:
+    return [os.environ["PYTHONPATH"]] if os.environ.get("PYTHONPATH") else []
+
+
+@pytest.fixture
+def policy(tmp_path: Path) -> Path:
+    """A policy that needs neither judge nor calibration."""
+    file = tmp_path / "policy.yaml"
+    file.write_text(POLICY, encoding="utf-8")
+    return file
+
+
+async def test_it_guards_and_ends_with_sigterm(policy: Path, tmp_path: Path) -> None:
+    """The first line says where and by what; decisions are kept without texts; status 0."""
+    data = tmp_path / "data"
+    async with (
+        Upstream(says(MOBILE)) as upstream,
+        running(upstream.url, policy, "--data", str(data)) as server,
+    ):
+        status, body = await server.chat()
+        assert status == 200
+        assert "13912345678" not in body.decode()
+        assert json.loads(body)["choices"][0]["finish_reason"] == "content_filter"
+        assert "policy" in server.line
+        server.process.send_signal(signal.SIGTERM)
+        assert await server.ended() == 0
+        assert server.process.stderr is not None
+        assert await server.process.stderr.read() == b""
+    kept = await asyncio.to_thread(contents, data)
+    assert b"pii" in kept
+    assert b"13912345678" not in kept
+
+
+def contents(folder: Path) -> bytes:
+    """All bytes of all files."""
+    return b"".join(file.read_bytes() for file in folder.rglob("*") if file.is_file())
+
+
+async def test_what_runs_when_it_is_told_to_end_is_answered(policy: Path) -> None:
+    """Twenty requests wait for the model: all get their answers, and the server then ends."""
+    asked, go_on = asyncio.Semaphore(0), asyncio.Event()
+
+    async def script(call: Call) -> None:
+        asked.release()
+        await go_on.wait()
+        await says("好。")(call)
+
+    async with Upstream(script) as upstream, running(upstream.url, policy) as server:
+        waiting = [asyncio.ensure_future(server.chat(stream=n % 2 == 0)) for n in range(20)]
+        for _ in waiting:
+            await asyncio.wait_for(asked.acquire(), 10)
+        server.process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(10):
+            await _closed(server)
+        go_on.set()
+        answers = await asyncio.gather(*waiting)
+        assert await server.ended() == 0
+    assert {status for status, _ in answers} == {200}
+    assert all("好。" in body.decode() for _, body in answers)
+
+
+async def _closed(server: Running) -> None:
+    """Wait until the server takes no new connections."""
+    host, port = server.base.removeprefix("http://").removesuffix("/v1").split(":")
+    with contextlib.suppress(ConnectionError):
+        while True:
+            _, writer = await asyncio.open_connection(host, int(port))
+            writer.close()
+
+
+async def test_what_runs_on_past_the_grace_time_is_told(policy: Path) -> None:
+    """A plain request gets 503, a stream that has begun an error in it; nobody is left hanging."""
+    asked = asyncio.Semaphore(0)
+
+    async def script(call: Call) -> None:
+        if call.json.get("stream"):
+            await call.begin()
+            await call.piece(frame(chunk({"content": "今天。" * 100})))
+        asked.release()
+        await call.gone()
+
+    async with (
+        Upstream(script) as upstream,
+        running(upstream.url, policy, "--grace", "0.3") as server,
+    ):
+        plain = asyncio.ensure_future(server.chat())
+        stream = asyncio.ensure_future(server.chat(stream=True))
+        for _ in range(2):
+            await asyncio.wait_for(asked.acquire(), 10)
+        server.process.send_signal(signal.SIGTERM)
+        status, body = await asyncio.wait_for(plain, 10)
+        started, frames = await asyncio.wait_for(stream, 10)
+        assert await server.ended() == 0
+    assert (status, json.loads(body)["error"]["code"]) == (503, "shutting_down")
+    assert started == 200
+    assert b'"code":"shutting_down"' in frames
+    assert frames.endswith(b"data: [DONE]\n\n")
+
+
+async def test_workers_share_metrics_and_all_end(policy: Path) -> None:
+    """What any of them counted is on the page of each."""
+    async with (
+        Upstream(says("好。")) as upstream,
+        running(upstream.url, policy, "--workers", "2") as server,
+    ):
+        for _ in range(30):  # a connection each: the system spreads them over the workers
+            async with aiohttp.ClientSession() as client:
+                assert (await replace(server, client=client).chat())[0] == 200
+        route = 'flames_http_requests_total{route="/v1/chat/completions",status="200"}'
+        pages = [await server.page("/metrics") for _ in range(4)]
+        counts = [float(page.split(route)[1].split("\n")[0]) for page in pages]
+        server.process.send_signal(signal.SIGTERM)
+        assert await server.ended() == 0
+    assert counts == [30] * 4
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--host", "0.0.0.0"], "needs --keys"),
+        (["--host", "192.0.2.1"], "needs --keys"),
+        (["--keys", "no.json"], "flames-judge keys add"),
+        (["--upstream", "ftp://x/v1"], "is not a server's URL"),
+        (["--upstream", "http://u:p@x/v1"], "must not hold a password"),
+        (["--policy", "no.yaml"], "no.yaml"),
+        (["--policy", "promise.yaml"], "needs a calibration"),
+        (["--upstream-key-env", "NO_SUCH_VARIABLE"], "holds no key"),
+        (["--retain-days", "7"], "nothing is recorded"),
+        (["--record-texts"], "nothing is recorded"),
+        (["--drift", "d.json", "--workers", "2"], "must count once"),
+        (["--audit", "jsonl:"], "is no place"),
+    ],
+)
+def test_what_can_t_be_served_is_refused(
+    flames: Flames, folder: Path, flags: list[str], said: str
+) -> None:
+    """One line, status 2, and nothing listens."""
+    (folder / "policy.yaml").write_text(POLICY, encoding="utf-8")
+    promise = "{miss_rate: 0.05, confidence: 0.95}"
+    rule = f"{{dimension: Legality, promise: {promise}, action: block}}"
+    (folder / "promise.yaml").write_text(f"version: 1\nrules: [{rule}]\n", encoding="utf-8")
+    given = {"--upstream": "http://127.0.0.1:9/v1", "--policy": "policy.yaml"}
+    given = {key: value for key, value in given.items() if key not in flags}
+    ran = flames("serve", *(word for pair in given.items() for word in pair), *flags)
+    assert ran.status == 2
+    assert said in ran.err
+    assert ran.err.count("\n") == 1
+    assert ran.out == ""

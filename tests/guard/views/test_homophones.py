@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from guard.homophones import shipped
+from guard.homophones.shipped import CARD, FILE, load, pack, shipped_homophones, unpack
+from guard.homophones.training import by_sound
+from guard.homophones.unusual import LEAST, Usual
+from guard.selftest import MOST_ALARMS, load_rows
+from guard.views import plain
+from judge.embedded.evidence import WINDOW, window_starts
+from judge.embedded.published import FILES
+from judge.embedded.shipped import read_arrays
+from judge.embedded.training import archive
+from judge.errors import JudgeUnavailable
+
+PLAIN = "今天天气很好，我们一起去公园散步，然后回家吃饭。"
+REPLACED = "金田添汽狠号，我门议起曲公元三布，染后会家吃反。"
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    shutil.copytree(Path(str(shipped.folder())), tmp_path / "weights")
+    return tmp_path / "weights"
+
+
+def asked(text: str, usual: Usual) -> list[int]:
+    view = plain(text)
+    return usual.unusual(view, tuple(window_starts(len(view.text))))
+
+
+def test_windows_with_replaced_characters_stand_out() -> None:
+    """Homophones stand in pairs that nobody writes; the same sentence as it is does not."""
+    usual = shipped_homophones().usual
+    assert asked(PLAIN * 3, usual) == []
+    assert asked(REPLACED, usual) == [0]
+
+
+def test_only_the_windows_around_the_replacement_are_asked() -> None:
+    """A disguised sentence in a long ordinary text doesn't drown, and doesn't spread."""
+    text = PLAIN * 20 + REPLACED * 2 + PLAIN * 20
+    found = asked(text, shipped_homophones().usual)
+    assert found
+    begin = text.index(REPLACED)
+    assert all(begin - WINDOW < at < begin + 2 * len(REPLACED) for at in found)
+
+
+def test_a_few_new_pairs_are_no_disguise() -> None:
+    """A name that was never seen is not enough, nor is a text too short to tell."""
+    usual = Usual.of([plain(PLAIN)])
+    assert asked(PLAIN, usual) == []
+    assert asked(PLAIN + "鑫淼", usual) == []
+    for text in ("", "鑫", "鑫淼垚"[:LEAST]):
+        assert asked(text, usual) == []
+
+
+def test_sounds_are_what_the_heads_read() -> None:
+    """Homophones, traditional forms and pinyin give the text that training gives."""
+    assert by_sound("堵波网占") == by_sound("赌博网站") == by_sound("賭博網站")
+
+
+def test_packing_and_unpacking_lose_nothing() -> None:
+    """What is saved is what was loaded, byte by byte."""
+    content = (shipped.folder() / FILE).read_bytes()
+    assert archive(pack(unpack(read_arrays(content)))) == content
+    assert len(content) < 500_000
+
+
+@pytest.mark.parametrize("damage", ["changed", "missing", "shape", "no card"])
+def test_damaged_weights_are_refused(copy: Path, damage: str) -> None:
+    """One clear error that says what to do, and no answer from a file that isn't the one."""
+    content = (copy / FILE).read_bytes()
+    if damage == "changed":
+        (copy / FILE).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    elif damage == "missing":
+        (copy / FILE).unlink()
+    elif damage == "no card":
+        (copy / CARD).write_text("[]", encoding="utf-8")
+    else:
+        arrays = dict(read_arrays(content)) | {"usual": np.zeros(3, dtype=np.uint8)}
+        replaced = archive(arrays)
+        (copy / FILE).write_bytes(replaced)
+        card = json.loads((copy / CARD).read_text(encoding="utf-8"))
+        card["weights_sha256"][FILE] = hashlib.sha256(replaced).hexdigest()
+        (copy / CARD).write_text(json.dumps(card), encoding="utf-8")
+    with pytest.raises(JudgeUnavailable, match="install flames-judge again"):
+        load(copy)
+
+
+def test_the_card_names_its_data_and_holds_the_goals() -> None:
+    """Sources, licences, and what was measured on rows that no head saw."""
+    card = json.loads((shipped.folder() / CARD).read_text(encoding="utf-8"))
+    assert all(one["sha256"] == FILES[name].sha256 for name, one in card["data"].items())
+    assert {one["licence"] for one in card["data"].values()} <= {"Apache-2.0", "MIT"}
+    alarms = card["figures"]["false_alarms"]["all"]
+    assert alarms["n"] > 4000
+    assert alarms["added"][0] <= MOST_ALARMS
+    for measured in card["figures"]["disguises"]:
+        assert set(measured["lost"]) == set(measured["recall"]) - {"plain"}
+        assert measured["n"] >= 600
+
+
+def test_the_shipped_rows_hold_no_contacts() -> None:
+    """No telephone numbers, handles or addresses of the advertisements' authors."""
+    for row in load_rows():
+        assert "@" not in row.text
+        run = 0
+        for char in row.text:
+            run = run + 1 if char.isascii() and char.isalnum() else 0
+            assert run < 6

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+from guard.views.make_tables import main, parts, syllables
+
+
+def lines(name: str) -> list[str]:
+    file = resources.files("guard.views") / "data" / name
+    return file.read_text(encoding="utf-8").splitlines()
+
+
+def test_parts_come_from_the_decomposition_as_people_type_them() -> None:
+    """Radicals as characters; doubled characters; rare characters and strokes left out."""
+    records = ["妈:a(女,马)", "谢:a(讠,射)", "双:ra(又)", "丁:d/t(一,10018)", "坏", "㐀:a(女,马)"]
+    made = parts(records, {"妈": 9, "谢": 9, "双": 9}, {"女马": 1})
+    assert made == sorted(["妈女马", "谢讠射", "谢言射", "双又又"])
+
+
+def test_a_pair_that_ordinary_texts_write_is_marked() -> None:
+    """女子 is a word; and 金安 meets by chance more often than anybody splits 铵."""
+    frequency = {"好": 500, "女": 900, "子": 900, "铵": 1, "金": 900, "安": 900}
+    made = parts(["好:a(女,子)", "铵:a(钅,安)"], frequency, {"女子": 5})
+    assert made == sorted(["好女子?", "铵金安?", "铵钅安"])
+
+
+def test_of_two_characters_with_the_same_parts_the_commoner_is_taken() -> None:
+    """员 and 呗 are both 口 and 贝."""
+    records = ["呗:a(口,贝)", "员:d(口,贝)"]
+    assert parts(records, {"呗": 3, "员": 90}, {}) == ["员口贝"]
+
+
+def test_a_sound_lists_its_commonest_character_first() -> None:
+    """It stands for all of them."""
+    made = dict(line.split("\t") for line in syllables({"赌": 3, "读": 9}))
+    assert made["du"].startswith("读赌")
+    assert "度" in made["du"]
+    assert "女" in made["nv"]
+
+
+def test_the_shipped_tables_are_whole() -> None:
+    """Each line has its form; each character one sound; each pair one character."""
+    table = lines("parts.txt")
+    assert all(len(line.removesuffix("?")) == 3 for line in table)
+    assert len({line[1:3] for line in table}) == len(table) > 8000
+    assert "好女子?" in table
+    sounds = [line.split("\t") for line in lines("syllables.txt")]
+    chars = "".join(chars for _, chars in sounds)
+    assert len(set(chars)) == len(chars) > 26_000
+
+
+def test_a_missing_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The maker of the tables says which file it lacks."""
+    assert main([str(tmp_path), str(tmp_path / "cjk-decomp.txt")]) == 2
+    assert "cold_train.csv" in capsys.readouterr().err
+
+
+def test_importing_the_views_loads_nothing_heavy() -> None:
+    """Tables and numpy wait for the first text."""
+    code = "import sys, guard.views, guard.evidence, guard.selftest; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = {name.split(".")[0] for name in done.stdout.split()}
+    assert not loaded & {"numpy", "scipy", "opencc", "confusable_homoglyphs", "pypinyin", "rich"}
