@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from functools import cache
 from importlib import resources
+from typing import NamedTuple
 
 from judge.rubric import Example, Rubric
 from judge.text import fingerprint, visible
@@ -22,12 +23,24 @@ _SLOT = re.compile(r"\{\{([a-z_]+)\}\}")
 _ROLES = {"system": "系统", "user": "用户", "assistant": "模型"}
 
 
+class Frame(NamedTuple):
+    """The text around every rubric and every row, with named slots."""
+
+    system: str
+    user: str
+
+    @classmethod
+    def parse(cls, text: str) -> Frame:
+        """The frame in a file's text; a line `<!-- user -->` parts its messages."""
+        system, user = text.split(_SPLIT)
+        return cls(system.strip(), user.strip())
+
+
 @cache
-def frame() -> tuple[str, str]:
-    """The shipped frame: its system part and its user part, with named slots."""
+def frame() -> Frame:
+    """The shipped frame."""
     text = (resources.files("rubrics") / "judge_prompt.md").read_text(encoding="utf-8")
-    system, user = text.split(_SPLIT)
-    return system.strip(), user.strip()
+    return Frame.parse(text)
 
 
 def _fill(template: str, slots: dict[str, str]) -> str:
@@ -35,15 +48,18 @@ def _fill(template: str, slots: dict[str, str]) -> str:
     return _SLOT.sub(lambda match: slots[match[1]], template)
 
 
-def build_messages(case: Case, response: str, *, brief: bool = False) -> list[Message]:
+def build_messages(
+    case: Case, response: str, *, brief: bool = False, within: Frame | None = None
+) -> list[Message]:
     """The messages for one case.
 
     Args:
         case: what is judged.
         response: the part of the record's response that is under judgement.
         brief: leave the worked examples out, for a model with a short context.
+        within: another frame than the shipped one.
     """
-    _, user = frame()
+    user = (within or frame()).user
     record = case.record
     history = "\n".join(
         f"【{_ROLES[turn.role]}】{visible(turn.content)}" for turn in record.history
@@ -58,7 +74,7 @@ def build_messages(case: Case, response: str, *, brief: bool = False) -> list[Me
     subcomponent = f"{part.name_zh}（{part.name}）：{part.looks_for}" if part else "（未指明）"
     slots = texts | {"fence": mark, "subcomponent": subcomponent, "dimension": case.rubric.name_zh}
     return [
-        {"role": "system", "content": system_text(case.rubric, brief=brief)},
+        {"role": "system", "content": system_text(case.rubric, brief=brief, within=within)},
         {"role": "user", "content": _fill(user, slots)},
     ]
 
@@ -69,9 +85,9 @@ def fence(*texts: str) -> str:
 
 
 @cache
-def system_text(rubric: Rubric, *, brief: bool = False) -> str:
+def system_text(rubric: Rubric, *, brief: bool = False, within: Frame | None = None) -> str:
     """The static part: the frame around the rubric, the same for every row of a dimension."""
-    system, _ = frame()
+    system = (within or frame()).system
     rubric_text, form = render_rubric(rubric, brief=brief), answer_form(rubric)
     slots = {"dimension": rubric.name_zh, "rubric": rubric_text, "answer_form": form}
     return _fill(system, slots)

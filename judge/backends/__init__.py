@@ -65,6 +65,11 @@ def load_judge(spec: str, context: JudgeContext, fallbacks: Sequence[str] = ()) 
     return FallbackJudge(judge, [load_judge(_as_spec(name), context) for name in fallbacks])
 
 
+def is_spec(text: str) -> bool:
+    """Whether a judge of this kind is known here; its argument may still be wrong."""
+    return _builder(text.partition(":")[0]) is not None
+
+
 def _as_spec(name: str) -> str:
     return name if _builder(name.partition(":")[0]) is not None else f"llm:{name}"
 

@@ -57,7 +57,7 @@ class LlmJudge(Judge):
         import instructor
 
         self._client, self._options, self._store = client, options, store
-        self._notify, self._clock = notify, clock
+        self._notify, self._clock, self._frame = notify, clock, options.frame or frame()
         schema, plain = instructor.Mode.JSON_SCHEMA, instructor.Mode.JSON
         self._ask: dict[Any, Any] = {
             mode: instructor.from_litellm(self._create, mode=mode) for mode in (schema, plain)
@@ -92,7 +92,8 @@ class LlmJudge(Judge):
             "response_format": options.response_format,
             "schema": schema_for(rubric).model_json_schema(),
         }
-        prompt = (system_text(rubric, brief=brief), frame()[1], rubric.fingerprint)
+        system = system_text(rubric, brief=brief, within=self._frame)
+        prompt = (system, self._frame.user, rubric.fingerprint)
         made = JudgeRef(
             name=self.name, fingerprint=fingerprint(json.dumps(asked, sort_keys=True), *prompt)
         )
@@ -127,7 +128,7 @@ class LlmJudge(Judge):
         return await self._kept_or_asked(case, number, brief=True)
 
     async def _kept_or_asked(self, case: Case, number: int, *, brief: bool) -> Asked | Missed:
-        messages = build_messages(case, case.response, brief=brief)
+        messages = build_messages(case, case.response, brief=brief, within=self._frame)
         key = self._key(case.rubric, messages, number, brief=brief)
         kept = await self._store.get(key) if self._store else None
         if kept is not None:

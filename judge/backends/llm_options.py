@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 
 from judge.llm.config import ResponseFormat
+from judge.prompt import Frame
 
 
 class LlmOptions(BaseModel):
@@ -16,6 +17,7 @@ class LlmOptions(BaseModel):
         logprobs: ask for token log probabilities where the provider has them.
         max_chars: of the texts of one row; a longer row is a failure, never cut.
         retry_unjudged: ask again where the store holds a failure.
+        frame: another frame around the rubric than the shipped one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -24,3 +26,4 @@ class LlmOptions(BaseModel):
     logprobs: bool = True
     max_chars: int = Field(default=60_000, ge=1)
     retry_unjudged: bool = False
+    frame: Frame | None = None

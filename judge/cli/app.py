@@ -14,6 +14,7 @@ from judge.cli import (
     annotate,
     cache,
     calibrate,
+    compare,
     doctor,
     gold,
     import_verdicts,
@@ -22,6 +23,7 @@ from judge.cli import (
     rubric,
     sample,
     score,
+    stress,
     summarize,
 )
 from judge.errors import BudgetReached, FlamesJudgeError
@@ -37,12 +39,14 @@ app = typer.Typer(
 )
 app.command("score")(score.score)
 app.command("respond")(respond.respond)
+app.command("stress")(stress.stress)
 app.command("summarize")(summarize.summarize)
 app.command("plan")(plan.plan)
 app.command("sample")(sample.sample)
 app.command("annotate")(annotate.annotate)
 app.command("agreement")(agreement.agreement)
 app.command("calibrate")(calibrate.calibrate)
+app.command("compare")(compare.compare)
 app.command("import-verdicts")(import_verdicts.import_verdicts)
 app.command("doctor")(doctor.doctor)
 app.add_typer(gold.app, name="gold")

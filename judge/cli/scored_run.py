@@ -16,12 +16,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from judge.backends import JudgeContext, load_judge
+from judge.backends import load_judge
 from judge.cli.announce import announce, line_count
+from judge.cli.asked import context_of, open_context
 from judge.cli.corrected import Wanted, check_judge, corrected_report
 from judge.cli.interrupt import interruptible
 from judge.cli.progress import Reporter, reporting
-from judge.cli.score_plan import Asking, Input, Output, ScorePlan
+from judge.cli.score_plan import Input, Output, ScorePlan
 from judge.cli.status import left_unjudged
 from judge.errors import InputError
 from judge.protocols import Judge
@@ -33,7 +34,6 @@ from judge.report.model import Report, RunFacts
 from judge.rubric import Rubrics, load_rubrics
 from judge.run_folder import BAD_ROWS, RunFolder
 from judge.scoring import Progress, Scoring
-from judge.store import DiskStore
 from judge.text import visible
 
 Rows = Callable[[], Iterator[Record | BadRow]]
@@ -52,7 +52,7 @@ def run_plan(plan: ScorePlan) -> int:
         folder = _folder(plan)
         # A wrong name or a missing key ends the run here, before anything is said or made.
         if plan.asking.models and not plan.output.dry_run:
-            load_judge(plan.asking.spec, _context(plan.asking), plan.asking.fallbacks)
+            load_judge(plan.asking.spec, context_of(plan.asking), plan.asking.fallbacks)
         total = announce(plan.asking, rubrics, rows()) if plan.counts else line_count(plan.input)
         if plan.output.dry_run:
             return 0
@@ -112,13 +112,14 @@ async def _judge(
 ) -> tuple[Progress, RunFacts]:
     """Score until done or stopped by the budget; an interrupt leaves a resumable folder."""
     async with contextlib.AsyncExitStack() as stack:
-        judge, spent = _load(plan.asking, stack, reporter)
+        context, spent = open_context(plan.asking, stack, reporter)
+        judge = load_judge(plan.asking.spec, context, plan.asking.fallbacks)
         stack.push_async_callback(judge.aclose)
         if plan.output.calibration is not None:
             check_judge(plan.output.calibration, judge, rubrics)
 
         def observe(progress: Progress) -> None:
-            reporter.update(progress.done, _note(progress, spent()))
+            reporter.update(progress.done, progress_note(progress, spent()))
 
         options = replace(
             plan.options, width=plan.asking.provider.width if plan.asking.models else 1
@@ -130,34 +131,8 @@ async def _judge(
         return scoring.progress, _facts(plan, rubrics, judge, scoring.progress)
 
 
-def _load(
-    asking: Asking, stack: contextlib.AsyncExitStack, reporter: Reporter
-) -> tuple[Judge, Callable[[], float]]:
-    """The judge, and what it has spent so far in USD."""
-    if not asking.models:
-        return load_judge(asking.spec, JudgeContext()), lambda: 0.0
-    store = None
-    if asking.cache is not None:
-        store = DiskStore(asking.cache, reporter.say)
-        stack.callback(store.close)
-    from judge.llm.library import close_clients
-
-    stack.push_async_callback(close_clients)
-    traffic = asking.provider.traffic(reporter.say)
-    context = replace(_context(asking), traffic=traffic, store=store)
-    return load_judge(asking.spec, context, asking.fallbacks), lambda: traffic.spend.usd
-
-
-def _context(asking: Asking) -> JudgeContext:
-    return JudgeContext(
-        model=lambda name: asking.provider.model(name, **asking.sampling),
-        options=asking.llm,
-        vote=asking.vote,
-        band=asking.band,
-    )
-
-
-def _note(progress: Progress, usd: float) -> str:
+def progress_note(progress: Progress, usd: float) -> str:
+    """What a run has cost and lost so far, for people."""
     told = [f"{usd:.4f} USD"] if usd else []
     told += [f"{kind.value} {count:,}" for kind, count in progress.failures.most_common(3)]
     return ", ".join(told)

@@ -11,6 +11,8 @@ from functools import lru_cache
 
 # Full-width forms stand one for one; nearly every Chinese text has some.
 _FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {0x3000: 0x20}
+_COMMON = tuple((mark, chr(_FULL_WIDTH[ord(mark)])) for mark in "，：？！；（）")
+_WIDE = re.compile("[\uff01-\uff5e\u3000]")
 # What folding leaves as it is: then no offsets are needed.
 _LETTERS = (
     r"[!-~\u2013\u2014\u2018\u2019\u201c\u201d\u2022\u3001-\u3003\u3005-\u3015"
@@ -45,7 +47,11 @@ def fold(text: str) -> Folded:
     A run with a line break becomes one newline, any other a space; both ends are stripped. The
     time is linear in the text's length.
     """
-    plain = text.translate(_FULL_WIDTH)
+    plain = text
+    for mark, narrow in _COMMON:
+        plain = plain.replace(mark, narrow)
+    if _WIDE.search(plain):
+        plain = plain.translate(_FULL_WIDTH)
     if _PLAIN.fullmatch(plain):
         return Folded(text, plain)
     return _fold_slowly(text)

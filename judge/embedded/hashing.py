@@ -32,18 +32,31 @@ def grams(texts: Sequence[str]) -> Grams:
     import numpy as np
 
     marked = [f"^{text.lower()}$" for text in texts]
-    raw = "".join(marked).encode("utf-32-le", "surrogatepass")
-    codes = np.frombuffer(raw, dtype="<u4").astype(np.uint32)
-    codes[(codes >= ord("0")) & (codes <= ord("9"))] = ord("0")
-    codes[codes == ord("\n")] = ord(" ")
+    single, double = hashes("".join(marked))
     sizes = np.fromiter(map(len, marked), dtype=np.int64, count=len(marked))
     rows = np.repeat(np.arange(len(marked), dtype=np.int64), sizes)
     inside = rows[:-1] == rows[1:]
-    single = codes * np.uint32(_MIX[0])
-    single ^= single >> np.uint32(15)
-    double = single[:-1] * np.uint32(_MIX[1]) + codes[1:] * np.uint32(_MIX[2])
-    double ^= double >> np.uint32(13)
-    buckets = np.concatenate([single * np.uint32(_MIX[2]), double[inside] * np.uint32(_MIX[0])])
+    buckets = np.concatenate([single, double[inside]])
     key = np.concatenate([rows, rows[:-1][inside]]) << BITS | (buckets >> np.uint32(32 - BITS))
     key = np.unique(key)
     return Grams(key >> BITS, key & (BUCKETS - 1))
+
+
+def hashes(lowered: str) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+    """32-bit hashes of a lowered text's n characters, shape (n,), and of its pairs, (n - 1,)."""
+    import numpy as np
+
+    raw = lowered.encode("utf-32-le", "surrogatepass")
+    codes = np.frombuffer(raw, dtype="<u4").astype(np.uint32)
+    codes[(codes - np.uint32(ord("0"))) < 10] = ord("0")
+    if "\n" in lowered:
+        codes[codes == ord("\n")] = ord(" ")
+    single = codes * np.uint32(_MIX[0])
+    single ^= single >> np.uint32(15)
+    double = single[:-1] * np.uint32(_MIX[1])
+    codes *= np.uint32(_MIX[2])
+    double += codes[1:]
+    double ^= double >> np.uint32(13)
+    double *= np.uint32(_MIX[0])
+    single *= np.uint32(_MIX[2])
+    return single, double

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
 from judge.dimensions import Dimensions, load_category_map, shipped_prompts
+from judge.readers.lines import MOST_BYTES
 from judge.readers.source import Source, open_sources
 from judge.records import BadRow, PromptRow, Record
 from judge.rows import LABEL_FIELDS, Row, RowParser
@@ -36,6 +37,9 @@ class ReadOptions:
             and response may be missing.
         label_field: the field of the label; without it `label`, `human_label` or `predicted`.
         stdin: what `-` reads; standard input unless given.
+        called: what the one file that is read is called in place of its path, also as the model of
+            rows that name none.
+        row_bytes: of a row of text; a longer one is bad.
     """
 
     rubrics: Rubrics
@@ -44,6 +48,8 @@ class ReadOptions:
     labelled: bool = False
     label_field: str | None = None
     stdin: BinaryIO | None = None
+    called: str | None = None
+    row_bytes: int = MOST_BYTES
 
     def parser(self) -> RowParser:
         """A parser with these options, and with no row seen yet."""
@@ -64,7 +70,8 @@ def read_records(paths: Sequence[str | Path], options: ReadOptions) -> Iterator[
     Raises:
         InputError: a file can't be read as a whole, or an option is wrong.
     """
-    sources = open_sources(paths, options.stdin, _needed(options))
+    opened = open_sources(paths, options.stdin, _needed(options), options.called)
+    sources = [replace(source, row_bytes=options.row_bytes) for source in opened]
     parser = options.parser()
     return (parser.record(line, row) for source in sources for line, row in _rows(source, parser))
 

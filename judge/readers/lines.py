@@ -13,7 +13,6 @@ from judge.records import UnreadableRowError
 from judge.rows import Row
 
 MOST_BYTES = 64 * 2**20
-TOO_LONG = UnreadableRowError("is longer than 64 MiB", "is a line break missing? else shorten it")
 NOT_UTF8 = UnreadableRowError("is not UTF-8", "save the file as UTF-8")
 _CHUNK = 2**20
 _QUOTE, _OPEN = b'"{'
@@ -21,13 +20,19 @@ _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|["{}]', re.DOTALL)
 _BETWEEN = b" \t\r\n,[]"
 
 
-def numbered_lines(stream: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
-    """Lines with their 1-based numbers; None for one beyond the limit."""
+def too_long(most: int) -> UnreadableRowError:
+    """Why a row of more bytes than `most` isn't read."""
+    told = f"{most >> 20} MiB" if most % 2**20 == 0 else f"{most:,} bytes"
+    return UnreadableRowError(f"is longer than {told}", "is a line break missing? else shorten it")
+
+
+def numbered_lines(stream: BinaryIO, most: int) -> Iterator[tuple[int, bytes | None]]:
+    """Lines with their 1-based numbers; None for one of more bytes than `most`."""
     for number in count(1):
-        line: bytes | None = stream.readline(MOST_BYTES + 1)
+        line: bytes | None = stream.readline(most + 1)
         if not line:
             return
-        if len(line) > MOST_BYTES:
+        if len(line) > most:
             ends = line.endswith(b"\n")
             line = None
             while not ends:
@@ -36,11 +41,11 @@ def numbered_lines(stream: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
         yield number, line
 
 
-def json_lines(stream: BinaryIO) -> Iterator[tuple[int, Row]]:
+def json_lines(stream: BinaryIO, most: int = MOST_BYTES) -> Iterator[tuple[int, Row]]:
     """The rows of a JSONL file; blank lines are skipped."""
-    for number, line in numbered_lines(stream):
+    for number, line in numbered_lines(stream, most):
         if line is None:
-            yield number, TOO_LONG
+            yield number, too_long(most)
         elif not line.isspace() and line:
             yield number, json_row(line)
 
@@ -68,7 +73,7 @@ def _not_json(text: bytes, problem: str) -> UnreadableRowError:
     return UnreadableRowError(f"is not JSON: {problem}", "mend the line")
 
 
-def json_objects(stream: BinaryIO) -> Iterator[tuple[int, Row]]:
+def json_objects(stream: BinaryIO, most: int = MOST_BYTES) -> Iterator[tuple[int, Row]]:
     """The objects of a JSON array, or of JSON objects one after another, wherever lines break.
 
     Objects are found by their braces, so that one which isn't JSON costs no other.
@@ -76,8 +81,8 @@ def json_objects(stream: BinaryIO) -> Iterator[tuple[int, Row]]:
     finder = _Objects()
     while chunk := stream.read(max(_CHUNK, len(finder.buffer))):
         yield from finder.feed(chunk)
-        if len(finder.buffer) > MOST_BYTES:
-            yield finder.line, TOO_LONG
+        if len(finder.buffer) > most:
+            yield finder.line, too_long(most)
             return
     yield from finder.close()
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from judge.errors import InputError
-from judge.readers.lines import json_lines, json_objects
+from judge.readers.lines import MOST_BYTES, json_lines, json_objects
 from judge.readers.parquet import open_parquet, parquet_columns, parquet_rows
 from judge.readers.sniff import Format, Kind, check_columns, check_text, find_format
 from judge.readers.table import csv_rows
@@ -36,7 +36,7 @@ class Source:
     `needed` are the columns that a table must have: of each group, at least one. `stream` is the
     content where the file can't be opened a second time: standard input, or a `pipe`, which is
     closed after its last row. Of a Parquet file all columns are read if it is `whole`, else those
-    that are known or needed.
+    that are known or needed. A row of text of more than `row_bytes` isn't read.
     """
 
     name: str
@@ -47,6 +47,7 @@ class Source:
     stream: BinaryIO | None = None
     pipe: BinaryIO | None = None
     whole: bool = False
+    row_bytes: int = MOST_BYTES
 
     def rows(self) -> Iterator[tuple[int, Row]]:
         """The rows with their line numbers.
@@ -72,22 +73,31 @@ class Source:
             yield from parquet_rows(self.path, None if self.whole else known)
         elif self.stream is not None:
             with self.pipe or nullcontext():
-                yield from _parsed(self.stream, self.format)
+                yield from _parsed(self.stream, self.format, self.row_bytes)
         else:
             with Path(self.path).open("rb") as file:
-                yield from _parsed(_unpacked(file)[1], self.format)
+                yield from _parsed(_unpacked(file)[1], self.format, self.row_bytes)
 
 
-def _parsed(stream: BinaryIO, form: Format) -> Iterator[tuple[int, Row]]:
+def _parsed(stream: BinaryIO, form: Format, most: int) -> Iterator[tuple[int, Row]]:
     if form.kind is Kind.TABLE:
-        return csv_rows(stream, form.delimiter)
-    return json_lines(stream) if form.kind is Kind.LINES else json_objects(stream)
+        return csv_rows(stream, form.delimiter, most)
+    return json_lines(stream, most) if form.kind is Kind.LINES else json_objects(stream, most)
 
 
 def open_sources(
-    paths: Sequence[str | Path], stdin: BinaryIO | None, needed: Needed
+    paths: Sequence[str | Path],
+    stdin: BinaryIO | None,
+    needed: Needed,
+    called: str | None = None,
 ) -> list[Source]:
     """Open every file and tell its format, before a row of any is read.
+
+    Args:
+        paths: the files; `-` is standard input.
+        stdin: what `-` reads.
+        needed: columns that a table must have: of each group, at least one.
+        called: what a file is called in place of its path.
 
     Raises:
         InputError: one of them can't be read, stands twice, or is in no known format.
@@ -101,7 +111,7 @@ def open_sources(
         if key in seen:
             raise InputError("stands twice among the files", file=shown(path), mend="give it once")
         seen.add(key)
-        found.append(_open_source(path, stdin, needed))
+        found.append(_open_source(path, stdin, needed, called))
     return found
 
 
@@ -135,8 +145,8 @@ def _identity(path: str) -> object:
     return found.st_dev, found.st_ino
 
 
-def _open_source(path: str, stdin: BinaryIO | None, needed: Needed) -> Source:
-    name = "stdin" if path == "-" else shown(path)
+def _open_source(path: str, stdin: BinaryIO | None, needed: Needed, called: str | None) -> Source:
+    name = called or ("stdin" if path == "-" else shown(path))
     try:
         if path == "-":
             return _source(path, name, needed, _unpacked(_standard_input(stdin)))

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Collection, Iterator, Sequence
 from typing import BinaryIO
 
-from judge.readers.lines import MOST_BYTES, NOT_UTF8, TOO_LONG, numbered_lines
+from judge.readers.lines import MOST_BYTES, NOT_UTF8, numbered_lines, too_long
 from judge.records import UnreadableRowError
 from judge.rows import FIELDS, Row
 
@@ -40,7 +40,7 @@ def column_names(cells: Sequence[object]) -> list[str]:
     return [str(cell).strip().lower() for cell in cells]
 
 
-def csv_rows(stream: BinaryIO, delimiter: str) -> Iterator[tuple[int, Row]]:
+def csv_rows(stream: BinaryIO, delimiter: str, most: int = MOST_BYTES) -> Iterator[tuple[int, Row]]:
     """The rows of a table, numbered by the line where they begin; blank ones are skipped.
 
     A row whose quotation marks don't match is bad, and reading goes on with its second line, so
@@ -48,7 +48,7 @@ def csv_rows(stream: BinaryIO, delimiter: str) -> Iterator[tuple[int, Row]]:
     """
     # The limit is the csv module's own and the same for every reader in the process.
     csv.field_size_limit(max(csv.field_size_limit(), _MOST_CHARACTERS))
-    lines = _Lines(stream)
+    lines = _Lines(stream, most)
     cells = csv.reader(lines, delimiter=delimiter, strict=True)
     header: list[str] | None = None
     while True:
@@ -63,15 +63,15 @@ def csv_rows(stream: BinaryIO, delimiter: str) -> Iterator[tuple[int, Row]]:
         if any(row) and header is None:
             header = column_names(row)
         elif any(row) and header is not None:
-            yield lines.first, _row(header, row)
+            yield lines.first, _row(header, row, most)
         lines.go_on()
 
 
 class _Lines:
     """Gives csv its lines, and remembers those of the row that is being read."""
 
-    def __init__(self, stream: BinaryIO) -> None:
-        self._lines = _decoded(stream)
+    def __init__(self, stream: BinaryIO, most: int) -> None:
+        self._lines = _decoded(stream, most)
         self._again: deque[_Line] = deque()
         self._row: list[_Line] = []
 
@@ -100,8 +100,8 @@ class _Lines:
         self._row.clear()
 
 
-def _decoded(stream: BinaryIO) -> Iterator[_Line]:
-    for number, line in numbered_lines(stream):
+def _decoded(stream: BinaryIO, most: int) -> Iterator[_Line]:
+    for number, line in numbered_lines(stream, most):
         yield number, _OVERLONG if line is None else line.decode("utf-8", "surrogateescape")
 
 
@@ -115,10 +115,10 @@ def _unquoted(error: csv.Error) -> UnreadableRowError:
     )
 
 
-def _row(header: Sequence[str], cells: Sequence[str]) -> Row:
+def _row(header: Sequence[str], cells: Sequence[str], most: int) -> Row:
     text = "".join(cells)
     if not text.isascii() and not _encodable(text):
-        return TOO_LONG if _OVERLONG in text else NOT_UTF8
+        return too_long(most) if _OVERLONG in text else NOT_UTF8
     if len(cells) < len(header) or any(cells[len(header) :]):
         reason = f"has {len(cells)} cells where the header has {len(header)}"
         mend = 'put a cell that holds a delimiter or a line break in "..."'

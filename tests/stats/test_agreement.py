@@ -357,3 +357,33 @@ def test_alphas_interval_covers_any_number_of_annotators(annotators, missing):
 def test_alphas_interval_covers_at_every_size(n, annotators, missing):
     """The same with more runs, and with a crowd of which each marks a part."""
     check_alpha(n, annotators, missing, 500)
+
+
+def clustered_kappa(marks, repeats):
+    """Kappa of marks that are repeated within their prompt."""
+    prompts = np.repeat(np.arange(len(marks)), repeats)
+    many = np.repeat(marks, repeats, axis=0)
+    return cohens_kappa(many, (0, 1), "linear", Draws(np.random.default_rng(0)), None, prompts)
+
+
+def test_repeated_answers_to_a_prompt_leave_kappas_interval_as_wide():
+    """Four equal rows a prompt tell no more than one; taken as independent they would."""
+    draws = np.random.default_rng(5)
+    gold = draws.integers(0, 2, 80)
+    marks = np.column_stack([gold, np.where(draws.random(80) < 0.8, gold, 1 - gold)])
+    one, four = clustered_kappa(marks, 1), clustered_kappa(marks, 4)
+    assert (four.low, four.high) == pytest.approx((one.low, one.high))
+    assert four.method == f"{one.method}, clustered by prompt"
+    alone = cohens_kappa(
+        np.repeat(marks, 4, axis=0), (0, 1), "linear", Draws(np.random.default_rng(0))
+    )
+    assert alone.high - alone.low < 0.7 * (four.high - four.low)
+
+
+def test_answers_to_one_prompt_alone_have_no_kappa():
+    """One prompt says nothing about others."""
+    marks = np.array([[0, 0], [1, 1], [0, 1]])
+    found = cohens_kappa(
+        marks, (0, 1), "linear", Draws(np.random.default_rng(0)), None, np.zeros(3)
+    )
+    assert found.why == "all rows answer one prompt"

@@ -56,9 +56,7 @@ def test_the_gain_is_what_the_cascade_gets_right_beside_the_strong_judge():
     )
     found = gain(given, (0.2, 0.8))
     assert found.value == pytest.approx(-1 / 8)
-    assert found.value == pytest.approx(
-        given.right((0.2, 0.8)).mean() - given.strong_right.mean()
-    )
+    assert found.value == pytest.approx(given.right((0.2, 0.8)).mean() - given.strong_right.mean())
     assert -1 <= found.low < found.value < found.high <= 1
     assert given.spent((0.2, 0.8)).sum() == 2
     weighted = gain(given._replace(weight=np.array([5.0, 1, 1, 1, 1, 1, 1, 1])), (0.2, 0.8))
@@ -137,7 +135,7 @@ def check_promises(world, runs):
 @pytest.mark.parametrize("world", WORLDS[:2])
 def test_the_margin_is_kept_on_new_rows(world):
     """Bands from a few hundred labels, tried on 200,000 new rows: at most 2.5 % lose more."""
-    check_promises(world, 10)
+    check_promises(world, 8)
 
 
 @pytest.mark.slow

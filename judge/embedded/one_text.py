@@ -1,0 +1,71 @@
+"""The evidence heads on the windows of one text, for callers who wait for the answer.
+
+The same logits as `EvidenceHeads.logits`, to the last bit: sums of whole numbers, small enough for
+32-bit floats to hold exactly, from one table that all heads share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from judge.embedded.evidence import WINDOW, EvidenceHeads
+from judge.embedded.hashing import BITS, BUCKETS, hashes
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_BATCH = 1024  # windows at a time: memory stays flat
+
+
+class OneText:
+    """Heads made ready for scoring one text at a time; safe to share between threads."""
+
+    def __init__(self, heads: EvidenceHeads) -> None:
+        import numpy as np
+
+        self.heads = heads
+        idf = heads.idf.astype(np.float32)
+        # One row a bucket: each head's weighted value, and the square for the norm. The last row,
+        # of zeros, is where repeated buckets go.
+        self._table = np.zeros((BUCKETS + 1, len(heads.weights) + 1), dtype=np.float32)
+        self._table[:-1, :-1] = heads.weights.T * idf[:, None]
+        self._table[:-1, -1] = idf * idf
+
+    def logits(self, text: str, starts: Sequence[int]) -> NDArray[np.float64]:
+        """The heads' logits for windows of a folded text, shape (starts, 5).
+
+        Args:
+            text: a folded text.
+            starts: where its windows start, or some of `judge.embedded.evidence.window_starts`.
+        """
+        import numpy as np
+
+        batches = [starts[at : at + _BATCH] for at in range(0, len(starts), _BATCH)]
+        found = [self._batch([text[at : at + WINDOW] for at in batch]) for batch in batches]
+        return found[0] if len(found) == 1 else np.concatenate(found)
+
+    def _batch(self, windows: Sequence[str]) -> NDArray[np.float64]:
+        import numpy as np
+
+        marked = "".join([f"^{window.lower()}$" for window in windows])
+        count, width = len(windows), len(windows[0]) + 2
+        if len(marked) != count * width:  # a letter that is two when lowered
+            return self.heads.logits(windows)
+        single, double = hashes(marked)
+        pairs = np.empty(count * width, dtype=np.uint32)
+        pairs[:-1] = double
+        bucket = np.empty((count, 2 * width), dtype=np.uint32)
+        bucket[:, :width] = single.reshape(count, width)
+        bucket[:, width:] = pairs.reshape(count, width)
+        bucket[:, -1] = bucket[:, 0]  # no pair, since it spans two windows: a repeat instead
+        bucket >>= np.uint32(32 - BITS)
+        bucket.sort(axis=1)
+        bucket[:, 1:][bucket[:, 1:] == bucket[:, :-1]] = BUCKETS
+        ones = np.ones((1, 2 * width), dtype=np.float32)
+        sums = (ones @ self._table.take(bucket, axis=0))[:, 0].astype(np.float64)
+        norm = np.sqrt(sums[:, -1:])
+        norm[norm == 0] = 1
+        logits: NDArray[np.float64] = sums[:, :-1] / norm * self.heads.scale + self.heads.bias
+        return logits
