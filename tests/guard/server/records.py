@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import Future
@@ -21,11 +22,11 @@ from judge.protocols import Judge
 from judge.testing import Said, ScriptedJudge
 from judge.verdict import Case, Outcome
 from tests.guard.made import guard, policy
-from tests.guard.server.serving import Served, serving, state_of
+from tests.guard.server.serving import Answer, Served, serving, state_of
 
 HARMFUL = "照做"
 LINES = "application/jsonl"
-SMALL = Limits(grace_s=1.0, keep_alive_s=0.2)
+SMALL = Limits(grace_s=1.0, run_rests_s=(0.01, 0.01))
 
 
 def row(number: int, response: str = "抱歉，我不能。", **more: Any) -> dict[str, Any]:
@@ -143,10 +144,18 @@ async def judging(judge: Judge, data: Path | None = None, **more: Any) -> AsyncI
         yield served
 
 
+async def sent(served: Served, path: str, content: bytes, **headers: str) -> Answer:
+    """The answer to a body that may be large."""
+    given = {name.replace("_", "-"): value for name, value in headers.items()}
+    url, body = served.base + path, io.BytesIO(content)
+    async with served.client.post(url, data=body, headers=given) as response:
+        return Answer(response.status, dict(response.headers), await response.read())
+
+
 async def submitted(served: Served, content: bytes, query: str = "", **headers: str) -> str:
     """The id of a run of this file."""
     headers = {"content_type": LINES, **headers}
-    answer = await served.post(f"/v1/runs{query}", content, **headers)
+    answer = await sent(served, f"/v1/runs{query}", content, **headers)
     assert answer.status == 202, answer.body
     return str(answer.json["id"])
 

@@ -136,12 +136,12 @@ def state_of(
 
 
 @asynccontextmanager
-async def serving(state: State) -> AsyncIterator[Served]:
+async def serving(state: State, port: int = 0) -> AsyncIterator[Served]:
     """Run a server until the `async with` ends."""
     settings = Settings(Path(), "", limits=state.limits)
     server = _Server(uvicorn_config(create_app(state), settings))
     async with AsyncExitStack() as stack:
-        listening = stack.enter_context(listen("127.0.0.1", 0))
+        listening = stack.enter_context(listen("127.0.0.1", port))
         running = asyncio.ensure_future(server.serve(sockets=[listening]))
         while not server.started:
             await asyncio.sleep(0.001)
