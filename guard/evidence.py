@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from guard.homophones.shipped import Homophones, shipped_homophones
-from guard.views import View, by_sound, load, plain, readings, without_latin
+from guard.views import View, by_sound, load, originals, plain, undisguised, without_latin
 from judge.embedded import pii
 from judge.embedded.evidence import KINDS, WINDOW, EvidenceHeads, window_starts
 from judge.embedded.one_text import OneText
@@ -95,17 +95,24 @@ class Scanner:
         return tuple((found.kind, found.view) for found in self.scan(text))
 
     def _all(self, text: str) -> Iterator[Found]:
-        seen: set[str] = set()
-        for view in readings(text) if self._disguises else [plain(text)]:
-            if not view.text or view.text in seen:
-                continue
-            seen.add(view.text)
+        if not self._disguises:
+            yield from self._as_written(plain(text))
+            return
+        for number, view in enumerate(originals(text)):
+            if not number:
+                yield from self._as_written(view)
+            normal = undisguised(view)
+            if number or normal is not view:
+                yield from self._as_written(normal)
+            yield from self._by_sounds(normal)
+
+    def _as_written(self, view: View) -> Iterator[Found]:
+        if view.text:
             yield from self._by_heads(view, self._heads, tuple(window_starts(len(view.text))))
             yield from _by_rules(view)
-            yield from self._by_sounds(view)
 
     def _by_sounds(self, view: View) -> Iterator[Found]:
-        if self._by_sound is None or self._usual is None:
+        if self._by_sound is None or self._usual is None or not view.text:
             return
         spelled = without_latin(view)
         starts = self._usual.unusual(spelled, tuple(window_starts(len(spelled.text))))

@@ -22,7 +22,7 @@ def plain(value: Any, depth: int = 0) -> Any:
         InputError: it is nested too deep, or holds itself.
     """
     if depth > _DEEP:
-        raise InputError("a value is nested too deep to be read", file="wrap")
+        raise InputError("a value is nested too deep to be read")
     if value is None or isinstance(value, str | bool | int | float):
         return value
     if isinstance(value, Mapping):
@@ -62,9 +62,7 @@ def made(kind: type[Any], body: dict[str, Any], sample: Any = None) -> Any:
         else:
             built = kind(**body)
     except (AttributeError, TypeError, ValueError) as error:
-        raise InputError(
-            f"no {kind.__name__} can be made of a guarded answer", file="wrap"
-        ) from error
+        raise InputError(f"no {kind.__name__} can be made of a guarded answer") from error
     for hidden in ("_request_id", "_hidden_params"):
         own = getattr(sample, hidden, None)
         if isinstance(own, dict):

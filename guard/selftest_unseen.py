@@ -44,7 +44,7 @@ def split(data: Sequence[Text], rng: Random) -> tuple[list[Text], list[Text]]:
 
 
 def unseen(folder: Path, held: Sequence[Text], rng: Random) -> tuple[list[Row], list[Row]]:
-    """Rows of ChineseHarm's kinds and benign rows of all sources; and rows of COLD's abuse."""
+    """Rows of ChineseHarm's kinds, and rows of COLD's abuse; with each, all benign rows."""
     cold = cold_test(folder)
     benign = [Row(text=t, kind=SAFE, source="cold test") for t in cold["safe"]]
     benign += [Row(text=t, kind=SAFE, source="cold test, anti-bias") for t in cold["anti_bias"]]
@@ -54,7 +54,7 @@ def unseen(folder: Path, held: Sequence[Text], rng: Random) -> tuple[list[Row], 
     harmful = [text for text in held if text.kind not in {SAFE, "unsafe"}]
     kinds = [with_pinyin(text.text, text.kind, text.source) for text in harmful]
     abuse = [with_pinyin(t, "abuse", "cold test") for t in rng.sample(cold["abuse"], _ABUSE)]
-    return [*kinds, *benign], [*abuse, *benign[:1]]
+    return [*kinds, *benign], [*abuse, *benign]
 
 
 def figures(name: str, report: SelftestReport) -> dict[str, Any]:

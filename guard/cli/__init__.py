@@ -10,7 +10,7 @@ from judge.cli.app import app, run
 guard = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Check texts and recorded traffic by a policy, as the guard does at run time.",
+    help="Check texts and traffic by a policy, and look after the log.",
 )
 guard.command("check")(check.check)
 guard.command("replay")(replay.replay)

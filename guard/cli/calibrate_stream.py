@@ -23,14 +23,19 @@ WIDTH = 16
 
 
 def calibrate_stream(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="The run that gold labels.")],
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", help="The run folder whose answers gold labels.")
+    ],
     gold: Annotated[Path, typer.Option(help="People's labels: gold.jsonl.")],
-    policy: Annotated[Path, typer.Option(help="The policy, with its calibration and windows.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The calibration with the new cuts.")],
+    policy: Annotated[Path, typer.Option(help="A policy with a calibration and promises.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="The file to write: the calibration with them.")
+    ],
 ) -> None:
-    """Find the cuts that keep a policy's promises when every window of an answer is judged.
+    """Find a policy's cuts for streamed answers.
 
-    Judges each window of each gold answer. Exits with 4 where a promise has no cut.
+    They keep its promises where every window of an answer is judged, as each window of each gold
+    answer is here. Exits with 4 where a promise has no cut.
     """
     from guard.loading import Given, load_parts
     from guard.stream.calibration import Replay, answers, promises_of, with_stream_cuts

@@ -30,18 +30,21 @@ class SideName(StrEnum):
 
 def check(
     text: Annotated[
-        str | None, typer.Argument(help="The text; - or nothing reads standard input.")
+        str | None, typer.Argument(help="The text; without it, or with -, standard input.")
     ] = None,
     file: Annotated[Path | None, typer.Option(help="Read the text from a file (UTF-8).")] = None,
     policy: o.PolicyOption = None,
     model: o.ModelOption = None,
     side: Annotated[
-        SideName, typer.Option(help="The user's text, or the model's.")
+        SideName, typer.Option(help="Whose text it is: the user's, or the model's.")
     ] = SideName.OUTPUT,
-    prompt: Annotated[str, typer.Option(help="What the text answers.")] = "",
+    prompt: Annotated[str, typer.Option(help="The question that the text answers.")] = "",
     json: Annotated[bool, typer.Option("--json", help="Print the decision as JSON.")] = False,
 ) -> None:
-    """Decide about a text by a policy, and say why. Exits with 4 where it would be stopped."""
+    """Decide about a text, and say why.
+
+    Exits with 4 where the policy would stop it.
+    """
     said = _text(text, file)
     guard = o.guard_of(policy, model)
     decision = asyncio.run(_decided(guard, side.value, said, prompt))

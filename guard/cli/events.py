@@ -15,7 +15,7 @@ ALARM = 4
 def drift(
     audit: o.AuditOption,
     baseline: Annotated[
-        int, typer.Option(min=20, help="Conversations that make the baseline.")
+        int, typer.Option(min=20, help="How many first conversations the rest is compared with.")
     ] = 300,
     alpha: Annotated[
         float, typer.Option(min=1e-9, max=0.5, help="Chance of any false alarm, over all time.")
@@ -23,7 +23,11 @@ def drift(
     seed: Annotated[int, typer.Option(help="Breaks ties between equal scores.")] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of lines.")] = False,
 ) -> None:
-    """Has traffic drifted since its first conversations? Exits with 4 on an alarm."""
+    """Say whether traffic has drifted.
+
+    Compares the scores of recorded decisions with those of the first conversations. Exits with 4
+    on an alarm.
+    """
     import json as encoder
     from random import Random
 
@@ -45,7 +49,7 @@ def drift(
         have = 0 if watch is None else watch.recorded
         raise InputError(
             f"holds {have} conversations; the baseline takes {baseline}",
-            file=audit.split("://")[0],
+            file="--audit",
             mend="wait for more traffic, or give a smaller --baseline",
         )
     found = watch.evidence
@@ -68,16 +72,19 @@ def drift(
 def forget(
     audit: o.AuditOption,
     older_than: Annotated[
-        float | None, typer.Option(min=0, metavar="DAYS", help="Events older than so many days.")
+        float | None, typer.Option(min=0, metavar="DAYS", help="Those older than so many days.")
     ] = None,
     request: Annotated[
-        str | None, typer.Option(metavar="ID", help="Events of one request.")
+        str | None, typer.Option(metavar="ID", help="Those of a request: x-flames-request-id.")
     ] = None,
     conversation: Annotated[
-        str | None, typer.Option(metavar="HASH", help="Events of one conversation.")
+        str | None, typer.Option(metavar="HASH", help="Those of a conversation, as events name it.")
     ] = None,
 ) -> None:
-    """Delete recorded decisions: by age, by request, by conversation."""
+    """Delete recorded decisions.
+
+    By age, by request, by conversation: all that any of the flags names.
+    """
     from datetime import UTC, datetime, timedelta
 
     from guard.audit import open_audit

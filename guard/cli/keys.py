@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Keys for `serve --keys`.")
+app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="Callers' keys for `serve --keys`."
+)
 File = Annotated[Path, typer.Option("--keys", metavar="FILE", help="The file of keys.")]
 Name = Annotated[str, typer.Argument(help="Whose key it is.")]
 
@@ -16,7 +18,9 @@ Name = Annotated[str, typer.Argument(help="Whose key it is.")]
 def add(
     name: Name,
     keys: File,
-    rpm: Annotated[int | None, typer.Option(min=1, help="Most requests a minute.")] = None,
+    rpm: Annotated[
+        int | None, typer.Option(min=1, help="Most requests a minute; no limit without it.")
+    ] = None,
 ) -> None:
     """Make a key and print it, this once; the file holds its hash alone."""
     from datetime import UTC, datetime

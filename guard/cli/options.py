@@ -19,13 +19,17 @@ if TYPE_CHECKING:
 
 PolicyOption = Annotated[
     Path | None,
-    typer.Option("--policy", help="policy.yaml; without it evidence alone, as shipped."),
+    typer.Option("--policy", help="The policy file; without it the shipped one: evidence alone."),
 ]
 ModelOption = Annotated[
-    str | None, typer.Option("--model", metavar="NAME", help="In place of the policy's judge.")
+    str | None,
+    typer.Option("--model", metavar="NAME", help="An LLM in place of the policy's judge."),
 ]
 AuditOption = Annotated[
-    str, typer.Option("--audit", metavar="PLACE", help="jsonl:FILE, sqlite:///FILE, postgresql://")
+    str,
+    typer.Option(
+        "--audit", metavar="PLACE", help="The log: jsonl:FILE, sqlite:///FILE or postgresql://..."
+    ),
 ]
 
 

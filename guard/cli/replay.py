@@ -26,17 +26,24 @@ SHOWN = 5
 
 def replay(
     files: Annotated[
-        list[str], typer.Argument(metavar="FILE...", help="Exchanges: JSONL, CSV, Parquet; or -.")
+        list[str],
+        typer.Argument(
+            metavar="FILE...", help="Prompts with responses, or messages; - is standard input."
+        ),
     ],
     policy: o.PolicyOption = None,
     against: Annotated[
-        Path | None, typer.Option(help="Another policy: where would the two differ?")
+        Path | None, typer.Option(help="A second policy: show where the two differ.")
     ] = None,
     limit: shared.Limit = None,
     confidence: shared.Confidence = 0.95,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
-    """Put recorded exchanges through a policy: what it stops, and how often wrongly by estimate."""
+    """Show what a policy would stop in recorded traffic.
+
+    Reads what `score` reads: JSONL, CSV, Parquet. With a calibration it also estimates how often
+    the policy is wrong. Exits with 3 where rows can't be read.
+    """
     import sys
     import time
 

@@ -10,11 +10,12 @@ MISSED_GOAL = 4
 
 
 def selftest(
-    seed: Annotated[int, typer.Option(help="Of the disguises.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the disguises.")] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """Recall for each disguise beside plain text, and the false alarms that looking behind costs.
+    """Measure what is found behind Chinese disguises.
 
+    Recall for each disguise beside plain text, and the false alarms that looking behind costs.
     Exits with 4 where a disguise costs more than 5 points of recall, or looking behind disguises
     more than half a point of false alarms.
     """

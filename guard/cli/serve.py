@@ -17,28 +17,33 @@ MIB = 2**20
 
 
 def serve(
-    upstream: Annotated[str, typer.Option(metavar="URL", help="The server behind, with /v1.")],
+    upstream: Annotated[
+        str, typer.Option(metavar="URL", help="The OpenAI-compatible server behind, with /v1.")
+    ],
     policy: Annotated[Path, typer.Option(metavar="FILE", help="The policy (YAML).")],
-    host: Annotated[str, typer.Option(help="Where to listen; without --keys loopback alone.")] = (
-        "127.0.0.1"
-    ),
+    host: Annotated[
+        str, typer.Option(help="Where to listen; other than loopback needs --keys.")
+    ] = ("127.0.0.1"),
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 8000,
     upstream_key_env: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Variable whose key goes upstream, not the caller's."),
+        typer.Option(
+            metavar="NAME", help="Variable with the upstream's key, sent in place of the caller's."
+        ),
     ] = None,
     keys: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Who may ask: see `flames-judge keys`.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Callers need a key: see `flames-judge keys`."),
     ] = None,
     data: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Keep counters and decisions here.")
+        Path | None, typer.Option(metavar="DIR", help="Keep counters, decisions and runs here.")
     ] = None,
     audit: Annotated[
         list[str] | None,
         typer.Option(
             metavar="PLACE",
             help="Record decisions: jsonl:FILE, sqlite:///FILE or postgresql://...; repeatable; "
-            "with --data, an SQLite file there without it.",
+            "without it, an SQLite file in --data.",
         ),
     ] = None,
     retain_days: Annotated[
@@ -52,30 +57,42 @@ def serve(
         bool, typer.Option("--shadow", help="Decide and record, but withhold nothing.")
     ] = False,
     otel: Annotated[
-        bool, typer.Option("--otel", help="An OpenTelemetry span of each decision.")
+        bool, typer.Option("--otel", help="An OpenTelemetry span of each decision (extra otel).")
     ] = False,
     label_queue: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Put a share of the answers here for people to label."),
     ] = None,
     label_share: Annotated[
-        float, typer.Option(min=0, max=1, callback=finite, help="Of conversations, for that.")
+        float,
+        typer.Option(
+            min=0, max=1, callback=finite, help="Share of conversations for --label-queue."
+        ),
     ] = 0.01,
     drift: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Watch for drift, and keep the watch here.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Watch scores for drift; this file keeps the watch."),
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, max=256, help="Processes.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, max=256, help="Worker processes.")] = 1,
     max_body: Annotated[
-        float, typer.Option(min=0.001, max=1024, callback=finite, help="MiB of a request.")
+        float,
+        typer.Option(min=0.001, max=1024, callback=finite, help="Largest request body, in MiB."),
     ] = 10.0,
     upstream_timeout: Annotated[
-        float, typer.Option(min=0.1, callback=finite, help="Seconds for an answer, or its pieces.")
+        float,
+        typer.Option(
+            min=0.1, callback=finite, help="Seconds for an answer, or between a stream's pieces."
+        ),
     ] = 300.0,
     grace: Annotated[
-        float, typer.Option(min=0, callback=finite, help="Seconds for running requests at the end.")
+        float,
+        typer.Option(min=0, callback=finite, help="Seconds that running requests get at the end."),
     ] = 20.0,
 ) -> None:
-    """Guard a model: serves its API; questions and answers pass only as the policy says."""
+    """Guard a model: serve its API under a policy.
+
+    Questions and answers pass only as the policy says; docs/guard.md tells how.
+    """
     _check_host(host, keys)
     from guard.server.run import serve as run
     from guard.server.settings import Limits, Settings

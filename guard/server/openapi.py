@@ -4,192 +4,185 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.metadata import version
-from typing import Any, Final
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from guard.server.responses import json_response
-from guard.wire import RunProgress
+from guard.openai_api import serialised
+from guard.server.runs.routes import KINDS
+from guard.server.shapes import (
+    EVENTS,
+    JSON,
+    LINES,
+    OBJECT,
+    PLAIN,
+    TEXT,
+    Answer,
+    Shape,
+    operation,
+    ref,
+    schemas,
+)
 
-_JSON: Final = "application/json"
-_TEXT: Final = {"type": "string"}
-_ANY: Final = {"type": "object", "additionalProperties": True}
+_ABOUT: Final = (
+    "A guard in front of a chat model's server, and a judge of records. Every response carries "
+    "x-flames-policy, x-flames-request-id and, where texts were checked, x-flames-decision."
+)
+_ENTRIES: Final = "One JSON object a line, as in components/schemas/"
+_READ: Final = (400, 408, 413, 415)
 
 
 async def described(_: Request) -> Response:
     """The description."""
-    return json_response(description())
+    return Response(_written(), media_type=JSON)
 
 
 @cache
-def description() -> dict[str, Any]:
+def _written() -> bytes:
+    return serialised(description())
+
+
+def description() -> Shape:
     """All routes with the shapes of what they take and give."""
     return {
         "openapi": "3.1.0",
-        "info": {"title": "flames-judge", "version": version("flames-judge")},
-        "components": {
-            "schemas": {
-                "Record": _record(),
-                "Run": _run(),
-                "Error": {
-                    "type": "object",
-                    "properties": {"error": _object("message", "type", "param", "code")},
-                    "required": ["error"],
-                },
-            },
-            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+        "info": {
+            "title": "flames-judge",
+            "version": version("flames-judge"),
+            "description": _ABOUT,
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "security": [{}, {"key": []}],
-        "paths": {**_chat(), **_judging(), **_runs(), **_health()},
+        "security": [{"bearer": []}, {"key": []}, {}],
+        "paths": {**_chat(), **_judge(), **_runs(), **_own()},
+        "components": {
+            "schemas": schemas(),
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer"},
+                "key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+            },
+        },
     }
 
 
-def _chat() -> dict[str, Any]:
-    openai = "As OpenAI's route of this name; a stopped answer ends with content_filter"
+def _chat() -> Shape:
+    body = {JSON: OBJECT}
+    chat = operation(
+        "createChatCompletion",
+        "As OpenAI's route of this name; an answer that is stopped ends with content_filter",
+        Answer("the answer, as JSON or (`stream`) as server-sent events", OBJECT),
+        (*_READ, 502, 504),
+        body,
+    )
+    chat["responses"]["200"]["content"][EVENTS] = {"schema": TEXT}
+    models = operation(
+        "listModels", "The models of the server behind", Answer("them", OBJECT), (502, 504)
+    )
+    found = "What the guard finds in texts, in OpenAI's form"
     return {
-        "/v1/chat/completions": {
-            "post": _operation(openai, body=_ANY, more={"400": _error("the prompt was stopped")})
-        },
-        "/v1/models": {"get": _operation("The models of the server behind")},
+        "/v1/chat/completions": {"post": chat},
+        "/v1/models": {"get": models},
         "/v1/moderations": {
-            "post": _operation("What the guard finds in texts, in OpenAI's form", body=_ANY)
+            "post": operation("createModeration", found, Answer("it", OBJECT), _READ, body)
         },
         "/beta/litellm_basic_guardrail_api": {
-            "post": _operation("litellm's generic guardrail API", body=_ANY)
+            "post": operation(
+                "applyGuardrail",
+                "As litellm's proxy asks a guardrail elsewhere",
+                Answer("what is to be done", OBJECT),
+                _READ,
+                body,
+            )
         },
     }
 
 
-def _judging() -> dict[str, Any]:
-    body = {
-        "oneOf": [
-            _ref("Record"),
-            {
-                "type": "object",
-                "properties": {
-                    "records": {"type": "array", "items": _ref("Record"), "maxItems": 100},
-                    "dimension": _TEXT,
-                    "ordinary": {"type": "boolean"},
-                },
-                "required": ["records"],
-            },
-        ]
-    }
-    result = {
-        "type": "object",
-        "properties": {
-            "format": {"const": 1},
-            "judge": _TEXT,
-            "results": {"type": "array", "items": _ANY},
-        },
-    }
-    told = "Judge one record or up to 100 at once, as `flames-judge score` does"
-    return {"/v1/judge": {"post": _operation(told, body=body, result=result)}}
+def _judge() -> Shape:
+    told = operation(
+        "judge",
+        "Judge one record or several at once, as `flames-judge score` judges them",
+        Answer("results in the records' order", ref("Judgement")),
+        (*_READ, 504),
+        {JSON: {"anyOf": [ref("Records"), ref("Record")]}},
+    )
+    return {"/v1/judge": {"post": told}}
 
 
-def _runs() -> dict[str, Any]:
-    run = {"name": "run", "in": "path", "required": True, "schema": _TEXT}
-    query = [
-        {"name": "name", "in": "query", "schema": _TEXT},
-        {"name": "dimension", "in": "query", "schema": _TEXT},
-        {"name": "ordinary", "in": "query", "schema": {"type": "boolean"}},
+def _runs() -> Shape:
+    submit = operation(
+        "submitRun",
+        "Have a file of records judged: the body is the file, uncompressed",
+        Answer("the run, which waits for its turn", ref("Run"), status=202),
+        (*_READ, 404, 507),
+        dict.fromkeys(KINDS, TEXT),
+    )
+    submit["parameters"] = [
+        _query(
+            "name", TEXT, "The file's; rows that name no model are of the one it is named after"
+        ),
+        _query("dimension", TEXT, "Of rows that name none"),
+        _query("ordinary", {"type": "boolean"}, "The prompts are not known to be hazardous"),
     ]
-    file = {
-        "required": True,
-        "content": {kind: {"schema": _TEXT} for kind in ("application/jsonl", "text/csv", _JSON)},
-    }
-    runs = {"type": "object", "properties": {"runs": {"type": "array", "items": _ref("Run")}}}
-    one = "/v1/runs/{run}"
-    submit = _operation("Submit a file of records", result=_ref("Run"), status="202")
+    listed = Answer("newest first", ref("RunList"))
+    one = {"name": "run", "in": "path", "required": True, "schema": TEXT, "description": "Its id"}
     return {
         "/v1/runs": {
-            "post": {**submit, "parameters": query, "requestBody": file},
-            "get": _operation("The caller's runs, newest first", result=runs),
+            "post": submit,
+            "get": operation("listRuns", "The runs of this key", listed, (404,)),
         },
-        one: {
-            "parameters": [run],
-            "get": _operation("Where a run is", result=_ref("Run")),
-            "delete": {"summary": "Delete a run", "responses": {"204": {"description": "deleted"}}},
-        },
-        f"{one}/events": {
-            "parameters": [run],
-            "get": _operation("Its progress as server-sent events", kind="text/event-stream"),
-        },
-        f"{one}/verdicts": {
-            "parameters": [run],
-            "get": _operation("Its verdicts.jsonl so far", kind="application/x-ndjson"),
-        },
-        f"{one}/summary": {"parameters": [run], "get": _operation("Its summary.json")},
-        f"{one}/report": {
-            "parameters": [run],
-            "get": _operation("Its report as people read it", kind="text/plain"),
-        },
-        f"{one}/bad-rows": {
-            "parameters": [run],
-            "get": _operation("Records that could not be read", kind="application/x-ndjson"),
-        },
-        f"{one}/cancel": {
-            "parameters": [run],
-            "post": _operation("Stop it; what is judged stays", result=_ref("Run"), status="202"),
-        },
+        **{f"/v1/runs/{{run}}{end}": {"parameters": [one], **of} for end, of in _run().items()},
     }
 
 
-def _health() -> dict[str, Any]:
+def _run() -> dict[str, Shape]:
+    """What can be done with one run."""
+    run, missing, early = ref("Run"), (404,), (404, 409)
+    events = "`progress` whenever it changed; `done`, `failed`, `cancelled` or `deleted` at the end"
+    log = Answer(
+        f"{_ENTRIES}Entry; of several lines about one row the last one counts", TEXT, LINES
+    )
+    bad = Answer(f"{_ENTRIES}BadRow", TEXT, LINES)
+    gone, summary = Answer("deleted", status=204), Answer("summary.json", ref("Report"))
+    stopped, again = Answer("being stopped", run, status=202), Answer("queued", run, status=202)
+    shown = Answer("as in a terminal", TEXT, PLAIN)
     return {
-        "/healthz": {"get": _operation("The process is alive")},
-        "/readyz": {"get": _operation("It is ready to answer")},
-        "/metrics": {"get": _operation("Numbers for Prometheus", kind="text/plain")},
+        "": {
+            "get": operation("getRun", "Where a run is", Answer("it", run), missing),
+            "delete": operation("deleteRun", "Delete all that is kept of a run", gone, missing),
+        },
+        "/events": {
+            "get": operation("followRun", "Its progress", Answer(events, TEXT, EVENTS), missing)
+        },
+        "/verdicts": {"get": operation("getVerdicts", "Its log so far", log, missing)},
+        "/summary": {"get": operation("getSummary", "Its figures", summary, early)},
+        "/report": {"get": operation("getReport", "Its figures, for people", shown, early)},
+        "/bad-rows": {"get": operation("getBadRows", "Rows that can't be read", bad, early)},
+        "/cancel": {
+            "post": operation(
+                "cancelRun", "Stop it; what is judged stays", stopped, (*missing, 507)
+            )
+        },
+        "/resume": {
+            "post": operation(
+                "resumeRun", "Go on with a run that failed or was cancelled", again, (*early, 507)
+            )
+        },
     }
 
 
-def _operation(
-    summary: str,
-    *,
-    body: dict[str, Any] | None = None,
-    result: dict[str, Any] | None = None,
-    kind: str = _JSON,
-    status: str = "200",
-    more: dict[str, Any] | None = None,
-) -> dict[str, Any]:
-    schema = result or (_ANY if kind == _JSON else _TEXT)
-    answer = {"description": "done", "content": {kind: {"schema": schema}}}
-    told: dict[str, Any] = {
-        "summary": summary,
-        "responses": {status: answer, "default": _error("refused"), **(more or {})},
-    }
-    if body is not None:
-        told["requestBody"] = {"required": True, "content": {_JSON: {"schema": body}}}
-    return told
-
-
-def _error(told: str) -> dict[str, Any]:
-    return {"description": told, "content": {_JSON: {"schema": _ref("Error")}}}
-
-
-def _ref(name: str) -> dict[str, Any]:
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def _object(*names: str) -> dict[str, Any]:
-    return {"type": "object", "properties": {name: {"type": ["string", "null"]} for name in names}}
-
-
-def _record() -> dict[str, Any]:
-    names = ("id", "prompt", "response", "dimension", "model", "subcomponent")
-    turns = {"type": "array", "items": _object("role", "content")}
+def _own() -> Shape:
+    """About the service itself."""
+    alive = operation("isAlive", "The process answers", Answer("it lives", OBJECT))
+    ready = operation("isReady", "It may be sent requests", Answer("it may", OBJECT))
+    ready["responses"]["503"] = Answer("it is ending", OBJECT).shape()
+    numbers = Answer("OpenMetrics or Prometheus text", TEXT, PLAIN)
     return {
-        "type": "object",
-        "description": "prompt and response, or messages",
-        "properties": {**dict.fromkeys(names, _TEXT), "messages": turns},
+        "/healthz": {"get": {**alive, "security": [{}]}},
+        "/readyz": {"get": {**ready, "security": [{}]}},
+        "/metrics": {"get": operation("getMetrics", "What was counted", numbers)},
+        "/openapi.json": {"get": operation("describe", "This", Answer("this", OBJECT))},
     }
 
 
-def _run() -> dict[str, Any]:
-    progress = RunProgress.model_json_schema()
-    known = dict.fromkeys(("id", "name", "created"), _TEXT)
-    return {
-        "type": "object",
-        "properties": {"format": {"const": 1}, **known, **progress["properties"]},
-    }
+def _query(name: str, schema: Shape, told: str) -> Shape:
+    return {"name": name, "in": "query", "schema": schema, "description": told}

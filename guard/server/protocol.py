@@ -8,7 +8,7 @@ from typing import Any, Final
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEADER_BYTES: Final = 64 * 2**10
-LINGER_S: Final = 1.0
+LINGER_S: Final = 0.5
 _TOO_LARGE: Final = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
     b"connection: close\r\ncontent-length: 0\r\n\r\n"
@@ -28,6 +28,7 @@ class BoundedProtocol(HttpToolsProtocol):
     _header_bytes = 0
     _in_headers = True
     _refused = False
+    _ending = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]
@@ -60,6 +61,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_headers, self._header_bytes = False, 0
         self._in_time()
         super().on_headers_complete()
+        if self._ending:
+            self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
@@ -80,8 +83,13 @@ class BoundedProtocol(HttpToolsProtocol):
         super().resume_writing()
 
     def shutdown(self) -> None:
+        """The server ends: a request that is on its way on an idle connection is still answered."""
         _application(self).drain.begin()
-        super().shutdown()
+        self._ending = True
+        if self._is_idle:
+            self.loop.call_later(LINGER_S, super().shutdown)
+        else:
+            super().shutdown()
 
     @property
     def _is_idle(self) -> bool:

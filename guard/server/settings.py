@@ -19,6 +19,8 @@ class Limits:
         run_rows: of such a file.
         open_runs: runs of one caller that have not ended.
         kept_runs: runs of one caller that are kept, ended or not.
+        run_rests_s: seconds before a run is tried again whose judge or disk failed; after the last
+            of them it has failed.
         held_bytes: of the bodies of all requests that a worker has in hand.
         answer_bytes: of an upstream's answer, whole or streamed.
         header_s: seconds for a request's headers to arrive.
@@ -36,6 +38,7 @@ class Limits:
     run_rows: int = 100_000
     open_runs: int = 4
     kept_runs: int = 100
+    run_rests_s: tuple[float, ...] = (5.0, 15.0, 60.0, 240.0)
     held_bytes: int = 256 * MIB
     answer_bytes: int = 16 * MIB
     header_s: float = 20.0

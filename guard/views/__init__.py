@@ -19,6 +19,7 @@ __all__ = [
     "View",
     "by_sound",
     "load",
+    "originals",
     "plain",
     "readings",
     "spoken",
@@ -47,25 +48,39 @@ def views(text: str, *, pinyin: bool = False) -> tuple[View, ...]:
 
     Args:
         text: any text, lone surrogates included.
-        pinyin: also give each text by its sounds.
+        pinyin: also give each text, undisguised, by its sounds.
     """
     found: dict[tuple[bool, str], View] = {}
     for view in readings(text):
         found.setdefault((False, view.text), view)
-    for view in [spoken(view) for view in found.values()] if pinyin else ():
-        found.setdefault((True, view.text), view)
+    for view in originals(text) if pinyin else ():
+        heard = spoken(undisguised(view))
+        found.setdefault((True, heard.text), heard)
     return tuple(found.values())
 
 
 def readings(text: str) -> Iterator[View]:
     """The plain view and what it says undisguised, and then the texts that aren't seen in it."""
+    for number, view in enumerate(originals(text)):
+        normal = undisguised(view)
+        if not number:
+            yield view
+        if number or normal is not view:
+            yield normal
+
+
+def originals(text: str) -> Iterator[View]:
+    """The plain view, and the texts that aren't seen in it: reordered, hidden, encoded."""
     first = plain(text)
     yield first
-    normal = undisguised(first)
-    if normal is not first:
-        yield normal
-    for other in _others(text, first):
-        yield undisguised(other)
+    if first.origin is not None:  # else there is nothing that isn't seen
+        shown = hidden.reordered(text)
+        if shown is not None:
+            yield shown
+        yield from hidden.messages(text)
+    message = hidden.decoded(first.text)
+    if message is not None:
+        yield message
 
 
 def undisguised(view: View) -> View:
@@ -78,14 +93,3 @@ def undisguised(view: View) -> View:
 def spoken(view: View) -> View:
     """A view by its sounds."""
     return by_sound(without_latin(view))
-
-
-def _others(text: str, first: View) -> Iterator[View]:
-    if first.origin is not None:  # else there is nothing that isn't seen
-        shown = hidden.reordered(text)
-        if shown is not None:
-            yield shown
-        yield from hidden.messages(text)
-    message = hidden.decoded(first.text)
-    if message is not None:
-        yield message

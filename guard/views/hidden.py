@@ -12,12 +12,12 @@ from guard.views.model import View, plain
 
 _REORDERS = re.compile("\u202e")
 _CONTROL = re.compile("[\u202a-\u202e\u2066-\u2069\n\r\u2028\u2029]")
-_CARRIERS = re.compile("[\U000e0000-\U000e01ef]|[\ufe00-\ufe0f]{8}")
+_CARRIERS = re.compile("[\U000e0000-\U000e01ef]|[\ufe00-\ufe0f]{4}")
 _TAGS = re.compile("[\U000e0020-\U000e007e]+")
-_SELECTORS = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]{8,}")
+_SELECTORS = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]{4,}")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_\-]{16,}(?:\r?\n[A-Za-z0-9+/_\-]+)*")
 _UNWRITTEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ue000-\uf8ff]")
-_LEAST = 8  # characters of a message
+_LEAST = 2  # characters of a message
 
 
 def reordered(text: str) -> View | None:

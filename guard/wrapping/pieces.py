@@ -11,7 +11,7 @@ from guard.live import LiveAnswer
 from guard.openai_api import ApiError, Channel, Frame, FrameWriter
 from guard.stream import Step, StreamSession
 from guard.wrapping.exchange import Exchange, Refusal
-from guard.wrapping.plain import OPAQUE, like, plain
+from guard.plain import OPAQUE, like, plain
 from judge.errors import InputError
 
 Yields = Literal["deltas", "whole"]

@@ -12,7 +12,7 @@ from guard.decision import Decision, Part
 from guard.engine import Asked
 from guard.json_replies import texts_of, turns_of
 from guard.openai_api import ApiError, ChatRequest, read_request
-from guard.wrapping.plain import OPAQUE, plain
+from guard.plain import OPAQUE, plain
 from judge.errors import InputError
 from judge.records import Turn
 

@@ -14,7 +14,7 @@ from guard.errors import Blocked
 from guard.openai_api import Envelope, FrameWriter, said
 from guard.wrapping.exchange import Exchange, Refusal
 from guard.wrapping.pieces import refused_frames
-from guard.wrapping.plain import made
+from guard.plain import made
 
 _AROUND = {
     abc.Awaitable,

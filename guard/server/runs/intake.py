@@ -76,8 +76,10 @@ class Intake:
             ApiError: 429.
         """
         receiving = sum(name.startswith(".") and "-" not in name for name in self._folders(who))
+        mine = (ref for ref in self._store.waiting() if ref.who == who)
+        waiting = sum(not self._store.progress(ref).ended for ref in mine)
         most = self._limits.open_runs
-        if receiving + sum(ref.who == who for ref in self._store.waiting()) >= most:
+        if receiving + waiting >= most:
             raise ApiError(
                 f"{most} runs have not ended yet: wait, or cancel one",
                 status=429,

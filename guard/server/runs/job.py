@@ -9,7 +9,7 @@ import os
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
@@ -27,10 +27,8 @@ from judge.run_folder import RunFolder
 from judge.scoring import Progress, ScoreOptions, Scoring
 from judge.verdict import FailureKind, Hazard
 
-LOOK_S: Final = 0.25  # between looks at whether a run was cancelled
-TELL_S: Final = 0.3
+LOOK_S: Final = 0.25  # between looks at whether a run was cancelled, and words on how far it is
 WIDTH: Final = 16
-RESTS_S: Final = (5.0, 15.0, 60.0, 240.0)  # before it is tried again; then the run has failed
 COUNTED_AT_ONCE: Final = 1000  # rows
 _log = logging.getLogger("flames_judge.serve")
 
@@ -51,22 +49,14 @@ class Job:
         store: where the run is.
         request: what was asked.
         run: its folder, held.
-        rests_s: seconds before what failed is tried again.
     """
 
-    def __init__(
-        self,
-        state: State,
-        store: RunStore,
-        request: RunRequest,
-        run: RunFolder,
-        rests_s: Sequence[float] = RESTS_S,
-    ) -> None:
+    def __init__(self, state: State, store: RunStore, request: RunRequest, run: RunFolder) -> None:
         self._state, self._store, self._request, self._run = state, store, request, run
-        self._ref, self._rests_s = request.ref, rests_s
+        self._ref, self._rests_s = request.ref, state.limits.run_rests_s
         self._progress = store.progress(self._ref)
         self._settled: Counter[str] = Counter()  # rows of the log that are not judged again
-        self._told = 0.0
+        self._told = self._progress
 
     async def work(self) -> bool:
         """Work until the run has ended; gives whether its end could be written down."""
@@ -123,7 +113,7 @@ class Job:
             told = f"{error.problem}: the server judges otherwise now"
             raise Hopeless(f"{told} (submit the file again)") from None
         self._progress = RunProgress(rows=rows)
-        self._observe(scoring.progress, always=True)
+        self._observe(scoring.progress)
         if not await self._watched(scoring.score(self._rows())):
             raise BudgetReached
         await asyncio.to_thread(self._report, "done")
@@ -137,11 +127,12 @@ class Job:
     async def _watched(self, scoring: Coroutine[Any, Any, bool]) -> bool:
         """Score until done, unless the run is cancelled or the disk fills."""
         task = asyncio.ensure_future(scoring)
+        self._say("running")
         try:
-            while not task.done():
-                await asyncio.wait([task], timeout=LOOK_S)
-                if not task.done():
-                    self._check()
+            while not (await asyncio.wait([task], timeout=LOOK_S))[0]:
+                self._check()
+                if self._progress != self._told:
+                    self._say("running")
             return task.result()
         finally:
             task.cancel()
@@ -206,8 +197,8 @@ class Job:
             warnings = (f"the run is {phase}: {known.done:,} of {total} rows are through",)
         write_report(self._state, self._run, known.bad_rows, warnings)
 
-    def _observe(self, now: Progress, *, always: bool = False) -> None:
-        """Called after each change; written down not too often."""
+    def _observe(self, now: Progress) -> None:
+        """Called after each change."""
         failures = {
             kind: now.failures[kind] + self._settled[kind]
             for kind in FailureKind
@@ -221,12 +212,10 @@ class Job:
             failures=failures,
             bad_rows=now.bad,
         )
-        if always or time.monotonic() - self._told >= TELL_S:
-            self._say("running")
 
     def _say(self, phase: Phase, problem: str | None = None) -> bool:
         """Write down where the run is; gives whether that could be done."""
-        self._told = time.monotonic()
+        self._told = self._progress
         told = self._progress.model_copy(update={"phase": phase, "problem": problem})
         try:
             self._store.tell(self._ref, told)

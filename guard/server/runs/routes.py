@@ -131,8 +131,9 @@ class Runs:
         try:
             await self._state.bench.aside(self._store.resume, run.ref)
         except InputError:
-            self._own(request)
             raise _not_ended() from None
+        except FileNotFoundError:
+            raise _no_run() from None
         except OSError:
             raise no_room() from None
         return json_response(self._told(run), 202)

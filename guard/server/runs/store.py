@@ -20,17 +20,20 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from guard.wire import Run, RunOptions, RunProgress
+from judge.errors import InputError
 from judge.journal import replace_file
 from judge.run_folder import BAD_ROWS, LOG, SUMMARY, RunFolder
 
 _ID: Final = re.compile(r"[0-9a-f]{32}")
 _OPEN: Final = "open"
+_LETS_GO_S: Final = 2.0
 
 
 class RunRef(NamedTuple):
@@ -195,7 +198,19 @@ class RunStore:
             InputError: a worker still has it, or that can't be written.
             OSError: that can't be written.
         """
-        with RunFolder.hold(self.run(ref)):
+        from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+
+        patient = Retrying(  # a worker that has just told the end is about to let go
+            stop=stop_after_delay(_LETS_GO_S),
+            wait=wait_fixed(0.02),
+            retry=retry_if_exception_type(InputError),
+            reraise=True,
+        )
+        with ExitStack() as stack:
+            patient(lambda: stack.enter_context(RunFolder.hold(self.run(ref))))
+            if self.request(ref) is None:  # deleted meanwhile: holding made it anew
+                shutil.rmtree(self.place(ref), ignore_errors=True)
+                raise FileNotFoundError(ref.id)
             (self.place(ref) / "cancel").unlink(missing_ok=True)
             known = self.progress(ref)
             self.tell(ref, known.model_copy(update={"phase": "queued", "problem": None}))

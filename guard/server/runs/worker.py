@@ -10,12 +10,12 @@ import logging
 import shutil
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager, suppress
 from typing import Final
 
 from guard.server.runs.intake import sweep
-from guard.server.runs.job import LOOK_S, RESTS_S, Job
+from guard.server.runs.job import LOOK_S, Job
 from guard.server.runs.store import RunRef, RunRequest, RunStore
 from guard.server.state import State
 from judge.errors import InputError
@@ -34,11 +34,10 @@ class RunWorker:
     Args:
         state: what all requests share.
         store: the runs.
-        rests_s: seconds before what failed in a run is tried again.
     """
 
-    def __init__(self, state: State, store: RunStore, rests_s: Sequence[float] = RESTS_S) -> None:
-        self._state, self._store, self._rests_s = state, store, rests_s
+    def __init__(self, state: State, store: RunStore) -> None:
+        self._state, self._store = state, store
         self._tasks: dict[RunRef, asyncio.Task[None]] = {}
         self._resting: dict[RunRef, float] = {}
         self._looking: asyncio.Task[None] | None = None
@@ -117,7 +116,7 @@ class RunWorker:
         """One run to its end."""
         ref = request.ref
         with held:
-            told = await Job(self._state, self._store, request, run, self._rests_s).work()
+            told = await Job(self._state, self._store, request, run).work()
             if told:
                 self._store.ended(ref)
             elif self._store.request(ref) is None:  # deleted

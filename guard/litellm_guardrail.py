@@ -1,0 +1,328 @@
+"""A guardrail inside litellm's proxy, for all models that it serves.
+
+    guardrails:
+      - guardrail_name: flames
+        litellm_params:
+          guardrail: guard.litellm_guardrail.FlamesGuardrail
+          mode: [pre_call, post_call]
+          default_on: true
+          policy: policy.yaml
+
+Needs the packages of litellm's proxy. litellm looks for hooks on the class itself: all stand here.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any, ClassVar, Final, Literal, NoReturn
+
+from fastapi import HTTPException
+from litellm.integrations.custom_guardrail import CustomGuardrail
+from litellm.types.guardrails import GuardrailEventHooks
+from litellm.types.utils import ModelResponse, ModelResponseStream
+
+from guard.answers import body_of, look_at_answer, look_at_texts
+from guard.chat import asked_by, look_at_request
+from guard.decision import Decision, merged
+from guard.engine import Asked, Guard, Told
+from guard.json_replies import texts_of
+from guard.live import LiveAnswer
+from guard.loading import load_guard
+from guard.openai_api import (
+    ApiError,
+    ChatRequest,
+    guard_unavailable,
+    read_completion,
+    read_request,
+    serialised,
+)
+from guard.plain import OPAQUE, made, plain
+from guard.policy import Side
+from judge.errors import FlamesJudgeError, InputError
+
+_CHAT: Final = frozenset({"completion", "acompletion"})
+_STREAMS: Final = ("stream", "realtime")
+# What the proxy itself adds to a request, or is told about how to serve it: no model reads it.
+_OWN: Final = frozenset(
+    {
+        "api_base",
+        "api_key",
+        "base_url",
+        "extra_headers",
+        "guardrails",
+        "headers",
+        "litellm_call_id",
+        "litellm_logging_obj",
+        "litellm_metadata",
+        "litellm_trace_id",
+        "metadata",
+        "proxy_server_request",
+        "secret_fields",
+        "user_api_key",
+    }
+)
+_ID: Final = "flames_request_id"
+_BEFORE, _DURING, _AFTER = (
+    GuardrailEventHooks.pre_call,
+    GuardrailEventHooks.during_call,
+    GuardrailEventHooks.post_call,
+)
+
+
+class _OurId(str):
+    """A request id that was made here: what a caller writes in its place is an ordinary string."""
+
+    __slots__ = ()
+
+
+class FlamesGuardrail(CustomGuardrail):  # type: ignore[misc]  # litellm's class is untyped
+    """Judges questions before, or beside, the call, and answers behind it, whole and streamed.
+
+    Args:
+        policy: a policy file, relative to the proxy's working folder.
+        options: as litellm gives them: name, mode, `default_on`.
+
+    Raises:
+        InputError: there is no policy, or it can't be kept.
+    """
+
+    use_native_lifecycle_hooks: ClassVar[bool] = True
+
+    def __init__(self, policy: str | Guard | None = None, **options: Any) -> None:
+        if policy is None:
+            mend = "write `policy: policy.yaml` under litellm_params"
+            raise InputError("the guardrail has no policy", file="litellm_params", mend=mend)
+        self._guard = policy if isinstance(policy, Guard) else load_guard(policy)
+        self._warm = False
+        super().__init__(**options)
+
+    async def async_pre_call_hook(
+        self, user_api_key_dict: Any, cache: Any, data: dict[str, Any], call_type: str
+    ) -> dict[str, Any]:
+        """Judge the question before the model is asked."""
+        if self.should_run_guardrail(data=data, event_type=_BEFORE) is True:
+            await self._question(data, call_type, _BEFORE)
+        return data
+
+    async def async_moderation_hook(
+        self, data: dict[str, Any], user_api_key_dict: Any, call_type: str
+    ) -> dict[str, Any]:
+        """Judge the question while the model is asked (mode `during_call`)."""
+        if self.should_run_guardrail(data=data, event_type=_DURING) is True:
+            await self._question(data, call_type, _DURING)
+        return data
+
+    async def async_post_call_success_hook(
+        self, data: dict[str, Any], user_api_key_dict: Any, response: Any
+    ) -> Any:
+        """Judge a whole answer: gives it as its user may see it."""
+        if self.should_run_guardrail(data=data, event_type=_AFTER) is not True:
+            return response
+        await self._ready()
+        asked, value = self._asked(data), plain(response)
+        if isinstance(response, ModelResponse):
+            return await self._completion(data, asked, response, value)
+        texts = texts_of(None if value is OPAQUE else value)
+        if value is OPAQUE:
+            self._refuse(data, _AFTER, guard_unavailable())
+        decision = await look_at_texts(self._guard, "output", texts, asked)
+        parts = (*texts.said, *texts.words)
+        await self._guard.record(decision.withheld(), parts, asked, Told())
+        self._settle(data, decision, _AFTER, asked.prompt)
+        return response
+
+    async def async_post_call_streaming_iterator_hook(
+        self, user_api_key_dict: Any, response: Any, request_data: dict[str, Any]
+    ) -> AsyncGenerator[Any, None]:
+        """Judge a streamed answer as it comes."""
+        if self.should_run_guardrail(data=request_data, event_type=_AFTER) is not True:
+            async for chunk in response:
+                yield chunk
+            return
+        await self._ready()
+        n = request_data.get("n")
+        asked = self._asked(request_data)
+        live = LiveAnswer(self._guard, asked, n if isinstance(n, int) and 0 < n <= 128 else 1)
+        try:
+            async for frames in _frames(live, response):
+                for frame in frames:
+                    yield made(ModelResponseStream, frame)
+        except ApiError as error:  # the proxy sends a text of this form as it is, and ends
+            yield f"data: {serialised(error.body()).decode()}\n\n"
+        finally:
+            decision = await live.close()
+            self._note(request_data, decision, _AFTER)
+
+    async def apply_guardrail(
+        self,
+        inputs: Any,
+        request_data: dict[str, Any],
+        input_type: Literal["request", "response"],
+        logging_obj: Any = None,
+    ) -> Any:
+        """Judge texts that litellm has taken out of a body, as its endpoint for guardrails does."""
+        await self._ready()
+        side: Side = "input" if input_type == "request" else "output"
+        hook = _BEFORE if side == "input" else _AFTER
+        given = {key: item for key, item in plain(dict(inputs)).items() if key != "model"}
+        texts, asked = texts_of(given), self._asked(request_data)
+        decision = await look_at_texts(self._guard, side, texts, asked)
+        if images := given.get("images"):
+            wheres = [f"images[{place}]" for place in range(len(images))]
+            decision = merged(decision, self._guard.unread(side, wheres))
+        parts = (*texts.said, *texts.words)
+        await self._guard.record(decision.withheld(), parts, asked, Told())
+        self._settle(request_data, decision, hook, asked.prompt)
+        return inputs
+
+    async def _ready(self) -> None:
+        if self._warm:
+            return
+        try:
+            await self._guard.warm()
+        except FlamesJudgeError:
+            raise _http(guard_unavailable()) from None
+        self._warm = True
+
+    async def _question(
+        self, data: dict[str, Any], call_type: str, hook: GuardrailEventHooks
+    ) -> None:
+        """Decide about a request.
+
+        Raises:
+            HTTPException: it is withheld, or its answer would be a stream that can't be read.
+        """
+        await self._ready()
+        if call_type not in _CHAT and (
+            data.get("stream") or any(word in str(call_type) for word in _STREAMS)
+        ):
+            problem = "streams of this route have no guard: use /v1/chat/completions"
+            self._refuse(data, hook, ApiError(problem, status=400, code="route_not_guarded"))
+        data.setdefault("metadata", {})[_ID] = _OurId(uuid.uuid4().hex)
+        body = _body(data)
+        request, asked = _request(body), self._asked(data)
+        decision, parts = await look_at_request(self._guard, request, asked) if request else (
+            await self._guard.look("input", [], asked),
+            [],
+        )
+        seen = {part.text for part in parts}
+        texts = texts_of(body)
+        left = [part for part in (*texts.said, *texts.words) if part.text not in seen]
+        decision = merged(decision, await self._guard.look("input", left, asked))
+        await self._guard.record(decision, [*parts, *left], asked, Told())
+        self._settle(data, decision, hook, asked.prompt)
+
+    async def _completion(
+        self, data: dict[str, Any], asked: Asked, response: Any, value: dict[str, Any]
+    ) -> Any:
+        policy = self._guard.policy
+        try:
+            completion = read_completion(value, policy.unknown_keys)
+        except ApiError as error:
+            self._refuse(data, _AFTER, error)
+        looked = await look_at_answer(self._guard, completion, asked)
+        decision = looked.decision.withheld()
+        await self._guard.record(decision, looked.parts, asked, Told())
+        self._note(data, decision, _AFTER)
+        if any(one.stops and one.failed for one in looked.by_choice.values()):
+            raise _http(guard_unavailable())
+        return made(ModelResponse, body_of(completion, looked, policy, asked.prompt), response)
+
+    def _settle(
+        self, data: dict[str, Any], decision: Decision, hook: GuardrailEventHooks, prompt: str
+    ) -> None:
+        """Note a decision, and withhold what it stops.
+
+        Raises:
+            HTTPException: it can't be, or it stops and the policy's message is an error.
+            ModifyResponseException: litellm's, which answers with the message instead.
+        """
+        self._note(data, decision, hook)
+        if not decision.stops:
+            return
+        if decision.failed:
+            raise _http(guard_unavailable())
+        message = decision.message(self._guard.policy, prompt)
+        answers = decision.action == "replace" or self._guard.policy.blocked_input == "answer"
+        if decision.side == "input" and answers:
+            self.raise_passthrough_exception(message, data)
+        raise _http(ApiError(message, status=400, code="content_filter"))
+
+    def _refuse(
+        self, data: dict[str, Any], hook: GuardrailEventHooks, error: ApiError
+    ) -> NoReturn:
+        self.add_standard_logging_guardrail_information_to_request_data(
+            guardrail_json_response={"code": error.code},
+            request_data=data,
+            guardrail_status="guardrail_failed_to_respond",
+            event_type=hook,
+        )
+        raise _http(error)
+
+    def _note(self, data: dict[str, Any], decision: Decision, hook: GuardrailEventHooks) -> None:
+        """Put a decision, without any text, into the proxy's own log."""
+        end = time.time()
+        status = "guardrail_intervened" if decision.stops else "success"
+        self.add_standard_logging_guardrail_information_to_request_data(
+            guardrail_json_response={
+                "status": decision.status,
+                "rules": [hit.rule.rule.name for hit in decision.hits],
+                "policy": self._guard.policy.id,
+                "calibration": self._guard.calibration_id,
+            },
+            request_data=data,
+            guardrail_status="guardrail_failed_to_respond" if decision.failed else status,
+            start_time=end - decision.elapsed_s,
+            end_time=end,
+            duration=decision.elapsed_s,
+            guardrail_provider="flames-judge",
+            event_type=hook,
+        )
+
+    def _asked(self, data: dict[str, Any]) -> Asked:
+        """What the answer to a request stands in, under the id that its question was recorded by."""
+        known = (data.get("metadata") or {}).get(_ID)
+        name = str(known) if isinstance(known, _OurId) else uuid.uuid4().hex
+        body = _body(data)
+        request = _request(body)
+        if request is not None:
+            return asked_by(request, name)
+        prompt = body.get("prompt") or body.get("input")
+        return Asked(prompt=prompt if isinstance(prompt, str) else "", request_id=name)
+
+
+async def _frames(live: LiveAnswer, response: Any) -> AsyncGenerator[list[dict[str, Any]], None]:
+    """The frames to send, chunk by chunk.
+
+    Raises:
+        ApiError: the answer can't be read, or could not be judged.
+    """
+    async for chunk in response:
+        value = plain(chunk)
+        if not isinstance(value, dict):
+            raise guard_unavailable()
+        yield await live.take(value)
+        if live.over:
+            yield live.last_words()
+            return
+    yield await live.end()
+
+
+def _body(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The request without what the proxy knows about it."""
+    body = {key: plain(item) for key, item in data.items() if key not in _OWN}
+    return {key: item for key, item in body.items() if item is not OPAQUE}
+
+
+def _request(body: dict[str, Any]) -> ChatRequest | None:
+    try:
+        return read_request(body)
+    except ApiError:
+        return None
+
+
+def _http(error: ApiError) -> HTTPException:
+    """An error as the proxy sends it; it reads `error` as the message."""
+    return HTTPException(error.status, {"error": error.message, "code": error.code})
