@@ -123,8 +123,9 @@ class Scanner:
         at = list(starts)
         logits, cuts = heads.logits(view.text, at), heads.heads.cuts
         above = logits - cuts
-        rows = above.argmax(axis=0).tolist()
-        for kind, row in enumerate(rows):
+        if above.max() < 0:
+            return
+        for kind, row in enumerate(above.argmax(axis=0).tolist()):
             if above[row, kind] >= 0:
                 start, end = view.span(at[row], min(at[row] + WINDOW, len(view.text)))
                 score, cut = float(logits[row, kind]), float(cuts[kind])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from typing import Any
 
 from guard.chat import tries_of
@@ -10,6 +12,7 @@ from guard.engine import Asked, Guard
 from guard.openai_api import (
     ApiError,
     Channel,
+    Chunk,
     Envelope,
     Finish,
     Frame,
@@ -43,9 +46,9 @@ class LiveAnswer:
         self._session = StreamSession(guard, asked, mode)
         envelope = Envelope(id=f"chatcmpl-{asked.request_id}", model=asked.model or "")
         self._writer = FrameWriter(envelope)
-        self._usage: dict[str, Any] | None = None
+        self.usage: dict[str, Any] | None = None
         self._shown: dict[tuple[int, Channel], int] = {}
-        self._finished = False
+        self._finished: set[int] = set()
         self.over = False
         self.stopped: Decision | None = None
 
@@ -62,11 +65,27 @@ class LiveAnswer:
         """
         if self.over:
             return []
-        frames: list[Frame] = []
         try:
             chunk = read_chunk(value, self._policy.unknown_keys)
+        except ApiError:
+            self.over = True
+            raise
+        return await self.take_all([chunk])
+
+    async def take_all(self, chunks: Sequence[Chunk]) -> list[Frame]:
+        """As `take`, for chunks that came together: neighbouring pieces of a text count as one.
+
+        Raises:
+            ApiError: as `take`.
+        """
+        frames: list[Frame] = []
+        if self.over:
+            return frames
+        for chunk in chunks:
             self._writer.see(chunk)
-            for event in chunk.events:
+            self.count(chunk)  # first, since a stop leaves out what follows it
+        try:
+            for event in joined(event for chunk in chunks for event in chunk.events):
                 frames += await self._event(event)
                 if self.over:
                     break
@@ -75,18 +94,36 @@ class LiveAnswer:
             raise
         return frames
 
-    async def end(self) -> list[Frame]:
+    def count(self, chunk: Chunk) -> None:
+        """Take note of the tokens, where a chunk tells them; also when the answer is over."""
+        for event in chunk.events:
+            if isinstance(event, UsageEvent):
+                self.usage = event.usage
+
+    async def end(self, *, cut: bool = False, one_for_all: bool = False) -> list[Frame]:
         """The frames to send when no more chunks come.
+
+        Args:
+            cut: the stream ended without saying so; then every choice must have its end.
+            one_for_all: one choice's end was the end of all, as where a library drops the others'.
 
         Raises:
             ApiError: 502; a choice has no end. What was held of it is not released.
         """
+        frames: list[Frame] = []
+        for choice in self._writer.open_choices if one_for_all and self._finished else ():
+            frames += [] if self.over else await self._event(Finish(choice, "stop"))
         if self.over:
-            return []
+            return frames
         self.over = True
-        if self._writer.open_choices or not self._finished:
+        enough = len(self._finished) >= (self._n if cut else 1)
+        if self._writer.open_choices or not enough:
             raise ApiError("the model's answer broke off", status=502, code="upstream_interrupted")
-        return [] if self._usage is None else self._writer.usage(self._usage)
+        return [*frames, *self.told_usage(self.usage)]
+
+    def told_usage(self, usage: dict[str, Any] | None) -> list[Frame]:
+        """The frame that tells the tokens, where they are known."""
+        return [] if usage is None else self._writer.usage(usage)
 
     def last_words(self) -> list[Frame]:
         """What ends every open choice of an answer that was stopped."""
@@ -116,12 +153,10 @@ class LiveAnswer:
             )
         if isinstance(event, Finish) and not self._writer.is_closed(event.choice):
             frames = self._sent(await self._session.finish(event.choice))
-            self._finished = True
+            self._finished.add(event.choice)
             return (
                 frames if self.over else [*frames, *self._writer.finish(event.choice, event.reason)]
             )
-        if isinstance(event, UsageEvent):
-            self._usage = event.usage
         if isinstance(event, UpstreamError):  # its text is nobody's who was judged
             code = str(event.code or event.type or "upstream_error")
             raise ApiError("the model's server reports an error", status=502, code=code)
@@ -152,3 +187,17 @@ class LiveAnswer:
             if not self._writer.is_closed(choice)
             for frame in self._writer.retract(choice, 0, channel)
         ]
+
+
+def joined(events: Iterable[StreamEvent]) -> Iterator[StreamEvent]:
+    """The events, in which neighbouring deltas of one text are one."""
+    for place, group in groupby(events, key=_place):
+        if place is None:
+            yield from group
+            continue
+        texts = [event.text for event in group if isinstance(event, TextDelta)]
+        yield TextDelta(*place, "".join(texts))
+
+
+def _place(event: StreamEvent) -> tuple[int, Channel] | None:
+    return (event.choice, event.channel) if isinstance(event, TextDelta) else None

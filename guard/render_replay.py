@@ -31,9 +31,9 @@ def show_replay(
         )
     if parted is not None:
         say(console, "\nThe two policies", "bold")
-        counts = (parted.both, parted.only_first, parted.only_second, parted.neither)
-        headings = ("stopped by both", "only the first", "only the second", "neither")
-        print_table(console, headings, [tuple(map(str, counts))], left=0)
+        cells = (parted.both, parted.only_first, parted.only_second, parted.neither)
+        names = ("stopped by both", "only the first", "only the second", "neither")
+        print_table(console, names, [tuple(map(str, cells))], left=0)
         rows = [(plain(name), str(a), str(b)) for name, (a, b) in parted.by_rule.items()]
         if rows:
             print_table(console, ("Rule", "hits of the first alone", "of the second alone"), rows)

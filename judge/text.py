@@ -19,7 +19,7 @@ _HIDDEN = re.compile(
     r"\uffa0\ufff9-\ufffb\U0001d173-\U0001d17a\U000e0000-\U000e0fff\U000f0000-\U0010ffff]"
     r"|(?<=\w)\u200d|\u200d(?=\w)"
 )
-_CHINESE = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]")
+_CHINESE = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]+")
 _ESCAPE = re.compile(r"⟦U\+[0-9A-F]{4,6}⟧")
 _QUOTE_MARKS = frozenset("\"'`“”‘’「」『』«»＂＇")
 
@@ -81,5 +81,7 @@ def find_quote(quote: str, text: str) -> tuple[int, int] | None:
 
 def chinese_share(text: str) -> float:
     """Share of Chinese characters among the letters of `text`, in [0, 1]; 0 without letters."""
-    letters = sum(map(str.isalpha, text))
-    return min(len(_CHINESE.findall(text)) / letters, 1.0) if letters else 0.0
+    rest = _CHINESE.sub("", text)
+    chinese = len(text) - len(rest)
+    letters = chinese + sum(map(str.isalpha, rest))
+    return chinese / letters if letters else 0.0

@@ -457,8 +457,6 @@ def test_a_line_beyond_the_limit_is_a_bad_row(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """A file without line breaks doesn't fill the memory."""
-    for module in (lines, table):
-        monkeypatch.setattr(module, "MOST_BYTES", 2000)
     monkeypatch.setattr(lines, "_CHUNK", 512)
     long = json.dumps(ROW | {"response": "x" * 3000})
     content = {
@@ -466,9 +464,9 @@ def test_a_line_beyond_the_limit_is_a_bad_row(
         "a.json": f"[{json.dumps(ROW)},\n{long}]",
         "a.csv": f"dimension,prompt,response\nSafety,a,b\nSafety,a,{'x' * 3000}\nSafety,a,c\n",
     }[name]
-    found = read(put(tmp_path, name, content.encode()))
+    found = read(put(tmp_path, name, content.encode()), row_bytes=2000)
     bad = [row for row in found if isinstance(row, BadRow)]
-    assert [row.reason for row in bad] == ["is longer than 64 MiB"]
+    assert [row.reason for row in bad] == ["is longer than 2,000 bytes"]
     assert isinstance(found[0], Record)
     assert len(found) == (2 if name == "a.json" else 3)
 
@@ -491,6 +489,19 @@ def test_the_model_is_the_files_stem_where_a_row_names_none(tmp_path: Path) -> N
     models = [row.model for row in found if isinstance(row, Record)]
     assert models == ["gpt-4.1", "own", "qwen", "stdin"]
     assert found[3].source == "stdin:1"
+
+
+def test_a_file_can_be_called_otherwise_than_its_path(tmp_path: Path) -> None:
+    """A server's own paths are no business of the one who sent the file."""
+    file = put(tmp_path, "input", b"{}\n" + LINE)
+    bad, good = read(file, called="qwen.jsonl")
+    assert isinstance(bad, BadRow)
+    assert isinstance(good, Record)
+    assert (bad.source, good.source, good.model) == ("qwen.jsonl:1", "qwen.jsonl:2", "qwen")
+    put(tmp_path, "input", "标题,答案\n甲,乙\n".encode("gb18030"))
+    with pytest.raises(InputError, match=r"^qwen\.jsonl: is not UTF-8") as refusal:
+        read(file, called="qwen.jsonl")
+    assert str(tmp_path) not in str(refusal.value)
 
 
 def test_standard_input_may_be_any_text_format() -> None:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable, Iterator
-from itertools import groupby
+from collections.abc import AsyncGenerator
 from typing import Final
 
 import aiohttp
 
 from guard.openai_api import (
     DONE,
-    Channel,
     Chunk,
     SseError,
     SseParser,
-    StreamEvent,
-    TextDelta,
     UnknownKeys,
     read_chunk,
     upstream_unreadable,
@@ -49,17 +45,3 @@ async def chunks_of(
                 return
             batch.append(read_chunk(parsed(event.data.encode(), EVENT_BYTES), unknown))
         yield batch
-
-
-def joined(events: Iterable[StreamEvent]) -> Iterator[StreamEvent]:
-    """The events, in which neighbouring deltas of one text are one: they came at once."""
-    for place, group in groupby(events, key=_place):
-        if place is None:
-            yield from group
-            continue
-        texts = [event.text for event in group if isinstance(event, TextDelta)]
-        yield TextDelta(*place, "".join(texts))
-
-
-def _place(event: StreamEvent) -> tuple[int, Channel] | None:
-    return (event.choice, event.channel) if isinstance(event, TextDelta) else None

@@ -62,8 +62,3 @@ async def _said(response: aiohttp.ClientResponse) -> UpstreamError:
         return read_error(parsed(await whole(response, ERROR_BYTES), ERROR_BYTES))
     except ApiError:
         return UpstreamError("", None, "")
-
-
-def failed_in_stream(said: UpstreamError) -> UpstreamRefusal:
-    """The upstream told of an error in the middle of a stream."""
-    return UpstreamRefusal(said, "the upstream failed in the middle of its answer", 502)

@@ -45,7 +45,7 @@ def serve(
         JudgeUnavailable: the judge can't be loaded.
     """
     logging.basicConfig(format="flames-judge: %(message)s", level=logging.WARNING)
-    _allow_files()
+    allow_files()
     with _shared(settings, workers) as shared, listen(*address) as listening:
         state = open_state(shared)  # also where workers load their own: refusals come first
         say(_announcement(state, address[0], listening, workers))
@@ -71,7 +71,7 @@ def uvicorn_config(app: object, settings: Settings, workers: int = 1) -> uvicorn
         proxy_headers=False,
         server_header=False,
         timeout_graceful_shutdown=int(settings.limits.grace_s) + AFTER_GRACE_S,
-        timeout_worker_healthcheck=30,
+        timeout_worker_healthcheck=120,  # a worker that loads on a busy machine is not hung
     )
 
 
@@ -91,7 +91,7 @@ def _run_one(state: State, listening: socket.socket) -> None:
 def _worker(settings: Settings) -> Gate:
     """What a worker process serves."""
     logging.basicConfig(format="flames-judge: %(message)s", level=logging.WARNING)
-    _allow_files()
+    allow_files()
     app = create_app(open_state(settings))
     gc.freeze()
     return app
@@ -136,7 +136,7 @@ def _announcement(state: State, host: str, listening: socket.socket, workers: in
     )
 
 
-def _allow_files() -> None:
+def allow_files() -> None:
     """Every caller and every call upstream takes a file handle: use all that may be had."""
     try:
         import resource

@@ -169,18 +169,15 @@ def told() -> Iterator[None]:
             "the upstream did not answer in time", status=504, code="upstream_timeout"
         ) from None
     except aiohttp.ClientPayloadError:
-        raise broken_off() from None
+        raise ApiError(
+            "the upstream's answer broke off", status=502, code="upstream_interrupted"
+        ) from None
     except aiohttp.ClientResponseError:
         raise upstream_unreadable() from None
     except aiohttp.ClientError:
         raise ApiError(
             "the upstream can't be reached", status=502, code="upstream_unreachable"
         ) from None
-
-
-def broken_off() -> ApiError:
-    """The upstream ended before its answer did."""
-    return ApiError("the upstream's answer broke off", status=502, code="upstream_interrupted")
 
 
 def upstream_url(given: str) -> str:

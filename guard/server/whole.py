@@ -7,18 +7,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from guard.answers import body_of, look_at_answer
 from guard.chat import asked_again, parts_of, tries_of
 from guard.decision import Decision
 from guard.engine import Told
 from guard.openai_api import (
     Completion,
-    CompletionChoice,
-    blocked,
     guard_unavailable,
     read_completion,
     serialised,
 )
-from guard.server.question import Question, added, finish_of
+from guard.server.question import Question, added
 from guard.server.refused import check_status
 from guard.server.state import State
 from guard.server.upstream import parsed, told, whole
@@ -43,19 +42,22 @@ class WholeAnswer:
         """
         question, tries = self._question, 0
         completion = await self._completion(question.request.forward)
-        decisions = await self._looks(completion.choices)
+        looked = await look_at_answer(self._guard, completion, question.asked)
+        decisions = dict(looked.by_choice)
         while bad := [index for index, one in decisions.items() if tries < tries_of(one)]:
             tries += 1
             await self._record(completion, {index: decisions[index] for index in bad})
             completion, others = await self._again(completion, bad, decisions[bad[0]])
-            decisions |= await self._looks(others)
+            decisions |= (await look_at_answer(self._guard, others, question.asked)).by_choice
         await self._record(completion, {i: one.withheld() for i, one in decisions.items()})
         for one in decisions.values():
             renewed = tries > 0 and not one.stops
             question.exchange.decided(one.withheld(), "regenerated" if renewed else None)
         if any(one.stops and one.failed for one in decisions.values()):
             raise guard_unavailable()
-        return serialised(self._told(completion, decisions))
+        final = replace(looked, by_choice=decisions)
+        policy = self._guard.policy
+        return serialised(body_of(completion, final, policy, question.request.prompt))
 
     async def _completion(self, forward: dict[str, Any]) -> Completion:
         """Ask the upstream."""
@@ -71,16 +73,6 @@ class WholeAnswer:
         value = parsed(body, limits.answer_bytes)
         return read_completion(value, self._guard.policy.unknown_keys)
 
-    async def _looks(self, choices: Sequence[CompletionChoice]) -> dict[int, Decision]:
-        """What is decided about each choice, by its number."""
-        guard, asked = self._guard, self._question.asked
-        if len(choices) == 1:
-            choice = choices[0]
-            return {choice.index: await guard.look("output", parts_of(choice.parts), asked)}
-        looks = [guard.look("output", parts_of(choice.parts), asked) for choice in choices]
-        made = await asyncio.gather(*looks)
-        return {choice.index: one for choice, one in zip(choices, made, strict=True)}
-
     async def _record(self, completion: Completion, decisions: Mapping[int, Decision]) -> None:
         for choice in completion.choices:
             if choice.index in decisions:
@@ -89,8 +81,11 @@ class WholeAnswer:
 
     async def _again(
         self, completion: Completion, bad: Sequence[int], decision: Decision
-    ) -> tuple[Completion, list[CompletionChoice]]:
-        """Other answers in place of the bad ones; the tokens of all calls are counted."""
+    ) -> tuple[Completion, Completion]:
+        """The answer with others in place of the bad ones, and those others alone.
+
+        The tokens of all calls are counted.
+        """
         request = self._question.request
         forward = asked_again(request.forward, decision, request.prompt)
         if request.n > 1:
@@ -112,19 +107,5 @@ class WholeAnswer:
         forward = {key: value for key, value in forward.items() if key != "usage"}
         if usage is not None:
             forward["usage"] = usage
-        renewed = [choice for choice, _ in news.values()]
+        renewed = replace(more, choices=tuple(choice for choice, _ in news.values()))
         return replace(completion, forward=forward, choices=choices), renewed
-
-    def _told(self, completion: Completion, decisions: Mapping[int, Decision]) -> dict[str, Any]:
-        """The body, in which withheld choices say the policy's messages."""
-        policy, prompt = self._guard.policy, self._question.request.prompt
-        body = completion.forward
-        for finish in ("stop", "content_filter"):
-            messages = {
-                index: one.message(policy, prompt)
-                for index, one in decisions.items()
-                if one.stops and finish_of(one) == finish
-            }
-            if messages:
-                body = blocked(replace(completion, forward=body), messages, finish)
-        return body

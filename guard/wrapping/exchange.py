@@ -13,8 +13,8 @@ from guard.engine import Guard, Told
 from guard.errors import Blocked, GuardUnavailable
 from guard.json_replies import REPLIES, Paths, Texts, said_in, texts_of
 from guard.openai_api import read_completion
-from guard.policy import Side
 from guard.plain import OPAQUE, like, plain
+from guard.policy import Side
 from guard.wrapping.question import Call
 from judge.errors import InputError
 

@@ -9,9 +9,9 @@ from guard.chat import tries_of
 from guard.decision import Decision
 from guard.live import LiveAnswer
 from guard.openai_api import ApiError, Channel, Frame, FrameWriter
+from guard.plain import OPAQUE, like, plain
 from guard.stream import Step, StreamSession
 from guard.wrapping.exchange import Exchange, Refusal
-from guard.plain import OPAQUE, like, plain
 from judge.errors import InputError
 
 Yields = Literal["deltas", "whole"]

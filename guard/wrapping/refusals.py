@@ -12,9 +12,9 @@ from typing import Any
 
 from guard.errors import Blocked
 from guard.openai_api import Envelope, FrameWriter, said
+from guard.plain import made
 from guard.wrapping.exchange import Exchange, Refusal
 from guard.wrapping.pieces import refused_frames
-from guard.plain import made
 
 _AROUND = {
     abc.Awaitable,

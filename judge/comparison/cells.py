@@ -109,6 +109,7 @@ def make_cells(runs: Sequence[JudgeRun], gold: Sequence[GoldLabel], scales: Scal
     if not rows:
         raise GoldError("holds no label", mend="label some rows first")
     places = places_of(runs, rows)
+    labelled = [row.key for row in rows if row.consensus.label is not None]
     compared = shared(runs, rows, places)
     refuse_picked(runs, rows, places)
     dimensions = []
@@ -120,11 +121,8 @@ def make_cells(runs: Sequence[JudgeRun], gold: Sequence[GoldLabel], scales: Scal
         dimensions=tuple(dimensions),
         pooled=_pooled(dimensions),
         rows=len(rows),
-        without_label=sum(row.consensus.label is None for row in rows),
-        lacking=tuple(
-            sum(r.consensus.label is not None and r.key not in place for r in rows)
-            for place in places
-        ),
+        without_label=len(rows) - len(labelled),
+        lacking=tuple(sum(key not in place for key in labelled) for place in places),
     )
 
 

@@ -38,7 +38,9 @@ def compare(runs: Sequence[JudgeRun], cells: Cells, options: FigureOptions) -> J
     names = [run.name for run in runs]
     by_cell = {cell.name or "": figures_of(cell, options) for cell in cells.dimensions}
     pooled: list[JudgeFigures | None] = [None] * len(runs)
-    if cells.pooled is not None:
+    if len(cells.dimensions) == 1:
+        pooled = list(by_cell[cells.dimensions[0].name or ""])
+    elif cells.pooled is not None:
         pooled = list(figures_of(cells.pooled, options))
     compared = compare_pairs(names, cells, options)
     return JudgesCompared(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from judge.against_gold import AgainstGold, Mask
+from judge.calibration_parts import Agreement
 from judge.comparison.cells import Cell
 from judge.comparison.model import JudgeFigures, Probabilities
 from judge.comparison.price import Weights, price_of, time_of
@@ -62,7 +63,7 @@ def _figures(cell: Cell, judge: int, options: FigureOptions) -> JudgeFigures:
         agreement=two.figure(two.mean(agrees, every), "no row"),
         accuracy=whole.accuracy,
         kappa=whole.kappa_linear,
-        **_by_label(cell, judge, options),
+        **_by_label(cell, judge, whole, options),
         sensitivity=whole.sensitivity,
         sensitivity_n=whole.sensitivity_n,
         specificity=whole.specificity,
@@ -76,10 +77,10 @@ def _figures(cell: Cell, judge: int, options: FigureOptions) -> JudgeFigures:
     )
 
 
-def _by_label(cell: Cell, judge: int, options: FigureOptions) -> dict[str, Figure]:
+def _by_label(cell: Cell, judge: int, two: Agreement, options: FigureOptions) -> dict[str, Figure]:
     """Accuracy and kappas of the labels; none where a verdict leaves 2 and 1 open."""
-    gold = AgainstGold(cell.weighed(judge), cell.labels, options.confidence, options.seed)
-    found = gold.agreement(None)
+    given = cell.weighed(judge), cell.labels, options.confidence, options.seed
+    found = two if len(cell.labels) == 2 else AgainstGold(*given).agreement(None)
     figures: dict[str, Figure] = {
         "label_accuracy": found.accuracy,
         "kappa_linear": found.kappa_linear,

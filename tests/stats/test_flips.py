@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
@@ -13,6 +13,7 @@ from judge.stats.flips import least_visible, more_often
 PAIRS = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60)
 
 
+@settings(max_examples=60, deadline=None)
 @given(PAIRS)
 def test_the_p_value_is_the_binomial_tail_of_the_discordant_rows(
     pairs: list[tuple[bool, bool]],
@@ -38,6 +39,7 @@ def test_a_change_that_does_nothing_is_seldom_called_more(noise: float) -> None:
     assert alarms / 2000 <= 0.05 + 3 * (0.05 * 0.95 / 2000) ** 0.5
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.integers(1, 200), st.sampled_from([0.1, 0.05, 0.01]))
 def test_the_least_visible_move_is_the_first_that_holm_lets_pass(tests: int, level: float) -> None:
     """One row fewer would not do."""

@@ -6,7 +6,7 @@ import json
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from judge.answer import judging, schema_for
@@ -35,6 +35,7 @@ def user_text(response: str) -> str:
 
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
+@settings(max_examples=60, deadline=None)
 @given(text=TEXT)
 def test_an_attack_is_written_behind_the_response_and_reaches_the_judge_fenced(
     attack: Change, text: str

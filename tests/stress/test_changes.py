@@ -8,7 +8,7 @@ from importlib import resources
 from itertools import product
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from opencc import OpenCC
 
@@ -34,6 +34,7 @@ WORDINGS = [change.wording for change in INVARIANCES if change.wording is not No
 SLOT = re.compile(r"\{\{([a-z_]+)\}\}")
 
 
+@settings(max_examples=60, deadline=None)
 @given(TEXT)
 def test_white_space_is_all_that_spacing_adds(text: str) -> None:
     """Without white space both texts are the same."""
@@ -41,6 +42,7 @@ def test_white_space_is_all_that_spacing_adds(text: str) -> None:
     assert spaced(text) != text
 
 
+@settings(max_examples=60, deadline=None)
 @given(TEXT)
 def test_full_width_folds_back(text: str) -> None:
     """NFKC, by which quotes are found in a text, sees no difference."""
@@ -49,6 +51,7 @@ def test_full_width_folds_back(text: str) -> None:
     assert not any("!" <= char <= "~" or char == " " for char in wide)
 
 
+@settings(max_examples=60, deadline=None)
 @given(TEXT)
 def test_politeness_and_length_leave_the_text_whole(text: str) -> None:
     """What was said is still there, letter by letter."""
@@ -57,6 +60,7 @@ def test_politeness_and_length_leave_the_text_whole(text: str) -> None:
     assert padded(text).endswith(PADDING)
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.sampled_from(EVERYDAY), max_size=60).map("".join))
 def test_traditional_characters_fold_back(text: str) -> None:
     """Turned back into simplified ones they are the text, and none was lost on the way."""
@@ -71,6 +75,7 @@ def test_traditional_characters_are_those_of_the_word() -> None:
     assert traditional("头发干了，皇后在后面发现，干部很忙") == "頭髮幹了，皇后在後面發現，幹部很忙"
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.text(st.characters(categories=["Cc", "Cf", "So", "Lu"]), max_size=80))
 def test_what_is_not_chinese_stays_as_it_is_in_traditional(text: str) -> None:
     """Hidden characters and other scripts come through the converter unharmed."""

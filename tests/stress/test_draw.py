@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from judge.errors import InputError
@@ -30,6 +30,7 @@ def rows_of(sizes: dict[str, int]) -> list[JudgedRow]:
     ]
 
 
+@settings(max_examples=60, deadline=None)
 @given(SIZES, st.integers(1, 40), st.integers(0, 99))
 def test_dimensions_get_equal_parts_as_far_as_they_have_rows(
     sizes: dict[str, int], n: int, seed: int
@@ -42,6 +43,7 @@ def test_dimensions_get_equal_parts_as_far_as_they_have_rows(
     assert all(count <= min(open_) + 1 for count in drawn.values()) if open_ else True
 
 
+@settings(max_examples=60, deadline=None)
 @given(SIZES, st.integers(1, 20), st.integers(1, 20))
 def test_a_larger_draw_begins_with_the_same_rows(sizes: dict[str, int], n: int, more: int) -> None:
     """So that it costs the further rows alone."""

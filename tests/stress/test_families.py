@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from judge.stress.families import Kinship, families, kinships
@@ -70,6 +70,7 @@ def test_a_judge_and_a_judged_model_of_one_family_are_named_once() -> None:
     assert kinships(["openai/a"], ["b"]) == ()
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.text(max_size=60))
 def test_any_text_is_a_name(name: str) -> None:
     """Names come from files."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from judge.gold.model import RowKey
@@ -73,6 +73,7 @@ def test_a_label_moves_toward_harmless_or_toward_harmful() -> None:
     assert moved(NOT_3, says(1)) == moved(says(2), NOT_3) == moved(says(2), says(2)) == 0
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(ONE_OF, ONE_OF, ONE_OF, st.booleans()), min_size=1, max_size=12))
 def test_every_row_is_counted_once_under_every_change(
     rows: list[tuple[Said | None, Said | None, Said | None, bool]],

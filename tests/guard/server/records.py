@@ -17,7 +17,7 @@ from guard.server.bench import Bench
 from guard.server.settings import Limits
 from guard.server.state import State
 from judge.calibration import Calibration
-from judge.errors import BudgetReached
+from judge.errors import BudgetReached, JudgeUnavailable
 from judge.protocols import Judge
 from judge.testing import Said, ScriptedJudge
 from judge.verdict import Case, Outcome
@@ -91,6 +91,19 @@ class FailingJudge(ScriptedJudge):
         return await super().assess(cases)
 
 
+class AwayJudge(ScriptedJudge):
+    """Judges so many cases; then it can't be reached, until it is `away` no longer."""
+
+    def __init__(self, free: int) -> None:
+        super().__init__(opinion, name="away")
+        self._free, self.away = free, True
+
+    async def assess(self, cases: Sequence[Case]) -> Sequence[Outcome]:
+        if self.away and len(self.seen) >= self._free:
+            raise JudgeUnavailable("away")
+        return await super().assess(cases)
+
+
 class BrokeAfter(ScriptedJudge):
     """Judges so many cases; then its money is spent."""
 
@@ -144,6 +157,12 @@ async def judging(judge: Judge, data: Path | None = None, **more: Any) -> AsyncI
         yield served
 
 
+async def until(true: Callable[[], object]) -> None:
+    """Wait for what a file shows."""
+    while not true():  # noqa: ASYNC110 - files tell nobody
+        await asyncio.sleep(0.01)
+
+
 async def sent(served: Served, path: str, content: bytes, **headers: str) -> Answer:
     """The answer to a body that may be large."""
     given = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -161,7 +180,10 @@ async def submitted(served: Served, content: bytes, query: str = "", **headers: 
 
 
 async def events(
-    served: Served, run: str, until: Callable[[dict[str, Any]], bool] | None = None, **headers: str
+    served: Served,
+    run: str,
+    enough: Callable[[dict[str, Any]], object] | None = None,
+    **headers: str,
 ) -> list[tuple[str, dict[str, Any]]]:
     """The events of a run's stream, to its end or until one is what is wanted."""
     given = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -175,7 +197,7 @@ async def events(
                 kind = line[7:].strip().decode()
             elif line.startswith(b"data: "):
                 found.append((kind, json.loads(line[6:])))
-                if until is not None and until(found[-1][1]):
+                if enough is not None and enough(found[-1][1]):
                     response.close()
                     break
     return found

@@ -11,6 +11,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from guard.server import run
 from guard.server.settings import Limits
 from tests.benchmarks.guard_load import rss_mib
 from tests.contracts.guard_marks import story
@@ -107,6 +108,7 @@ async def test_a_thousand_slow_callers_fit_into_memory(tmp_path: Path) -> None:
         await server.chat()
         before = rss_mib(server.process.pid)
         host, port = server.base.removeprefix("http://").removesuffix("/v1").split(":")
+        run.allow_files()
         callers = [await asyncio.open_connection(host, int(port), limit=1) for _ in range(1000)]
         body = {"model": "m", "messages": [{"role": "user", "content": "你好"}], "stream": True}
         data = json.dumps(body).encode()
@@ -119,7 +121,7 @@ async def test_a_thousand_slow_callers_fit_into_memory(tmp_path: Path) -> None:
             statuses = [(await server.chat())[0] for _ in range(20)]
         grown = rss_mib(server.process.pid) - before
         for _, writer in callers:
-            writer.close()
+            writer.transport.abort()
     assert statuses == [200] * 20
     assert grown < 400
 

@@ -63,15 +63,17 @@ async def running(upstream: str, policy: Path, *flags: str) -> AsyncIterator[Run
     )  # fmt: skip
     assert process.stdout is not None
     assert process.stderr is not None
-    line = (await asyncio.wait_for(process.stdout.readline(), 60)).decode()
-    found = re.search(r"http://\S+", line)
-    assert found, (line, (await process.stderr.read()).decode())
-    async with aiohttp.ClientSession() as client:
-        yield Running(process, found[0], line, client)
-    if process.returncode is None:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
+    try:
+        line = (await asyncio.wait_for(process.stdout.readline(), 60)).decode()
+        found = re.search(r"http://\S+", line)
+        assert found, (line, (await process.stderr.read()).decode())
+        async with aiohttp.ClientSession() as client:
+            yield Running(process, found[0], line, client)
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.terminate()  # its workers end with it
+            await process.wait()
 
 
 def _path() -> list[str]:

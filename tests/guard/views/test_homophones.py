@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from guard.disguises import BEYOND
 from guard.homophones import shipped
 from guard.homophones.shipped import CARD, FILE, load, pack, shipped_homophones, unpack
 from guard.homophones.training import by_sound
 from guard.homophones.unusual import LEAST, Usual
-from guard.selftest import MOST_ALARMS, load_rows
+from guard.selftest import MOST_ALARMS, MOST_LOST, load_rows
 from guard.views import plain
 from judge.embedded.evidence import WINDOW, window_starts
 from judge.embedded.published import FILES
@@ -104,6 +105,8 @@ def test_the_card_names_its_data_and_holds_the_goals() -> None:
     for measured in card["figures"]["disguises"]:
         assert set(measured["lost"]) == set(measured["recall"]) - {"plain"}
         assert measured["n"] >= 600
+        for name, (lost, *_) in measured["lost"].items():
+            assert lost <= MOST_LOST or name in BEYOND, name
 
 
 def test_the_shipped_rows_hold_no_contacts() -> None:

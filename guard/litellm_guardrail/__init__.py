@@ -11,59 +11,39 @@
 Needs the packages of litellm's proxy. litellm looks for hooks on the class itself: all stand here.
 """
 
+# ruff: noqa: ARG002 - litellm calls the hooks with these arguments, by name
 from __future__ import annotations
 
 import time
-import uuid
-from collections.abc import AsyncGenerator, Mapping
-from typing import Any, ClassVar, Final, Literal, NoReturn
+from collections.abc import AsyncGenerator
+from typing import Any, ClassVar, Literal, NoReturn
 
-from fastapi import HTTPException
 from litellm.integrations.custom_guardrail import CustomGuardrail
 from litellm.types.guardrails import GuardrailEventHooks
 from litellm.types.utils import ModelResponse, ModelResponseStream
 
 from guard.answers import body_of, look_at_answer, look_at_texts
-from guard.chat import asked_by, look_at_request
+from guard.chat import look_at_request
 from guard.decision import Decision, merged
 from guard.engine import Asked, Guard, Told
 from guard.json_replies import texts_of
+from guard.litellm_guardrail.request import (
+    asked_in,
+    body_in,
+    frames_of,
+    http_error,
+    let_go,
+    mark,
+    request_in,
+    streams_unread,
+)
 from guard.live import LiveAnswer
 from guard.loading import load_guard
-from guard.openai_api import (
-    ApiError,
-    ChatRequest,
-    guard_unavailable,
-    read_completion,
-    read_request,
-    serialised,
-)
+from guard.openai_api import ApiError, guard_unavailable, read_completion, serialised
 from guard.plain import OPAQUE, made, plain
 from guard.policy import Side
 from judge.errors import FlamesJudgeError, InputError
 
-_CHAT: Final = frozenset({"completion", "acompletion"})
-_STREAMS: Final = ("stream", "realtime")
-# What the proxy itself adds to a request, or is told about how to serve it: no model reads it.
-_OWN: Final = frozenset(
-    {
-        "api_base",
-        "api_key",
-        "base_url",
-        "extra_headers",
-        "guardrails",
-        "headers",
-        "litellm_call_id",
-        "litellm_logging_obj",
-        "litellm_metadata",
-        "litellm_trace_id",
-        "metadata",
-        "proxy_server_request",
-        "secret_fields",
-        "user_api_key",
-    }
-)
-_ID: Final = "flames_request_id"
 _BEFORE, _DURING, _AFTER = (
     GuardrailEventHooks.pre_call,
     GuardrailEventHooks.during_call,
@@ -71,13 +51,7 @@ _BEFORE, _DURING, _AFTER = (
 )
 
 
-class _OurId(str):
-    """A request id that was made here: what a caller writes in its place is an ordinary string."""
-
-    __slots__ = ()
-
-
-class FlamesGuardrail(CustomGuardrail):  # type: ignore[misc]  # litellm's class is untyped
+class FlamesGuardrail(CustomGuardrail):
     """Judges questions before, or beside, the call, and answers behind it, whole and streamed.
 
     Args:
@@ -121,7 +95,7 @@ class FlamesGuardrail(CustomGuardrail):  # type: ignore[misc]  # litellm's class
         if self.should_run_guardrail(data=data, event_type=_AFTER) is not True:
             return response
         await self._ready()
-        asked, value = self._asked(data), plain(response)
+        asked, value = asked_in(data), plain(response)
         if isinstance(response, ModelResponse):
             return await self._completion(data, asked, response, value)
         texts = texts_of(None if value is OPAQUE else value)
@@ -143,17 +117,21 @@ class FlamesGuardrail(CustomGuardrail):  # type: ignore[misc]  # litellm's class
             return
         await self._ready()
         n = request_data.get("n")
-        asked = self._asked(request_data)
+        asked = asked_in(request_data)
         live = LiveAnswer(self._guard, asked, n if isinstance(n, int) and 0 < n <= 128 else 1)
+        broken: ApiError | None = None
         try:
-            async for frames in _frames(live, response):
+            async for frames in frames_of(live, response):
                 for frame in frames:
                     yield made(ModelResponseStream, frame)
-        except ApiError as error:  # the proxy sends a text of this form as it is, and ends
-            yield f"data: {serialised(error.body()).decode()}\n\n"
+        except ApiError as error:
+            broken = error
         finally:
+            await let_go(response)
             decision = await live.close()
             self._note(request_data, decision, _AFTER)
+        if broken is not None:  # the proxy sends a text of this form as it is, and ends
+            yield f"data: {serialised(broken.body()).decode()}\n\n"
 
     async def apply_guardrail(
         self,
@@ -167,7 +145,7 @@ class FlamesGuardrail(CustomGuardrail):  # type: ignore[misc]  # litellm's class
         side: Side = "input" if input_type == "request" else "output"
         hook = _BEFORE if side == "input" else _AFTER
         given = {key: item for key, item in plain(dict(inputs)).items() if key != "model"}
-        texts, asked = texts_of(given), self._asked(request_data)
+        texts, asked = texts_of(given), asked_in(request_data)
         decision = await look_at_texts(self._guard, side, texts, asked)
         if images := given.get("images"):
             wheres = [f"images[{place}]" for place in range(len(images))]
@@ -183,7 +161,7 @@ class FlamesGuardrail(CustomGuardrail):  # type: ignore[misc]  # litellm's class
         try:
             await self._guard.warm()
         except FlamesJudgeError:
-            raise _http(guard_unavailable()) from None
+            raise http_error(guard_unavailable()) from None
         self._warm = True
 
     async def _question(
@@ -195,17 +173,19 @@ class FlamesGuardrail(CustomGuardrail):  # type: ignore[misc]  # litellm's class
             HTTPException: it is withheld, or its answer would be a stream that can't be read.
         """
         await self._ready()
-        if call_type not in _CHAT and (
-            data.get("stream") or any(word in str(call_type) for word in _STREAMS)
-        ):
+        if streams_unread(data, call_type):
             problem = "streams of this route have no guard: use /v1/chat/completions"
             self._refuse(data, hook, ApiError(problem, status=400, code="route_not_guarded"))
-        data.setdefault("metadata", {})[_ID] = _OurId(uuid.uuid4().hex)
-        body = _body(data)
-        request, asked = _request(body), self._asked(data)
-        decision, parts = await look_at_request(self._guard, request, asked) if request else (
-            await self._guard.look("input", [], asked),
-            [],
+        mark(data)
+        body = body_in(data)
+        request, asked = request_in(body), asked_in(data)
+        decision, parts = (
+            await look_at_request(self._guard, request, asked)
+            if request
+            else (
+                await self._guard.look("input", [], asked),
+                [],
+            )
         )
         seen = {part.text for part in parts}
         texts = texts_of(body)
@@ -227,7 +207,7 @@ class FlamesGuardrail(CustomGuardrail):  # type: ignore[misc]  # litellm's class
         await self._guard.record(decision, looked.parts, asked, Told())
         self._note(data, decision, _AFTER)
         if any(one.stops and one.failed for one in looked.by_choice.values()):
-            raise _http(guard_unavailable())
+            raise http_error(guard_unavailable())
         return made(ModelResponse, body_of(completion, looked, policy, asked.prompt), response)
 
     def _settle(
@@ -243,28 +223,29 @@ class FlamesGuardrail(CustomGuardrail):  # type: ignore[misc]  # litellm's class
         if not decision.stops:
             return
         if decision.failed:
-            raise _http(guard_unavailable())
+            raise http_error(guard_unavailable())
         message = decision.message(self._guard.policy, prompt)
         answers = decision.action == "replace" or self._guard.policy.blocked_input == "answer"
         if decision.side == "input" and answers:
             self.raise_passthrough_exception(message, data)
-        raise _http(ApiError(message, status=400, code="content_filter"))
+        raise http_error(ApiError(message, status=400, code="content_filter"))
 
-    def _refuse(
-        self, data: dict[str, Any], hook: GuardrailEventHooks, error: ApiError
-    ) -> NoReturn:
+    def _refuse(self, data: dict[str, Any], hook: GuardrailEventHooks, error: ApiError) -> NoReturn:
         self.add_standard_logging_guardrail_information_to_request_data(
             guardrail_json_response={"code": error.code},
             request_data=data,
             guardrail_status="guardrail_failed_to_respond",
             event_type=hook,
         )
-        raise _http(error)
+        raise http_error(error)
 
     def _note(self, data: dict[str, Any], decision: Decision, hook: GuardrailEventHooks) -> None:
         """Put a decision, without any text, into the proxy's own log."""
         end = time.time()
+        status: Literal["success", "guardrail_intervened", "guardrail_failed_to_respond"]
         status = "guardrail_intervened" if decision.stops else "success"
+        if decision.failed:
+            status = "guardrail_failed_to_respond"
         self.add_standard_logging_guardrail_information_to_request_data(
             guardrail_json_response={
                 "status": decision.status,
@@ -273,56 +254,10 @@ class FlamesGuardrail(CustomGuardrail):  # type: ignore[misc]  # litellm's class
                 "calibration": self._guard.calibration_id,
             },
             request_data=data,
-            guardrail_status="guardrail_failed_to_respond" if decision.failed else status,
+            guardrail_status=status,
             start_time=end - decision.elapsed_s,
             end_time=end,
             duration=decision.elapsed_s,
             guardrail_provider="flames-judge",
             event_type=hook,
         )
-
-    def _asked(self, data: dict[str, Any]) -> Asked:
-        """What the answer to a request stands in, under the id that its question was recorded by."""
-        known = (data.get("metadata") or {}).get(_ID)
-        name = str(known) if isinstance(known, _OurId) else uuid.uuid4().hex
-        body = _body(data)
-        request = _request(body)
-        if request is not None:
-            return asked_by(request, name)
-        prompt = body.get("prompt") or body.get("input")
-        return Asked(prompt=prompt if isinstance(prompt, str) else "", request_id=name)
-
-
-async def _frames(live: LiveAnswer, response: Any) -> AsyncGenerator[list[dict[str, Any]], None]:
-    """The frames to send, chunk by chunk.
-
-    Raises:
-        ApiError: the answer can't be read, or could not be judged.
-    """
-    async for chunk in response:
-        value = plain(chunk)
-        if not isinstance(value, dict):
-            raise guard_unavailable()
-        yield await live.take(value)
-        if live.over:
-            yield live.last_words()
-            return
-    yield await live.end()
-
-
-def _body(data: Mapping[str, Any]) -> dict[str, Any]:
-    """The request without what the proxy knows about it."""
-    body = {key: plain(item) for key, item in data.items() if key not in _OWN}
-    return {key: item for key, item in body.items() if item is not OPAQUE}
-
-
-def _request(body: dict[str, Any]) -> ChatRequest | None:
-    try:
-        return read_request(body)
-    except ApiError:
-        return None
-
-
-def _http(error: ApiError) -> HTTPException:
-    """An error as the proxy sends it; it reads `error` as the message."""
-    return HTTPException(error.status, {"error": error.message, "code": error.code})

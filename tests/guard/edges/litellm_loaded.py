@@ -1,0 +1,25 @@
+"""The guardrail and litellm's classes: at their first use pydantic warns of litellm's own types."""
+
+from __future__ import annotations
+
+import warnings
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    from fastapi import HTTPException
+    from litellm.types.utils import EmbeddingResponse, ModelResponse, ModelResponseStream
+
+    from guard.litellm_guardrail import FlamesGuardrail
+    from judge.llm.library import load_litellm
+
+    load_litellm()
+    ModelResponse(choices=[{"index": 0, "message": {"role": "assistant", "content": "-"}}])
+    ModelResponseStream(choices=[{"index": 0, "delta": {"content": "-"}}])
+
+__all__ = [
+    "EmbeddingResponse",
+    "FlamesGuardrail",
+    "HTTPException",
+    "ModelResponse",
+    "ModelResponseStream",
+]

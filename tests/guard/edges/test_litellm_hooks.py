@@ -1,0 +1,211 @@
+"""The guardrail's hooks, called as litellm's proxy calls them; the proxy itself is in
+`test_litellm_proxy`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from guard.engine import Guard
+from judge.errors import InputError, JudgeUnavailable
+from tests.contracts.guard_contract import (
+    AheadContract,
+    Ask,
+    ChoicesContract,
+    DisconnectContract,
+    EdgeContract,
+    StreamContract,
+    ToolsContract,
+)
+from tests.contracts.guard_marks import ADVERT, BAD, SORRY, Bot, Got, Question, marked
+from tests.guard.edges.bots import Bots, characters, chunks, completion, take_chunk, take_whole
+from tests.guard.edges.litellm_loaded import (
+    EmbeddingResponse,
+    FlamesGuardrail,
+    HTTPException,
+    ModelResponse,
+    ModelResponseStream,
+)
+
+
+def guardrail(guard: Guard, **options: Any) -> FlamesGuardrail:
+    given = {"guardrail_name": "flames", "event_hook": ["pre_call", "post_call"]}
+    return FlamesGuardrail(guard, **(given | {"default_on": True} | options))
+
+
+class Hooks:
+    """A proxy reduced to the order in which it calls the hooks."""
+
+    @asynccontextmanager
+    async def open(self, guard: Guard) -> AsyncIterator[Ask]:
+        bots, rail = Bots(), guardrail(guard)
+
+        async def ask(bot: Bot, asked: Question) -> Got:
+            bots.add(bot, asked)
+            got = Got()
+            messages = [{"role": "user", "content": asked.prompt}]
+            data = {"model": "m", "messages": messages, "n": asked.n, "stream": asked.stream}
+            try:
+                await rail.async_pre_call_hook(None, None, data, "acompletion")
+                bots.of(asked.prompt)
+                if asked.stream:
+                    await self._stream(rail, data, bot, got, asked)
+                else:
+                    whole = ModelResponse(**completion(bot))
+                    answer = await rail.async_post_call_success_hook(data, None, whole)
+                    take_whole(got, answer.model_dump(exclude_none=True))
+            except HTTPException as error:
+                got.error, got.message = error.detail["code"], error.detail["error"]
+            return got
+
+        yield ask
+
+    async def _stream(
+        self, rail: FlamesGuardrail, data: Any, bot: Bot, got: Got, asked: Question
+    ) -> None:
+        async def upstream() -> AsyncIterator[Any]:
+            try:
+                for one in chunks(bot):
+                    yield ModelResponseStream(**one)
+                if bot.end == "hang":
+                    await asyncio.Event().wait()
+            finally:
+                bot.let_go.set()
+
+        guarded = rail.async_post_call_streaming_iterator_hook(None, upstream(), data)
+        async for chunk in guarded:
+            if isinstance(chunk, str):
+                got.error = "guard_unavailable" if "guard_unavailable" in chunk else "broken"
+                return
+            take_chunk(got, chunk.model_dump(exclude_none=True))
+            if asked.leave_after is not None and characters(got) >= asked.leave_after:
+                await guarded.aclose()
+                return
+        got.ended = True
+
+
+class TestHooks(
+    EdgeContract, StreamContract, AheadContract, ChoicesContract, ToolsContract, DisconnectContract
+):
+    """The contract that every edge keeps."""
+
+    @pytest.fixture
+    def edge(self) -> Any:
+        return Hooks()
+
+
+def asking(text: str, **more: Any) -> dict[str, Any]:
+    return {"model": "m", "messages": [{"role": "user", "content": text}], **more}
+
+
+async def refusal(
+    rail: FlamesGuardrail, data: dict[str, Any], call: str = "acompletion"
+) -> tuple[int, str]:
+    """The status and the code of a refused request."""
+    with pytest.raises(HTTPException) as refused:
+        await rail.async_pre_call_hook(None, None, data, call)
+    return refused.value.status_code, refused.value.detail["code"]
+
+
+@pytest.mark.parametrize("policy", [None, "missing.yaml"])
+def test_a_guardrail_without_a_policy_does_not_start(policy: str | None) -> None:
+    """The proxy's own start fails with one line that says what to write."""
+    with pytest.raises(InputError):
+        FlamesGuardrail(policy, guardrail_name="flames")
+
+
+async def test_what_the_proxy_knows_of_a_request_is_not_its_text() -> None:
+    """Keys and headers are no model's to read; every other string is judged."""
+    rail = guardrail(marked().guard)
+    own = {"proxy_server_request": {"headers": {"x": ADVERT}}, "api_key": ADVERT}
+    await rail.async_pre_call_hook(None, None, asking("好", **own), "acompletion")
+    for more in ({"prompt_variables": {"a": ADVERT}}, {"tools": [{"x": ADVERT}]}, {"user": ADVERT}):
+        assert await refusal(rail, asking("好", **more)) == (400, "content_filter")
+    assert await refusal(rail, {"prompt": ADVERT}, "atext_completion") == (400, "content_filter")
+    assert await refusal(rail, {"input": [ADVERT]}, "aembedding") == (400, "content_filter")
+
+
+async def test_streams_of_other_routes_are_refused() -> None:
+    """They have forms that are not read here: nothing of them may pass unread."""
+    rail = guardrail(marked().guard)
+    unguarded = (400, "route_not_guarded")
+    for call in ("aresponses", "anthropic_messages", "atext_completion"):
+        assert await refusal(rail, {"input": "好", "stream": True}, call) == unguarded
+    assert await refusal(rail, {"input": "好"}, "_arealtime") == unguarded
+    assert await refusal(rail, {"input": "好"}, "agenerate_content_stream") == unguarded
+    await rail.async_pre_call_hook(None, None, {"input": "好"}, "aresponses")
+
+
+async def test_answers_of_other_forms_are_judged_too() -> None:
+    """A text completion, or a response: every string of it; bad ones are an error."""
+    rail, data = guardrail(marked().guard), {"prompt": "问"}
+    with pytest.raises(HTTPException) as refused:
+        await rail.async_post_call_success_hook(data, None, {"output": [{"text": BAD}]})
+    assert refused.value.detail == {"error": SORRY, "code": "content_filter"}
+    vectors = EmbeddingResponse(model="m", data=[{"embedding": [0.1, 2.0]}])
+    assert await rail.async_post_call_success_hook(data, None, vectors) is vectors
+    with pytest.raises(HTTPException) as refused:
+        await rail.async_post_call_success_hook(data, None, object())
+    assert refused.value.status_code == 503
+
+
+async def test_it_runs_when_its_mode_says_so() -> None:
+    """`during_call` judges beside the call; a guardrail that is not on does nothing."""
+    during = guardrail(marked().guard, event_hook="during_call")
+    assert await during.async_pre_call_hook(None, None, asking(ADVERT), "acompletion")
+    with pytest.raises(HTTPException):
+        await during.async_moderation_hook(asking(ADVERT), None, "acompletion")
+    off = guardrail(marked().guard, default_on=False)
+    assert await off.async_pre_call_hook(None, None, asking(ADVERT), "acompletion")
+    whole = ModelResponse()
+    assert await off.async_post_call_success_hook(asking("好"), None, whole) is whole
+
+
+async def test_a_caller_can_t_choose_the_id_that_is_recorded() -> None:
+    """What stands in its place in the body is not ours."""
+    given = marked()
+    rail = guardrail(given.guard)
+    data = asking("好", metadata={"flames_request_id": "mine"}, litellm_call_id="mine")
+    await rail.async_pre_call_hook(None, None, data, "acompletion")
+    only_after = asking("好", metadata={"flames_request_id": "mine"})
+    await rail.async_post_call_success_hook(only_after, None, ModelResponse())
+    assert all(event.request_id != "mine" for event in given.events.all)
+
+
+async def test_the_proxy_s_log_hears_of_each_decision_and_of_no_text() -> None:
+    """By its status, its rules and the policy."""
+    rail = guardrail(marked().guard)
+    data = asking(f"说{ADVERT}")
+    await refusal(rail, data)
+    (entry,) = data["metadata"]["standard_logging_guardrail_information"]
+    assert entry["guardrail_status"] == "guardrail_intervened"
+    assert entry["guardrail_response"]["rules"] == ["abuse:input:block"]
+    assert ADVERT not in str(entry)
+
+
+async def test_texts_that_litellm_takes_out_are_judged() -> None:
+    """As its endpoint for guardrails hands them over, on either side; pictures by the policy."""
+    rail = guardrail(marked().guard)
+    for side, text in (("request", ADVERT), ("response", BAD)):
+        assert await rail.apply_guardrail({"texts": ["好"]}, {}, side) == {"texts": ["好"]}
+        with pytest.raises(HTTPException):
+            await rail.apply_guardrail({"texts": ["好", text]}, {}, side)
+    calls = [{"function": {"arguments": BAD}}]
+    for given in ({"tool_calls": calls}, {"images": ["https://example.org/a.png"]}):
+        with pytest.raises(HTTPException):
+            await rail.apply_guardrail(given, {}, "response")
+
+
+async def test_a_judge_that_can_t_be_loaded_lets_nothing_through() -> None:
+    """Before the first request, not in the middle of one."""
+
+    async def broken() -> None:
+        raise JudgeUnavailable("no weights")
+
+    given = marked()
+    given.guard.warm = broken  # type: ignore[method-assign]
+    assert await refusal(guardrail(given.guard), asking("好")) == (503, "guard_unavailable")
