@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Final
 
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
@@ -13,6 +14,7 @@ from guard.engine import Told
 from guard.openai_api import (
     DONE_FRAME,
     ApiError,
+    Channel,
     ChatRequest,
     Envelope,
     FrameWriter,
@@ -25,12 +27,14 @@ from guard.openai_api import (
 from guard.server.body import read_object
 from guard.server.event_stream import EventStream
 from guard.server.exchange import Exchange, exchange_of
-from guard.server.question import MOST_CHOICES, Question, encoded, finish_of, said_instead
+from guard.server.question import MOST_CHOICES, Question, encoded
 from guard.server.responses import send_json
 from guard.server.state import State
 from guard.server.streamed import StreamedAnswer
 from guard.server.wanted import while_wanted
 from guard.server.whole import WholeAnswer
+
+CONTENT: Final = Channel("content")
 
 
 class Chat:
@@ -78,14 +82,16 @@ class Chat:
             raise input_blocked(message)
         name = f"chatcmpl-{exchange.request_id}"
         envelope = Envelope(id=name, model=request.model, created=int(time.time()))
-        choices, finish = range(min(request.n, MOST_CHOICES)), finish_of(decision)
+        finish = "stop" if decision.action == "replace" else "content_filter"
+        choices = range(min(request.n, MOST_CHOICES))
         if not request.stream:
             body = said(envelope, message, n=len(choices), finish=finish)
             await send_json(send, serialised(body))
             return
         writer, stream = FrameWriter(envelope), EventStream(send, self._state.limits.keep_alive_s)
         for choice in choices:
-            await stream.write(encoded(said_instead(writer, choice, message, finish)))
+            said_instead = writer.text(choice, CONTENT, message)
+            await stream.write(encoded([*said_instead, *writer.finish(choice, finish)]))
         await stream.end(DONE_FRAME)
 
 

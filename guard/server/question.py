@@ -6,13 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from guard.decision import Decision
 from guard.engine import Asked
-from guard.openai_api import Channel, ChatRequest, Frame, FrameWriter, encode_json
+from guard.openai_api import ChatRequest, Frame, encode_json
 from guard.server.exchange import Exchange
 
 MOST_CHOICES: Final = 128
-CONTENT: Final = Channel("content")
 
 
 @dataclass(frozen=True)
@@ -35,18 +33,6 @@ class Question:
     def choices(self) -> range:
         """The numbers of the answers that it asks for."""
         return range(min(self.request.n, MOST_CHOICES))
-
-
-def finish_of(decision: Decision) -> str:
-    """How an answer ends that says a message instead: one that replaces it ends as answers do."""
-    return "stop" if decision.action == "replace" else "content_filter"
-
-
-def said_instead(writer: FrameWriter, choice: int, message: str, finish: str) -> list[Frame]:
-    """The frames in which a choice says a message of the policy's, and ends."""
-    if writer.is_closed(choice):
-        return []
-    return [*writer.text(choice, CONTENT, message), *writer.finish(choice, finish)]
 
 
 def encoded(frames: Iterable[Frame]) -> bytes:
