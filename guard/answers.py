@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
 
-from guard.chat import parts_of
+from guard.chat import look_at_request, parts_of
 from guard.decision import Decision, Part, merged
 from guard.engine import Asked, Guard
-from guard.json_replies import Texts
-from guard.openai_api import Completion, blocked
+from guard.json_replies import Texts, texts_of
+from guard.openai_api import ChatRequest, Completion, blocked
 from guard.policy import Policy, Side
 
 
@@ -53,6 +53,28 @@ async def look_at_texts(guard: Guard, side: Side, texts: Texts, asked: Asked) ->
     if not texts.words:
         return decision
     return merged(decision, await guard.look(side, texts.words, asked, judged=False))
+
+
+async def look_at_body(
+    guard: Guard, request: ChatRequest | None, body: dict[str, Any], asked: Asked
+) -> tuple[Decision, list[Part]]:
+    """The decision about a request that goes on as it is, not yet recorded, and what it is about.
+
+    Args:
+        guard: decides.
+        request: the body in OpenAI's form, where it has it.
+        body: every string of it is judged, under keys that `request` knows and others.
+        asked: what it stands in.
+    """
+    parts: list[Part] = []
+    decision: Decision | None = None
+    if request is not None:
+        decision, parts = await look_at_request(guard, request, asked)
+    seen = {part.text for part in parts}
+    texts = texts_of(body)
+    left = [part for part in (*texts.said, *texts.words) if part.text not in seen]
+    more = await guard.look("input", left, asked)
+    return (more if decision is None else merged(decision, more)), [*parts, *left]
 
 
 def body_of(completion: Completion, looked: Looked, policy: Policy, prompt: str) -> dict[str, Any]:

@@ -22,8 +22,7 @@ from litellm.integrations.custom_guardrail import CustomGuardrail
 from litellm.types.guardrails import GuardrailEventHooks
 from litellm.types.utils import ModelResponse, ModelResponseStream
 
-from guard.answers import body_of, look_at_answer, look_at_texts
-from guard.chat import look_at_request
+from guard.answers import body_of, look_at_answer, look_at_body, look_at_texts
 from guard.decision import Decision, merged
 from guard.engine import Asked, Guard, Told
 from guard.json_replies import texts_of
@@ -179,19 +178,8 @@ class FlamesGuardrail(CustomGuardrail):
         mark(data)
         body = body_in(data)
         request, asked = request_in(body), asked_in(data)
-        decision, parts = (
-            await look_at_request(self._guard, request, asked)
-            if request
-            else (
-                await self._guard.look("input", [], asked),
-                [],
-            )
-        )
-        seen = {part.text for part in parts}
-        texts = texts_of(body)
-        left = [part for part in (*texts.said, *texts.words) if part.text not in seen]
-        decision = merged(decision, await self._guard.look("input", left, asked))
-        await self._guard.record(decision, [*parts, *left], asked, Told())
+        decision, parts = await look_at_body(self._guard, request, body, asked)
+        await self._guard.record(decision, parts, asked, Told())
         self._settle(data, decision, hook, asked.prompt)
 
     async def _completion(

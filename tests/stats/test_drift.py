@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from judge.stats import drift
@@ -140,6 +140,7 @@ def test_the_capital_is_1_on_average():
     assert spread < 0.05
 
 
+@settings(deadline=None)
 @given(st.lists(scores, min_size=1, max_size=60), scores, units)
 def test_the_rank_is_that_of_sorting(earlier, score, u):
     """Scores below, and the share u of those at the same level, the new one included."""
@@ -152,6 +153,7 @@ def test_the_rank_is_that_of_sorting(earlier, score, u):
     assert ranks.add(levels[-1], u) == pytest.approx((below + u * equal) / len(levels))
 
 
+@settings(deadline=None)
 @given(scores, scores)
 def test_levels_keep_the_order_of_scores(one, other):
     """A fixed, rising function of the score alone, which is what keeps ranks valid."""
@@ -159,6 +161,7 @@ def test_levels_keep_the_order_of_scores(one, other):
     assert 0 <= level_of(low) <= level_of(high) <= drift.LEVELS - 1
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(scores, units), max_size=50), st.integers(0, 50))
 def test_a_stream_goes_on_from_its_file_as_if_never_stopped(rows, stop):
     """Through JSON and back, anywhere in the stream."""

@@ -7,7 +7,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from judge.stats.shift import WEIGHTS, Shares, mixture_fit
@@ -171,6 +171,7 @@ shares = st.lists(st.floats(0, 1), min_size=3, max_size=3)
 sizes = st.floats(1, 1e5)
 
 
+@settings(deadline=None)
 @given(shares, shares, st.floats(0, 1), sizes)
 def test_a_mixture_is_never_shown_to_differ(good, bad, weight, n):
     """Wherever the observed shares are a mixture, the lower bound of the deviation is 0."""
@@ -180,6 +181,7 @@ def test_a_mixture_is_never_shown_to_differ(good, bad, weight, n):
     assert found.verdict != "FAIL"
 
 
+@settings(deadline=None)
 @given(shares, shares, shares, sizes, sizes)
 def test_the_order_of_classes_and_kinds_does_not_matter(run, good, bad, n, m):
     """And the bounds are in order."""
@@ -191,6 +193,7 @@ def test_the_order_of_classes_and_kinds_does_not_matter(run, good, bad, n, m):
     assert 0 <= one.low <= one.high
 
 
+@settings(deadline=None)
 @given(shares, shares, shares, sizes)
 def test_more_rows_bring_the_bounds_together(run, good, bad, n):
     """Four times the rows of every part: the bounds move inwards."""

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from judge.calibration import Looks, Promise, Threshold
@@ -90,6 +90,7 @@ def test_promises_about_streams_are_kept_in_larger_simulations(n):
     assert ours < ten_times
 
 
+@settings(deadline=None)
 @given(st.lists(looks, max_size=80))
 def test_a_stream_is_missed_only_if_no_look_is_below_the_cut(rows):
     """The cut of the least is the cut of "stop at the first look below it"."""
@@ -102,6 +103,7 @@ def test_a_stream_is_missed_only_if_no_look_is_below_the_cut(rows):
     assert stopped == [least(row) < found.cut for row in rows]
 
 
+@settings(deadline=None)
 @given(looks, looks)
 def test_more_looks_never_raise_the_least(first, more):
     """So a cut of many looks is never above that of some of them."""

@@ -153,7 +153,8 @@ def records_state(judge: Judge, data: Path | None = None, **more: Any) -> State:
 @asynccontextmanager
 async def judging(judge: Judge, data: Path | None = None, **more: Any) -> AsyncIterator[Served]:
     """A server that judges records with this judge, and keeps runs in a folder."""
-    async with serving(records_state(judge, data, **more)) as served:
+    port = more.pop("port", 0)
+    async with serving(records_state(judge, data, **more), port) as served:
         yield served
 
 
