@@ -6,14 +6,25 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import reduce
-from typing import Any
+from typing import Any, Final
 
 from guard.chat import look_at_request, parts_of
 from guard.decision import Decision, Part, merged
 from guard.engine import Asked, Guard
-from guard.json_replies import Texts, texts_of
+from guard.json_replies import Paths, texts_of
 from guard.openai_api import ChatRequest, Completion, blocked
-from guard.policy import Policy, Side
+from guard.policy import Policy
+
+_SPOKEN: Final = Paths.parse(
+    [
+        "prompt",
+        "input",
+        "input[*].content",
+        "input[*].content[*].text",
+        "messages[*].content",
+        "messages[*].content[*].text",
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -35,24 +46,14 @@ async def look_at_answer(guard: Guard, completion: Completion, asked: Asked) -> 
     """The decisions about an answer, not yet recorded."""
     parts = [parts_of(choice.parts) for choice in completion.choices]
     looks = [guard.look("output", own, asked) for own in parts or [[]]]
-    decisions = await asyncio.gather(*looks)
+    # one alone needs no task of its own
+    decisions = [await looks[0]] if len(looks) == 1 else await asyncio.gather(*looks)
     numbers = [choice.index for choice in completion.choices]
     return Looked(
         decision=reduce(merged, decisions),
         by_choice=dict(zip(numbers, decisions, strict=False)),
         parts=tuple(part for own in parts for part in own),
     )
-
-
-async def look_at_texts(guard: Guard, side: Side, texts: Texts, asked: Asked) -> Decision:
-    """The decision about a JSON value's texts, not yet recorded.
-
-    The judge reads sentences; single words and numbers, as in identifiers, are scanned.
-    """
-    decision = await guard.look(side, texts.said, asked)
-    if not texts.words:
-        return decision
-    return merged(decision, await guard.look(side, texts.words, asked, judged=False))
 
 
 async def look_at_body(
@@ -71,8 +72,7 @@ async def look_at_body(
     if request is not None:
         decision, parts = await look_at_request(guard, request, asked)
     seen = {part.text for part in parts}
-    texts = texts_of(body)
-    left = [part for part in (*texts.said, *texts.words) if part.text not in seen]
+    left = [part for part in texts_of(body, _SPOKEN) if part.text not in seen]
     more = await guard.look("input", left, asked)
     return (more if decision is None else merged(decision, more)), [*parts, *left]
 

@@ -71,13 +71,13 @@ class PatientJudge:
 
         if not self._budget.open:
             return [], all_missed("budget")
-        if not self._breaker.admits():
-            return [], all_missed("breaker")
         cases = [case for rubric in rubrics for case in self._cases(rubric, parts, asked)]
+        if not self._breaker.admits():  # last: who is let in tells the breaker how it went
+            return [], all_missed("breaker")
         tasks = [asyncio.ensure_future(self._ask(case)) for case in cases]
         try:
             await asyncio.wait(tasks, timeout=self._policy.deadline_s)
-        except asyncio.CancelledError:
+        except BaseException:
             self._breaker.gave_up()
             raise
         finally:
@@ -93,6 +93,10 @@ class PatientJudge:
             else:
                 missed.append(Missed(self._rules[name], kind))
         self._learn([outcome for _, outcome in outcomes], failed=bool(missed))
+        try:
+            self._pay([outcome for _, outcome in outcomes])
+        except Exception as error:  # noqa: BLE001 - the purse is out of reach: what was found stays
+            missed += all_missed(f"error:{type(error).__name__}")
         return outcomes, missed
 
     async def _ask(self, case: Case) -> Outcome:
@@ -100,15 +104,17 @@ class PatientJudge:
         return outcome
 
     def _learn(self, outcomes: Sequence[Outcome], *, failed: bool) -> None:
-        """Money and the breaker, after a round of calls."""
-        for outcome in outcomes:
-            if not outcome.cached and (outcome.usage is not None or outcome.cost_usd is not None):
-                self._budget.spend(outcome.cost_usd)
+        """Tell the breaker of a round of calls."""
         transient = any(isinstance(one, Failure) and one.kind.transient for one in outcomes)
         if failed or transient:
             self._breaker.failed()
         else:
             self._breaker.succeeded()
+
+    def _pay(self, outcomes: Sequence[Outcome]) -> None:
+        for outcome in outcomes:
+            if not outcome.cached and (outcome.usage is not None or outcome.cost_usd is not None):
+                self._budget.spend(outcome.cost_usd)
 
     def _cases(self, rubric: Rubric, parts: Sequence[Part], asked: Asked) -> list[Case]:
         """The cases of one text: one, or as many as its length takes, so that its end counts."""

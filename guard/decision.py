@@ -26,10 +26,15 @@ _STATUS: dict[Action, Status] = {
 
 
 class Part(NamedTuple):
-    """One string that is checked, and where in the message it stands: `messages[0].content`."""
+    """One string that is checked, and where in the message it stands: `messages[0].content`.
+
+    `word`: a single word or number beside the texts, such as an identifier. Personal data is looked
+    for in it, and nothing else: heads and judges know texts.
+    """
 
     where: str
     text: str
+    word: bool = False
 
 
 class Found(NamedTuple):

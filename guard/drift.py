@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 from typing import Literal
@@ -133,7 +134,8 @@ class KeptWatch:
         self._watch(event)
         self._since += 1
         if self._since >= SAVE_EVERY:
-            self.save()
+            with suppress(InputError):  # no request fails for it; it is tried again later
+                self.save()
 
     def save(self) -> None:
         """Write the state in one step.

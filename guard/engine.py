@@ -15,14 +15,13 @@ from guard.decision import Decision, Found, Missed, Part, Readings, decide
 from guard.event import AuditSink, GuardEvent, missed_events, rule_event, text_hash
 from guard.limits import Breaker, Clock, DailyBudget, Now, PocketPurse, Purse
 from guard.policy import Policy, Side
-from judge.calibration import DimensionCalibration
 from judge.errors import FlamesJudgeError
 from judge.protocols import Judge
-from judge.verdict import Verdict
 
 __all__ = ["Around", "Asked", "Guard", "People", "Scanner", "Told"]
 
 INLINE = 20_000  # characters that are scanned without leaving the event loop
+PERSONAL = "pii"  # the kinds of evidence that single words may be
 CORE = "guard"  # the rule that an unread part or a bug is booked on
 
 
@@ -114,12 +113,6 @@ class Guard:
         """Who is asked about dimensions, for those who judge whole records."""
         return self._judge
 
-    def calibration_of(self, verdict: Verdict) -> DimensionCalibration | None:
-        """The calibration of a verdict's dimension, where a rule names it."""
-        return next(
-            (one.calibration for one in self.rules if one.dimension == verdict.dimension), None
-        )
-
     @property
     def breaker_open(self) -> bool:
         """Whether the judge is being left alone after failures."""
@@ -159,11 +152,7 @@ class Guard:
         """
         start = self._clock()
         parts = [part for part in parts if part.text]
-        try:
-            readings = await self._readings(side, parts, asked, judged=judged)
-        except Exception as error:  # noqa: BLE001 - whatever breaks, the text was not checked
-            kind = "judge" if isinstance(error, FlamesJudgeError) else type(error).__name__
-            readings = Readings(missed=(Missed(CORE, f"error:{kind}"),))
+        readings = await self._readings(side, parts, asked, judged=judged)
         decision = decide(self.policy, self._often if streamed else self.rules, side, readings)
         return replace(decision, elapsed_s=self._clock() - start)
 
@@ -237,22 +226,43 @@ class Guard:
     async def _readings(
         self, side: Side, parts: Sequence[Part], asked: Asked, *, judged: bool
     ) -> Readings:
-        found = await self._found(parts) if self.scans(side) else []
-        if not (judged and parts and self.judges(side)):
-            return Readings(found=found)
+        """What scanner and judge say; where one breaks, what the other finds still counts."""
+        found, missed = await self._found(parts) if self.scans(side) else ([], [])
+        texts = [part for part in parts if not part.word]
+        if not (judged and texts and self.judges(side)):
+            return Readings(found=found, missed=missed)
         rubrics = {one.rubric.dimension: one.rubric for one in self._of(side) if one.rubric}
-        outcomes, missed = await self._asking.ask(list(rubrics.values()), parts, asked)
-        return Readings(found=found, outcomes=outcomes, missed=missed)
+        try:
+            outcomes, unanswered = await self._asking.ask(list(rubrics.values()), texts, asked)
+        except Exception as error:  # noqa: BLE001 - whatever breaks, the text was not checked
+            return Readings(found=found, missed=[*missed, _broke(error)])
+        return Readings(found=found, outcomes=outcomes, missed=[*missed, *unanswered])
 
-    async def _found(self, parts: Sequence[Part]) -> list[Found]:
+    async def _found(self, parts: Sequence[Part]) -> tuple[list[Found], list[Missed]]:
+        if sum(len(part.text) for part in parts) <= INLINE:
+            return self._scanned(parts)
+        return await asyncio.to_thread(self._scanned, parts)
+
+    def _scanned(self, parts: Sequence[Part]) -> tuple[list[Found], list[Missed]]:
         found: list[Found] = []
+        missed: list[Missed] = []
         for part in parts:
-            if len(part.text) <= INLINE:
+            try:
                 kinds = self._scanner.kinds(part.text)
+            except Exception as error:  # noqa: BLE001 - as above; other parts are still scanned
+                missed.append(_broke(error))
             else:
-                kinds = await asyncio.to_thread(self._scanner.kinds, part.text)
-            found += [Found(kind, part.where, view) for kind, view in kinds]
-        return found
+                found += [
+                    Found(kind, part.where, view)
+                    for kind, view in kinds
+                    if not part.word or kind.startswith(PERSONAL)
+                ]
+        return found, missed
+
+
+def _broke(error: Exception) -> Missed:
+    kind = "judge" if isinstance(error, FlamesJudgeError) else type(error).__name__
+    return Missed(CORE, f"error:{kind}")
 
 
 def _writable(text: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from guard.decision import Part
 from guard.openai_api import JsonPath, strings_of
@@ -35,13 +35,6 @@ _PLACE = re.compile(r"[A-Za-z0-9_.\[\]~\-]{0,128}")
 _LONG_NUMBER: Final = 10**6  # shorter ones are no phone number, card or identity
 
 
-class Texts(NamedTuple):
-    """The strings of a JSON value: those that can say something, and single words and numbers."""
-
-    said: tuple[Part, ...]
-    words: tuple[Part, ...]
-
-
 @dataclass(frozen=True)
 class Paths:
     """Where to look, most telling first; a path that leads nowhere is passed over."""
@@ -57,25 +50,49 @@ class Paths:
         """
         return cls(tuple(map(JsonPath.parse, texts)))
 
+    def leading(self, value: object) -> list[JsonPath]:
+        """The paths whose first step this value has: most have none, and events are many."""
+        if not isinstance(value, dict):
+            return list(self.paths)
+        return [
+            path
+            for path in self.paths
+            if not isinstance(path.steps[0], str) or path.steps[0] in value
+        ]
+
+    def places(self, value: object) -> set[str]:
+        """The paths, in this value, of the texts that they lead to."""
+        found = set()
+        for at, one in (pair for path in self.leading(value) for pair in path.find(value)):
+            items = one if isinstance(one, list) else ()
+            found |= {f"{at}[{n}]" for n, item in enumerate(items) if isinstance(item, str)}
+            found |= {at} if isinstance(one, str) else set()
+        return found
+
     def first(self, value: object) -> str | None:
         """The text below the first path that leads to one; a string is its own text."""
         if isinstance(value, str):
             return value
-        for path in self.paths:
+        for path in self.leading(value):
             found = [text for _, one in path.find(value) for text in _direct(one)]
             if found:
                 return "\n".join(found)
         return None
 
 
-def texts_of(value: object) -> Texts:
-    """Every string of a value, keys included, and its long numbers."""
-    said: list[Part] = []
-    words: list[Part] = []
-    for path, text in strings_of(value):
-        (words if WORD.fullmatch(text) else said).append(Part(place_of(path), text))
-    words += [Part("number", str(number)) for number in _numbers(value)]
-    return Texts(tuple(said), tuple(words))
+def texts_of(value: object, spoken: Paths | None = None) -> list[Part]:
+    """Every string of a value, keys included, and its long numbers; single words are marked so.
+
+    Args:
+        value: JSON; a string alone is a text.
+        spoken: where even a single word is a text.
+    """
+    texts = {""} if isinstance(value, str) else set() if spoken is None else spoken.places(value)
+    found = [
+        Part(place_of(path), text, word=path not in texts and bool(WORD.fullmatch(text)))
+        for path, text in strings_of(value)
+    ]
+    return found + [Part("number", str(number), word=True) for number in _numbers(value)]
 
 
 def place_of(path: str) -> str:
@@ -102,7 +119,7 @@ def said_in(value: object, replies: Paths, message: str) -> Any:
     """
     if isinstance(value, str):
         return message
-    for path in replies.paths:
+    for path in replies.leading(value):
         if any(_direct(one) for _, one in path.find(value)):
             return path.replaced(_emptied(value), lambda _: message)
     return None

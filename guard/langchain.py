@@ -9,8 +9,9 @@ Callbacks and traces see what the model said, as they do without a guard.
 
 from __future__ import annotations
 
+import json
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,13 +24,13 @@ from langgraph.constants import TAG_NOSTREAM
 from langgraph.prebuilt.tool_node import ToolCallRequest
 from langgraph.types import Command
 
-from guard.answers import look_at_body, look_at_texts
+from guard.answers import look_at_body
 from guard.bridge import run
 from guard.chat import asked_by, hint_of, tries_of
-from guard.decision import Decision
+from guard.decision import Decision, Part
 from guard.engine import Asked, Guard, Told
 from guard.errors import Blocked, GuardUnavailable
-from guard.json_replies import texts_of
+from guard.json_replies import Paths, texts_of
 from guard.loading import load_guard
 from guard.openai_api import ApiError, ChatRequest, read_request
 from guard.plain import OPAQUE, plain
@@ -43,13 +44,14 @@ WITHHELD: Final = "…"
 """What stands in the agent's memory for a question that was withheld: else it would be found again
 with the next one."""
 
+_CONTENT: Final = Paths.parse(["content", "content[*].text", "update.messages[*].content"])
 _ABOUT: Final = ("id", "type", "response_metadata", "usage_metadata")
 
 
 class FlamesGuardMiddleware(AgentMiddleware[Any, Any, Any]):
     """Judges what goes into the agent's model and what comes out of it.
 
-    Whatever is new to the model (the user's turn, tools' results) is judged as input, its answers and
+    Whatever goes to the model (prompts, turns, tools' results) is judged as input, its answers and
     tool calls as output. What is withheld is answered in the policy's words, and the agent ends; a
     tool's result that is withheld is replaced by them.
 
@@ -169,13 +171,11 @@ class _Turn(_Exchange):
         given = answer.model_response if isinstance(answer, ExtendedModelResponse) else answer
         messages = [given] if isinstance(given, AIMessage) else given.result
         bodies = [plain(message) for message in messages]
-        texts = texts_of([_without(body, _ABOUT) for body in bodies])
-        about = texts_of([_only(body, _ABOUT) for body in bodies])
-        texts = texts._replace(words=(*texts.words, *about.said, *about.words))
-        decision = await look_at_texts(self._guard, "output", texts, self.asked)
+        parts = [part for body in bodies for part in _parts(body)]
+        decision = await self._guard.look("output", parts, self.asked)
         again = self._tries < tries_of(decision)
         done = decision if again else decision.withheld()
-        await self._guard.record(done, [*texts.said, *texts.words], self.asked, Told())
+        await self._guard.record(done, parts, self.asked, Told())
         if again:
             self._tries += 1
             self.request = _hinted(self.request, hint_of(decision, self.asked.prompt))
@@ -196,8 +196,7 @@ class _ToolUse(_Exchange):
 
     async def begin(self) -> ToolMessage | None:
         """The result of a tool that is not called. The judge has seen its arguments already."""
-        texts = texts_of(plain(self._call["args"]))
-        parts = [*texts.said, *texts.words]
+        parts = _arguments([self._call])
         decision = (await self._guard.look("output", parts, self.asked, judged=False)).withheld()
         if not decision.stops:
             return None
@@ -207,9 +206,9 @@ class _ToolUse(_Exchange):
     async def judge(self, result: ToolAnswer) -> ToolAnswer:
         """The result as the model may see it."""
         value = plain(result)
-        texts = texts_of(None if value is OPAQUE else value)
-        decision = await look_at_texts(self._guard, "input", texts, self.asked)
-        await self._guard.record(decision, [*texts.said, *texts.words], self.asked, Told())
+        parts = texts_of(None if value is OPAQUE else value, _CONTENT)
+        decision = await self._guard.look("input", parts, self.asked)
+        await self._guard.record(decision, parts, self.asked, Told())
         return self._message(self.withheld(decision, "input")) if decision.stops else result
 
     def _message(self, text: str) -> ToolMessage:
@@ -255,10 +254,9 @@ def _body(request: Request) -> dict[str, Any]:
 
 def _openai(messages: list[Any]) -> list[Any]:
     try:
-        converted = convert_to_openai_messages(messages)
+        return [plain(convert_to_openai_messages(message)) for message in messages]
     except (TypeError, ValueError):  # a block of a kind that OpenAI has not
         return [plain(message) for message in messages]
-    return plain(converted) if isinstance(converted, list) else [plain(converted)]
 
 
 def _read(body: dict[str, Any]) -> ChatRequest | None:
@@ -268,9 +266,16 @@ def _read(body: dict[str, Any]) -> ChatRequest | None:
         return None
 
 
-def _without(body: dict[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
-    return {key: value for key, value in body.items() if key not in keys}
+def _parts(body: dict[str, Any]) -> list[Part]:
+    """The texts of an answer; what is about it is scanned for personal data alone."""
+    about = {key: value for key, value in body.items() if key in _ABOUT}
+    said = {key: value for key, value in body.items() if key not in _ABOUT}
+    calls = _arguments(body.get("tool_calls") or ())
+    about_it = [one._replace(word=True) for one in texts_of(about)]
+    return [*texts_of(said, _CONTENT), *calls, *about_it]
 
 
-def _only(body: dict[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
-    return {key: value for key, value in body.items() if key in keys}
+def _arguments(calls: Sequence[Any]) -> list[Part]:
+    """Tool calls' arguments as one text each, in which a single word counts too."""
+    values = [plain(call["args"]) for call in calls]
+    return [Part("tool_calls", json.dumps(value, ensure_ascii=False)) for value in values]

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from datetime import date, time, timedelta
+from numbers import Number
 from typing import Any, Final
+from uuid import UUID
 
 from judge.errors import InputError
 
@@ -37,6 +40,25 @@ def plain(value: Any, depth: int = 0) -> Any:
         fields = dataclasses.fields(value)
         return plain({one.name: getattr(value, one.name) for one in fields}, depth + 1)
     return OPAQUE
+
+
+def is_readable(value: Any) -> bool:
+    """Whether every text in a value is one that `plain` gives: it holds no unknown objects.
+
+    Raises:
+        InputError: as `plain`.
+    """
+    if isinstance(value, Mapping):
+        return all(is_readable(one) for pair in value.items() for one in pair)
+    if isinstance(value, list | tuple | set | frozenset):
+        return all(map(is_readable, value))
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return all(is_readable(getattr(value, one.name)) for one in dataclasses.fields(value))
+    if isinstance(value, Number | date | time | timedelta | UUID):
+        return True
+    if getattr(getattr(value, "dtype", None), "kind", "O") in "biufc":  # numpy's numbers
+        return True
+    return plain(value) is not OPAQUE
 
 
 def like(sample: Any, body: dict[str, Any]) -> Any:

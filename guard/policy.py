@@ -191,7 +191,8 @@ class Policy(_Value):
         unknown_keys: what becomes of keys of a body that the guard doesn't read.
         unread: what becomes of content that can't be read as text: images, sound, files.
         deadline_s: seconds that one check may take.
-        budget_usd_per_day: the judge's money a day (UTC); null for no limit.
+        budget_usd_per_day: the judge's money a day (UTC); null for no limit. Of a server's, records
+            (/v1/judge, /v1/runs) may use up half.
         shadow: decide and record, but never act.
     """
 

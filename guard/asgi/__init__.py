@@ -82,6 +82,7 @@ class GuardMiddleware:
         self._app, self._routes, self._most = app, Routes(routes), most_bytes
         self._guard = guard if isinstance(guard, Guard) else load_guard(guard)
         self._own = not isinstance(guard, Guard)
+        self._policy_id = self._guard.policy.id  # a hash of all of it: too dear for each response
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -111,7 +112,7 @@ class GuardMiddleware:
                 await self._guard.aclose()
 
     async def _exchange(self, route: Route, scope: Scope, receive: Receive, send: Send) -> None:
-        words = Said(self._guard, uuid.uuid4().hex)
+        words = Said(self._policy_id, self._guard.calibration_id, uuid.uuid4().hex)
         try:
             body = await read_body(scope, receive, self._most)
             question = read_question(scope, body, route, words.request_id)

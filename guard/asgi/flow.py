@@ -74,8 +74,6 @@ class Flow:
         Raises:
             ApiError: 502 it says too much; 503 it could not be judged.
         """
-        if self._route.reply_paths.first(value) is not None:
-            self._template = value
         grow, words = self._read(value)
         for one in (self._read(dict(beside)),) if beside else ():
             grow, words = [*grow, *one[0]], [*words, *one[1]]
@@ -144,8 +142,9 @@ class Flow:
         A word is an identifier until it changes too often.
         """
         grow: list[tuple[str, str]] = []
-        words = [part for part in texts_of(value).words if part.where == "number"]
-        listed = self._listed(value)
+        words = [part for part in texts_of(value) if part.where == "number"]
+        listed = {""} if isinstance(value, str) else self._route.reply_paths.places(value)
+        self._template = value if listed else self._template
         for path, text in strings_of(value):
             self._size += len(text)
             if self._size > MOST_CHARACTERS:
@@ -153,19 +152,12 @@ class Flow:
             if path in listed or not WORD.fullmatch(text):
                 grow += [(path, text)] if text else []
                 continue
-            words.append(Part(place_of(path), text))
+            words.append(Part(place_of(path), text, word=True))
             if not self._is_name(path, text):
                 grow += [(path, new) for new in self._changing(path, text)]
         new = [part for part in words if part.text not in self._scanned]
         self._scanned.update(part.text for part in new[: MOST_REMEMBERED - len(self._scanned)])
         return grow, new
-
-    def _listed(self, value: Any) -> set[str]:
-        """The paths in this event whose texts are replies."""
-        if isinstance(value, str):
-            return {""}
-        paths = self._route.reply_paths.paths
-        return {at for path in paths for at, one in path.find(value) if isinstance(one, str)}
 
     def _is_name(self, path: str, text: str) -> bool:
         """Whether a word is a key of the application's own, or an identifier by its key."""

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import Final
 
 from guard.decision import Decision, Status
-from guard.engine import Guard
 
 Raw = list[tuple[bytes, bytes]]
 
@@ -82,13 +81,14 @@ class Said:
     """What the headers of one response say about the guard.
 
     Args:
-        guard: whose policy and calibration are named.
+        policy: the policy's id.
+        calibration: the calibration's id; None without one.
         request_id: ours.
     """
 
-    def __init__(self, guard: Guard, request_id: str) -> None:
+    def __init__(self, policy: str, calibration: str | None, request_id: str) -> None:
         self.request_id = request_id
-        self._guard = guard
+        self._policy, self._calibration = policy, calibration
         self._status: Status | None = None  # nothing was judged so far
         self._missed = self._abstained = 0
 
@@ -110,8 +110,8 @@ class Said:
         """As they are now: of a stream, what is known when it begins."""
         known = {
             b"x-flames-decision": self._status,
-            b"x-flames-policy": self._guard.policy.id,
-            b"x-flames-calibration": self._guard.calibration_id,
+            b"x-flames-policy": self._policy,
+            b"x-flames-calibration": self._calibration,
             b"x-flames-request-id": self.request_id,
             b"x-flames-missed": str(self._missed) if self._missed else None,
             b"x-flames-abstained": str(self._abstained) if self._abstained else None,

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode
 
-from guard.answers import look_at_texts
 from guard.asgi.headers import header, is_plain, media_type
 from guard.asgi.routes import Route
-from guard.decision import Decision, merged
+from guard.chat import parts_of
+from guard.decision import Decision, Part, merged
 from guard.engine import Asked, Guard, Told
-from guard.json_replies import Texts, texts_of, turns_of
+from guard.json_replies import texts_of, turns_of
 from guard.openai_api import ApiError, ChatRequest, parse_object, read_request, serialised
 
 Scope = MutableMapping[str, Any]
@@ -36,25 +37,24 @@ class Question:
 
     Args:
         body: what goes to the application: written anew, so that it is what was judged.
-        texts: every string of it, of its query and of a path that a pattern let through.
+        parts: every string of it, of its query and of a path that a pattern let through.
         asked: what the answer stands in.
         request: the same in OpenAI's form, where it has it.
         unread: where something stands that can't be read.
     """
 
     body: bytes
-    texts: Texts
+    parts: tuple[Part, ...]
     asked: Asked
     request: ChatRequest | None
     unread: tuple[str, ...]
 
     async def look(self, guard: Guard) -> Decision:
         """The decision about the request, recorded."""
-        decision = await look_at_texts(guard, "input", self.texts, self.asked)
+        decision = await guard.look("input", self.parts, self.asked)
         if self.unread:
             decision = merged(decision, guard.unread("input", self.unread))
-        parts = [*self.texts.said, *self.texts.words]
-        await guard.record(decision, parts, self.asked, Told())
+        await guard.record(decision, self.parts, self.asked, Told())
         return decision
 
 
@@ -96,16 +96,20 @@ def read_question(scope: Scope, body: bytes, route: Route, request_id: str) -> Q
     value, written = _value(scope, body)
     query = _grouped(_fields(scope.get("query_string", b"")))
     request = _openai(value)
-    texts = texts_of([value, query, *([scope["path"]] if "*" in route.path else [])])
+    parts = parts_of((*request.parts, *request.context)) if request else []
+    seen = {part.text for part in parts}
+    left = [*texts_of(value, route.prompt_paths), *texts_of(query, route.prompt_paths)]
+    left += texts_of(scope["path"]) if "*" in route.path else []
+    parts += [part for part in left if part.text not in seen]
     prompt = request.prompt if request else None
     if prompt is None:
         candidates = (route.prompt_paths.first(one) for one in (value, query))
         prompt = next((one for one in candidates if one is not None), "")
     history = value.get("history") if isinstance(value, dict) else None
-    unread = [part.where for part in texts.said if _INLINE.search(part.text)]
+    unread = [part.where for part in parts if _INLINE.search(part.text)]
     return Question(
         body=written,
-        texts=texts,
+        parts=tuple(parts),
         asked=Asked(
             prompt=prompt,
             history=request.history if request else turns_of(history),
@@ -129,6 +133,14 @@ def parsed(body: bytes, most: int) -> Any:
     return value[""]
 
 
+def is_json(body: bytes) -> bool:
+    """Whether a lenient reader finds strings in it, in whatever form of Unicode."""
+    try:
+        return isinstance(json.loads(body), dict | list | str)
+    except (ValueError, RecursionError):
+        return False
+
+
 def _value(scope: Scope, body: bytes) -> tuple[Any, bytes]:
     """The body as JSON has it, and as it goes to the application."""
     media, charset = media_type(scope["headers"])
@@ -144,9 +156,11 @@ def _value(scope: Scope, body: bytes) -> tuple[Any, bytes]:
         return _grouped(fields), urlencode(fields).encode()
     if media == "text/plain":
         try:
-            return body.decode(), body
+            text = body.decode()
         except UnicodeDecodeError:
             raise ApiError("the body is not UTF-8", code="invalid_text") from None
+        # many applications read JSON whatever its type says: then its strings are judged
+        return (parsed(body, len(body)), body) if is_json(body) else (text, body)
     raise ApiError(
         "the body must be JSON, a form or plain text in UTF-8",
         status=415,

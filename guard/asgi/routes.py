@@ -109,5 +109,9 @@ def _pattern(path: str) -> re.Pattern[str]:
 
 
 def _plain(path: str) -> str:
-    """Rather too much is guarded than too little: routers differ in case and in slashes."""
-    return re.sub(r"/+", "/", "/" + path).casefold().rstrip("/") or "/"
+    """Rather too much is guarded than too little: routers differ in case and in slashes.
+
+    Starlette's patterns end with `$`, which also matches before a line's end: so `/chat%0A` is
+    `/chat`.
+    """
+    return re.sub(r"/+", "/", "/" + path).casefold().rstrip("/\n") or "/"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from guard.answers import body_of, look_at_answer, look_at_texts
+from guard.answers import body_of, look_at_answer
 from guard.asgi.headers import Said
-from guard.asgi.question import Question, parsed
+from guard.asgi.question import Question, is_json, parsed
 from guard.asgi.routes import Route
 from guard.decision import Decision, Part
 from guard.engine import Guard, Told
-from guard.json_replies import Texts, said_in, texts_of
+from guard.json_replies import said_in, texts_of
 from guard.openai_api import (
     ApiError,
     guard_unavailable,
@@ -62,7 +62,7 @@ class Whole:
             raise upstream_unreadable() from None
         if _is_completion(value):
             return serialised(await self._completion(value))
-        decision = await self._decided(texts_of(value))
+        decision = await self._decided(texts_of(value, self._route.reply_paths))
         if not decision.stops:
             return serialised(value)
         message = decision.message(self._guard.policy, self._question.asked.prompt)
@@ -73,14 +73,17 @@ class Whole:
         """The body to send for plain text.
 
         Raises:
-            ApiError: 502 it is not UTF-8; 503 it could not be judged.
+            ApiError: 502 it is not UTF-8, or JSON that two readers could read differently; 503 it
+                could not be judged.
         """
         body = b"".join(self._pieces)
+        if is_json(body):
+            return await self.json()
         try:
-            texts = Texts((Part("body", body.decode()),), ())
+            parts = [Part("body", body.decode())]
         except UnicodeDecodeError:
             raise upstream_unreadable() from None
-        decision = await self._decided(texts)
+        decision = await self._decided(parts)
         if not decision.stops:
             return body
         return decision.message(self._guard.policy, self._question.asked.prompt).encode()
@@ -95,9 +98,9 @@ class Whole:
             raise guard_unavailable()
         return body_of(completion, looked, policy, asked.prompt)
 
-    async def _decided(self, texts: Texts) -> Decision:
-        decision = await look_at_texts(self._guard, "output", texts, self._question.asked)
-        await self._recorded(decision, [*texts.said, *texts.words])
+    async def _decided(self, parts: list[Part]) -> Decision:
+        decision = await self._guard.look("output", parts, self._question.asked)
+        await self._recorded(decision, parts)
         if decision.stops and decision.failed:
             raise guard_unavailable()
         return decision

@@ -12,10 +12,12 @@ import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from pydantic import ValidationError
 from sqlalchemy import URL, Engine, create_engine, delete, event, insert, or_, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
@@ -175,8 +177,12 @@ class SqlLog:
     def _spilled(self) -> list[GuardEvent]:
         if not self._spill.exists():
             return []
-        lines = self._spill.read_text(encoding="utf-8").splitlines()
-        return [GuardEvent.model_validate_json(line) for line in lines if line.endswith("}")]
+        found = []
+        # not `splitlines`: a text that is recorded may hold U+2028, and what looks like an event
+        for line in self._spill.read_bytes().split(b"\n"):
+            with suppress(ValidationError):  # a torn line is none
+                found.append(GuardEvent.model_validate_json(line))
+        return found
 
 
 def _engine(url: URL) -> Engine:

@@ -48,7 +48,7 @@ def serve(
     ] = None,
     retain_days: Annotated[
         float | None,
-        typer.Option(min=0, callback=finite, help="Delete recorded decisions after so many days."),
+        typer.Option(min=0, callback=finite, help="Delete decisions and runs after so many days."),
     ] = None,
     record_texts: Annotated[
         bool, typer.Option("--record-texts", help="Record texts, and not their hashes alone.")

@@ -22,10 +22,10 @@ from litellm.integrations.custom_guardrail import CustomGuardrail
 from litellm.types.guardrails import GuardrailEventHooks
 from litellm.types.utils import ModelResponse, ModelResponseStream
 
-from guard.answers import body_of, look_at_answer, look_at_body, look_at_texts
+from guard.answers import body_of, look_at_answer, look_at_body
 from guard.decision import Decision, merged
 from guard.engine import Asked, Guard, Told
-from guard.json_replies import texts_of
+from guard.json_replies import Paths, texts_of
 from guard.litellm_guardrail.request import (
     asked_in,
     body_in,
@@ -43,6 +43,9 @@ from guard.plain import OPAQUE, made, plain
 from guard.policy import Side
 from judge.errors import FlamesJudgeError, InputError
 
+_TEXTS = Paths.parse(["texts"])
+# Of answers in other forms than chat completions: text completions, responses, messages.
+_REPLIES = Paths.parse(["choices[*].text", "output[*].content[*].text", "content[*].text"])
 _BEFORE, _DURING, _AFTER = (
     GuardrailEventHooks.pre_call,
     GuardrailEventHooks.during_call,
@@ -97,11 +100,10 @@ class FlamesGuardrail(CustomGuardrail):
         asked, value = asked_in(data), plain(response)
         if isinstance(response, ModelResponse):
             return await self._completion(data, asked, response, value)
-        texts = texts_of(None if value is OPAQUE else value)
         if value is OPAQUE:
             self._refuse(data, _AFTER, guard_unavailable())
-        decision = await look_at_texts(self._guard, "output", texts, asked)
-        parts = (*texts.said, *texts.words)
+        parts = texts_of(value, _REPLIES)
+        decision = await self._guard.look("output", parts, asked)
         await self._guard.record(decision.withheld(), parts, asked, Told())
         self._settle(data, decision, _AFTER, asked.prompt)
         return response
@@ -144,12 +146,11 @@ class FlamesGuardrail(CustomGuardrail):
         side: Side = "input" if input_type == "request" else "output"
         hook = _BEFORE if side == "input" else _AFTER
         given = {key: item for key, item in plain(dict(inputs)).items() if key != "model"}
-        texts, asked = texts_of(given), asked_in(request_data)
-        decision = await look_at_texts(self._guard, side, texts, asked)
+        parts, asked = texts_of(given, _TEXTS), asked_in(request_data)
+        decision = await self._guard.look(side, parts, asked)
         if images := given.get("images"):
             wheres = [f"images[{place}]" for place in range(len(images))]
             decision = merged(decision, self._guard.unread(side, wheres))
-        parts = (*texts.said, *texts.words)
         await self._guard.record(decision.withheld(), parts, asked, Told())
         self._settle(request_data, decision, hook, asked.prompt)
         return inputs

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from types import MethodType
 from typing import Final
 
-from starlette.routing import BaseRoute, Match, Route, Router
+from starlette.routing import Match, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from guard.openai_api import ApiError
@@ -96,7 +96,7 @@ class _Routes:
         if scope["type"] == "lifespan":
             await self._lifespan(scope, receive, send)
             return
-        other: BaseRoute | None = None
+        methods: set[str] = set()
         for route in self._table:
             match, found = route.matches(scope)
             if match is Match.FULL:
@@ -105,15 +105,14 @@ class _Routes:
                 await route.handle(scope, receive, send)
                 return
             if match is Match.PARTIAL:
-                other = route
-        if isinstance(other, Route):
-            exchange_of(scope).route = other.path
-            allowed = ", ".join(sorted(other.methods or ()))
+                exchange_of(scope).route = route.path
+                methods |= route.methods or set()
+        if methods:
             raise Refusal(
                 "the method is not allowed here",
                 status=405,
                 code="method_not_allowed",
-                headers={"allow": allowed},
+                headers={"allow": ", ".join(sorted(methods))},
             )
         raise ApiError("there is nothing here", status=404, code="not_found")
 
@@ -130,12 +129,14 @@ async def _running(
 
 @asynccontextmanager
 async def _closing(state: State) -> AsyncIterator[None]:
-    """The upstream's connections, the guard's and the logs'."""
+    """The upstream's connections, the guard's, and what has been kept."""
     await state.upstream.open()
     try:
         yield
     finally:
         await state.upstream.aclose()
+        for queue in state.queues:
+            await queue.aclose()
         await state.guard.aclose()
         state.closing.close()
 

@@ -54,8 +54,6 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._in_headers = True
-        if self._deadline is None:
-            self._within(self._limits.header_s)
 
     def on_headers_complete(self) -> None:
         self._in_headers, self._header_bytes = False, 0

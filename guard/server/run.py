@@ -44,7 +44,7 @@ def serve(
         InputError: something can't be read, or nothing can listen there.
         JudgeUnavailable: the judge can't be loaded.
     """
-    logging.basicConfig(format="flames-judge: %(message)s", level=logging.WARNING)
+    _say_warnings()
     allow_files()
     with _shared(settings, workers) as shared, listen(*address) as listening:
         state = open_state(shared)  # also where workers load their own: refusals come first
@@ -90,7 +90,7 @@ def _run_one(state: State, listening: socket.socket) -> None:
 
 def _worker(settings: Settings) -> Gate:
     """What a worker process serves."""
-    logging.basicConfig(format="flames-judge: %(message)s", level=logging.WARNING)
+    _say_warnings()
     allow_files()
     app = create_app(open_state(settings))
     gc.freeze()
@@ -134,6 +134,16 @@ def _announcement(state: State, host: str, listening: socket.socket, workers: in
         f"policy {policy.id}, judge {policy.judge}, "
         f"calibration {state.guard.calibration_id or 'none'}{shadow}; Ctrl-C ends it"
     )
+
+
+def _say_warnings() -> None:
+    """Our own warnings go to standard error, a line each; other libraries' stay as they are."""
+    log = logging.getLogger("flames_judge")
+    if not log.handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("flames-judge: %(message)s"))
+        log.addHandler(handler)
+        log.propagate = False
 
 
 def allow_files() -> None:

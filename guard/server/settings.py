@@ -64,7 +64,7 @@ class Settings:
         shared: what the workers of one server share; `data`, or a folder for the run.
         loopback_only: whether requests must be addressed to this machine by a loopback name.
         audit: places where decisions are recorded.
-        retain_days: how long they are kept there; None for ever.
+        retain_days: how long they are kept there, and runs that have ended; None for ever.
         record_texts: record texts beside their hashes.
         shadow: decide and record, but never act.
         spans: make an OpenTelemetry span of each decision.

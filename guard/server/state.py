@@ -29,6 +29,7 @@ from judge.rubric import Rubrics, load_rubrics
 
 if TYPE_CHECKING:
     from guard.audit import AuditLog
+    from guard.labelling import LabelQueue
     from guard.metrics import Metrics
 
 COUNTERS = "counters.sqlite"
@@ -51,6 +52,7 @@ class State:
         drain: the requests that run.
         held: the memory of their bodies.
         logs: where decisions are recorded.
+        queues: where answers wait to be labelled.
         retain_days: how long those are kept; None for ever.
         data: the folder of what the server keeps; None for nothing.
         closing: closed after the last request.
@@ -68,6 +70,7 @@ class State:
     drain: Drain
     held: Held
     logs: Sequence[AuditLog] = ()
+    queues: Sequence[LabelQueue] = ()
     retain_days: float | None = None
     data: Path | None = None
     closing: ExitStack = field(default_factory=ExitStack)
@@ -88,6 +91,7 @@ def open_state(settings: Settings, given: Given | None = None) -> State:
     from guard.metrics import Metrics
 
     given, metrics = given or Given(), Metrics()
+    queues: list[LabelQueue] = []
     policy = load_policy(settings.policy)
     if settings.shadow:
         policy = policy.model_copy(update={"shadow": True})
@@ -108,7 +112,7 @@ def open_state(settings: Settings, given: Given | None = None) -> State:
                 observers=[*given.observers, metrics.observe, *observers(settings, policy, stack)],
                 texts=settings.record_texts,
                 purse=counters,
-                people=people(settings),
+                people=people(settings, queues),
             ),
         )
         return State(
@@ -124,6 +128,7 @@ def open_state(settings: Settings, given: Given | None = None) -> State:
             drain=Drain(settings.limits.grace_s),
             held=Held(settings.limits.held_bytes),
             logs=logs,
+            queues=queues,
             retain_days=settings.retain_days,
             data=settings.data,
             closing=stack.pop_all(),

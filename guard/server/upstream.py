@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator
+from contextlib import AbstractContextManager
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -115,7 +115,7 @@ class Upstream:
         return {} if given is None else {"authorization": given}
 
 
-async def pieces(response: aiohttp.ClientResponse, most: int) -> AsyncIterator[bytes]:
+async def pieces(response: aiohttp.ClientResponse, most: int) -> AsyncGenerator[bytes, None]:
     """The body as it comes.
 
     Raises:
@@ -125,7 +125,7 @@ async def pieces(response: aiohttp.ClientResponse, most: int) -> AsyncIterator[b
         raise upstream_unreadable()
     size = 0
     with told():
-        async for piece in response.content.iter_any():
+        while piece := await response.content.readany():
             size += len(piece)
             if size > most:
                 raise upstream_unreadable()
@@ -159,25 +159,31 @@ def parsed(body: bytes, most: int) -> dict[str, Any]:
         raise upstream_unreadable() from None
 
 
-@contextmanager
-def told() -> Iterator[None]:
+class _Told(AbstractContextManager[None]):
+    """See `told`; it keeps nothing, so that there is one."""
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if error is None:
+            return
+        if isinstance(error, TimeoutError):
+            message = "the upstream did not answer in time"
+            raise ApiError(message, status=504, code="upstream_timeout") from None
+        if isinstance(error, aiohttp.ClientPayloadError):
+            message = "the upstream's answer broke off"
+            raise ApiError(message, status=502, code="upstream_interrupted") from None
+        if isinstance(error, aiohttp.ClientResponseError):
+            raise upstream_unreadable() from None
+        if isinstance(error, aiohttp.ClientError):
+            message = "the upstream can't be reached"
+            raise ApiError(message, status=502, code="upstream_unreachable") from None
+
+
+_TOLD: Final = _Told()
+
+
+def told() -> AbstractContextManager[None]:
     """What goes wrong on the way to the upstream and back, as what a caller is told of it."""
-    try:
-        yield
-    except TimeoutError:
-        raise ApiError(
-            "the upstream did not answer in time", status=504, code="upstream_timeout"
-        ) from None
-    except aiohttp.ClientPayloadError:
-        raise ApiError(
-            "the upstream's answer broke off", status=502, code="upstream_interrupted"
-        ) from None
-    except aiohttp.ClientResponseError:
-        raise upstream_unreadable() from None
-    except aiohttp.ClientError:
-        raise ApiError(
-            "the upstream can't be reached", status=502, code="upstream_unreachable"
-        ) from None
+    return _TOLD
 
 
 def upstream_url(given: str) -> str:

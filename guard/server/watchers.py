@@ -52,8 +52,14 @@ def observers(settings: Settings, policy: Policy, stack: ExitStack) -> list[Obse
     return heard
 
 
-def people(settings: Settings) -> Callable[[Judge, Sequence[Rubric]], LabelQueue] | None:
+def people(
+    settings: Settings, made: list[LabelQueue]
+) -> Callable[[Judge, Sequence[Rubric]], LabelQueue] | None:
     """What makes the queue of answers to label, where one is wanted.
+
+    Args:
+        settings: the server's.
+        made: gets the queue, so that it can be closed.
 
     Raises:
         InputError: its folder can't be used.
@@ -64,9 +70,12 @@ def people(settings: Settings) -> Callable[[Judge, Sequence[Rubric]], LabelQueue
     from guard.labelling import LabelQueue
 
     secret = _secret(folder)
-    return lambda judge, rubrics: LabelQueue(
-        folder, settings.label_share, judge, rubrics, secret=secret
-    )
+
+    def queue(judge: Judge, rubrics: Sequence[Rubric]) -> LabelQueue:
+        made.append(LabelQueue(folder, settings.label_share, judge, rubrics, secret=secret))
+        return made[-1]
+
+    return queue
 
 
 def _secret(folder: Path) -> bytes:

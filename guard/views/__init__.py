@@ -2,8 +2,8 @@
 
 `views` gives the text as the embedded scorer reads it, and what it says once traditional forms,
 look-alike letters, separators, split characters and Chinese numerals are undone; also what a
-right-to-left override displays, and messages in invisible characters or Base64. An ordinary text
-has one view. The time is linear in the text's length.
+right-to-left override displays, and messages in invisible characters, Base64 or escapes of JSON's
+and HTML's. An ordinary text has one view. The time is linear in the text's length.
 """
 
 from __future__ import annotations
@@ -78,9 +78,10 @@ def originals(text: str) -> Iterator[View]:
         if shown is not None:
             yield shown
         yield from hidden.messages(text)
-    message = hidden.decoded(first.text)
-    if message is not None:
-        yield message
+    for read in (hidden.decoded, hidden.unescaped):
+        message = read(first.text)
+        if message is not None:
+            yield message
 
 
 def undisguised(view: View) -> View:

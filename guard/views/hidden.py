@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import html
 import re
 from array import array
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ _CARRIERS = re.compile("[\U000e0000-\U000e01ef]|[\ufe00-\ufe0f]{4}")
 _TAGS = re.compile("[\U000e0020-\U000e007e]+")
 _SELECTORS = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]{4,}")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_\-]{16,}(?:\r?\n[A-Za-z0-9+/_\-]+)*")
+_ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})|&#(?:[0-9]{2,7}|[xX][0-9a-fA-F]{2,6});?")
 _UNWRITTEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ue000-\uf8ff]")
 _LEAST = 2  # characters of a message
 
@@ -82,6 +84,18 @@ def _from_base64(run: str) -> str | None:
         return _read(base64.b64decode(whole + "=" * (-len(whole) % 4), validate=True))
     except binascii.Error:
         return None
+
+
+def unescaped(text: str) -> View | None:
+    """The text with the characters that JSON's and HTML's escapes stand for.
+
+    Tool calls' arguments are JSON inside a string, and pages show HTML's as characters.
+    """
+    if not _ESCAPE.search(text):
+        return None
+    said = _ESCAPE.sub(lambda m: chr(int(m[1], 16)) if m[1] else html.unescape(m[0]), text)
+    whole = said.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return _unplaced("escaped", whole)
 
 
 def _read(data: bytes) -> str | None:

@@ -6,14 +6,14 @@ import uuid
 from collections.abc import Sequence
 from typing import Any, Final, Literal, NamedTuple
 
-from guard.answers import body_of, look_at_answer, look_at_texts
+from guard.answers import body_of, look_at_answer
 from guard.chat import tries_of
 from guard.decision import Decision, Part, merged
 from guard.engine import Guard, Told
 from guard.errors import Blocked, GuardUnavailable
-from guard.json_replies import REPLIES, Paths, Texts, said_in, texts_of
+from guard.json_replies import REPLIES, Paths, said_in, texts_of
 from guard.openai_api import read_completion
-from guard.plain import OPAQUE, like, plain
+from guard.plain import OPAQUE, is_readable, like, plain
 from guard.policy import Side
 from guard.wrapping.question import Call
 from judge.errors import InputError
@@ -80,6 +80,9 @@ class Exchange:
             raise InputError(f"the answer is a {name}, which can't be read", file="wrap", mend=mend)
         if isinstance(value, dict) and isinstance(value.get("choices"), list):
             return await self._completion(result, value)
+        if not is_readable(result):
+            mend = "give text, numbers and JSON alone"
+            raise InputError("the answer holds what can't be read", file="wrap", mend=mend)
         return await self._text(value, result)
 
     def may_ask_again(self, decision: Decision) -> bool:
@@ -117,9 +120,9 @@ class Exchange:
         return like(result, body_of(completion, looked, policy, self.call.prompt))
 
     async def _text(self, value: Any, result: Any) -> Any:
-        texts = Texts((Part("reply", value),), ()) if isinstance(value, str) else texts_of(value)
-        decision = await look_at_texts(self.guard, "output", texts, self.asked)
-        if await self._settled(decision, (*texts.said, *texts.words)):
+        parts = texts_of(value, _REPLIES)
+        decision = await self.guard.look("output", parts, self.asked)
+        if await self._settled(decision, parts):
             return AGAIN
         if not decision.stops:
             return result

@@ -10,7 +10,7 @@ from typing import Any, Final
 from guard.chat import asked_again, hint_of, parts_of
 from guard.decision import Decision, Part
 from guard.engine import Asked
-from guard.json_replies import texts_of, turns_of
+from guard.json_replies import Paths, texts_of, turns_of
 from guard.openai_api import ApiError, ChatRequest, read_request
 from guard.plain import OPAQUE, plain
 from judge.errors import InputError
@@ -28,6 +28,8 @@ _MAIN: Final = (
     "user_message",
     "content",
 )
+# Where turns in other forms than OpenAI's have their texts.
+_SPOKEN: Final = Paths.parse(["[*]", "[*][*]", "[*].content", "[*].text"])
 # How a server is reached, keys among it: none of it is a text that a model reads.
 _TRANSPORT: Final = frozenset(
     (
@@ -154,10 +156,10 @@ class Reader:
             )
         beside, unread = self._beside(args, kwargs, main)
         request = _request(said, beside) if isinstance(said, list) else None
-        left = list(beside.values()) if request is not None else [said, *beside.values()]
+        others = [] if request is not None else texts_of(said, _SPOKEN)
+        others += texts_of(list(beside.values()))
         known = () if request is None else (*request.parts, *request.context)
         seen = {part.text for part in known}
-        texts = texts_of(left)
         return Call(
             args=args,
             kwargs=kwargs,
@@ -166,7 +168,7 @@ class Reader:
             request=request,
             prompt=_last(said) if request is None else request.prompt,
             history=turns_of(beside.get("history")) if request is None else request.history,
-            others=tuple(p for p in (*texts.said, *texts.words) if p.text not in seen),
+            others=tuple(part for part in others if part.text not in seen),
             unread=(*unread, *(one.path for one in (request.unread if request else ()))),
         )
 
@@ -206,10 +208,9 @@ def _request(messages: list[Any], beside: Mapping[str, Any]) -> ChatRequest | No
 
 def _last(said: str | list[Any] | None) -> str:
     """The newest of the texts, which is what is asked."""
-    texts = texts_of(said)
     newest = said[-1] if isinstance(said, list) and said else said
     if isinstance(newest, dict):
         newest = newest.get("content")
     if isinstance(newest, str):
         return newest
-    return "\n".join(part.text for part in texts.said)
+    return "\n".join(part.text for part in texts_of(said) if not part.word)

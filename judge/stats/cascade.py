@@ -11,7 +11,8 @@ order, each at the full level, up to the first whose loss is not shown to be wit
 last one before it is given. The order was fixed without the rows of the tests, so that the chance
 of giving a band that loses more than the margin is at most (1 - confidence) / 2.
 
-The test is the lower end of an interval: MOVER over exact intervals of the two shares.
+The test is the lower end of an interval: MOVER over exact intervals of the two shares. Being that
+of the last band to pass, the interval of the band that is given covers .92 to .99.
 """
 
 from __future__ import annotations

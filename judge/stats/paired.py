@@ -5,8 +5,8 @@ sensitivity and specificity are functions of that table, so that what both judge
 Their intervals and p-values come from the Bayesian bootstrap of the prompts (Rubin, 1981: a gamma
 weight of shape 1 each, times (C - 1) / (C + 2) for C prompts, as in `judge.stats.agreement`),
 beside half a prompt's worth for each of the eight cells of harmless or not (Jeffreys' prior). The
-plain bootstrap has no width where two judges differ on no row, and covers .6 to .9 where they
-differ on few. With it 21 rows cover .94 and more, and 100 and more .94 to .98.
+plain bootstrap has no width where two judges differ on no row. With the prior 21 rows cover .96
+and more, and 100 and more .93 to .99.
 """
 
 from __future__ import annotations

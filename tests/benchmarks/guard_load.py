@@ -1,10 +1,11 @@
 """What `flames-judge serve` adds to a model's server, measured beside the direct way.
 
-    python -m tests.benchmarks.guard_load [--requests N] [--rounds R] [--policy FILE] [--litellm]
+    python -m tests.benchmarks.guard_load [--requests N] [--rounds R] [--policy FILE] [--litellm PROGRAM]
 
 Model, guard and client share this machine. The model answers at once, so that all time is the
 way's. In every round each way takes its turn; the figures are medians over the rounds. Processor
-time is the guard's own, and says more than the rest where the machine is busy. `--requests` are
+time is a way's own, and says more than the rest where the machine is busy. `bare` is a proxy of
+the same libraries that looks at nothing. `--requests` are
 sent last, in one go, to see whether memory grows. `--litellm` measures litellm's proxy as well,
 where it is installed.
 """
@@ -125,25 +126,28 @@ class Way:
 
 
 @contextlib.contextmanager
-def guarded(base: str, policy: Path, *more: str) -> Iterator[Way]:
-    """`flames-judge serve` in front of the model."""
-    flags = ("--upstream", base, "--policy", str(policy), "--port", "0", *more)
-    process = subprocess.Popen(
-        [sys.executable, "-c", CODE, "serve", *flags], stdout=subprocess.PIPE, text=True
-    )
+def process_of(name: str, *command: str) -> Iterator[Way]:
+    """A proxy in a process of its own, which prints its address first."""
+    process = subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
         line = process.stdout.readline()
         found = re.search(r"http://\S+", line)
-        assert found, f"serve said {line!r}"
-        yield Way("serve", found[0], process.pid)
+        assert found, f"{name} said {line!r}"
+        yield Way(name, found[0], process.pid)
     finally:
         process.terminate()
         process.wait(30)
 
 
+def guarded(base: str, policy: Path, *more: str) -> contextlib.AbstractContextManager[Way]:
+    """`flames-judge serve` in front of the model."""
+    flags = ("--upstream", base, "--policy", str(policy), "--port", "0", *more)
+    return process_of("serve", "-c", CODE, "serve", *flags)
+
+
 @contextlib.contextmanager
-def litellm_proxy(base: str, folder: Path) -> Iterator[Way]:
+def litellm_proxy(program: str, base: str, folder: Path) -> Iterator[Way]:
     """litellm's proxy in front of the model, with no guardrail."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -155,7 +159,7 @@ def litellm_proxy(base: str, folder: Path) -> Iterator[Way]:
         f"general_settings: {{master_key: {key}}}\n",
         encoding="utf-8",
     )
-    command = [str(Path(sys.executable).parent / "litellm"), "--config", str(config)]
+    command = [program, "--config", str(config)]
     process = subprocess.Popen(
         [*command, "--host", "127.0.0.1", "--port", str(port), "--num_workers", "1"],
         stdout=subprocess.DEVNULL,
@@ -320,7 +324,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--per-round", type=int, default=200)
     parser.add_argument("--policy", type=Path)
-    parser.add_argument("--litellm", action="store_true")
+    parser.add_argument("--litellm", metavar="PROGRAM", help="its command, such as litellm")
     parser.add_argument("--serve", nargs=argparse.REMAINDER, default=[], help="further flags")
     told = parser.parse_args()
     ours, theirs = multiprocessing.Pipe()
@@ -335,9 +339,10 @@ def main() -> None:
         if told.policy is None:
             policy.write_text(POLICY, encoding="utf-8")
         serve = stack.enter_context(guarded(base, policy, *told.serve))
-        ways = [Way("direct", base), serve]
+        bare = stack.enter_context(process_of("bare", "-m", "tests.benchmarks.bare_proxy", base))
+        ways = [Way("direct", base), bare, serve]
         if told.litellm:
-            ways.append(stack.enter_context(litellm_proxy(base, folder)))
+            ways.append(stack.enter_context(litellm_proxy(told.litellm, base, folder)))
         asyncio.run(measure(ways, told.rounds, told.per_round))
         show(ways)
         if told.requests:

@@ -246,4 +246,4 @@ def _setback(error: Exception) -> str:
     if isinstance(error, JudgeUnavailable):
         return "the judge can't be reached"
     why = error.strerror if isinstance(error, OSError) else getattr(error, "problem", "")
-    return f"the server can't write: {why}"
+    return f"the server can't go on: {why}"

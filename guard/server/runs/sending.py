@@ -22,26 +22,27 @@ async def lines_response(bench: Bench, file: Path, kind: str) -> Response:
 
 def _response(bench: Bench, file: Path, kind: str) -> Response:
     try:
-        opened = file.open("rb")
+        with file.open("rb") as opened:
+            size = _whole_lines(opened)
     except FileNotFoundError:
         return Response(b"", media_type=kind)
-    size = _whole_lines(opened)
     headers = {"content-length": str(size)}
-    return StreamingResponse(_pieces(bench, opened, size), media_type=kind, headers=headers)
+    return StreamingResponse(_pieces(bench, file, size), media_type=kind, headers=headers)
 
 
-async def _pieces(bench: Bench, file: BinaryIO, size: int) -> AsyncIterator[bytes]:
-    with file:
+async def _pieces(bench: Bench, file: Path, size: int) -> AsyncIterator[bytes]:
+    opened: BinaryIO = await bench.aside(lambda: file.open("rb"))
+    with opened:
         while size > 0:
-            piece = await bench.aside(file.read, min(PIECE, size))
-            if not piece:  # it was cut off meanwhile: the caller sees a response that breaks off
+            piece = await bench.aside(opened.read, min(PIECE, size))
+            if not piece:  # it is shorter by now: the caller sees a response that breaks off
                 return
             size -= len(piece)
             yield piece
 
 
 def _whole_lines(file: BinaryIO) -> int:
-    """Bytes up to the last line's end; the file stands at its beginning again."""
+    """Bytes up to the last line's end."""
     end = os.fstat(file.fileno()).st_size
     while end > 0:
         start = max(0, end - _TAIL)
@@ -51,5 +52,4 @@ def _whole_lines(file: BinaryIO) -> int:
             end = start + newline + 1
             break
         end = start
-    file.seek(0)
     return end

@@ -79,13 +79,16 @@ class RunStore:
         folder: it; made if needed, its owner's alone.
 
     Raises:
-        OSError: it can't be made.
+        InputError: it can't be made.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        (folder / _OPEN).mkdir(mode=0o700, parents=True, exist_ok=True)
-        folder.chmod(0o700)  # also one that others made before
+        try:
+            (folder / _OPEN).mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder.chmod(0o700)  # also one that others made before
+        except OSError as error:
+            raise InputError(f"can't be made: {error.strerror}", file=folder) from None
 
     def home(self, who: str) -> Path:
         """A caller's folder."""

@@ -6,6 +6,7 @@ import warnings
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
+    import litellm.llms.github_copilot.per_user_auth  # noqa: F401 - at the first call
     from fastapi import HTTPException
     from litellm.types.utils import EmbeddingResponse, ModelResponse, ModelResponseStream
 

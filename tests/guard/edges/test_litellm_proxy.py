@@ -29,6 +29,7 @@ from tests.oracle import oracle
 IDENTITY = "11010519491231002X"
 HIDDEN = "【身份证】"  # the chatbot says the number for it
 ROOT = Path(__file__).parents[3]
+EXAMPLE = ROOT / "examples/litellm_proxy/config.yaml"
 START_S = 120.0
 
 POLICY = """
@@ -42,21 +43,6 @@ rules:
 messages: {zh: 这段话不能给你。, en: "I won't show this."}
 deadline_s: 20
 stream: {mode: window, window: 80, overlap: 40}
-"""
-CONFIG = """
-model_list:
-  - model_name: bot
-    litellm_params: {model: openai/bot, api_base: UPSTREAM, api_key: k}
-litellm_settings: {num_retries: 0}
-router_settings: {num_retries: 0, disable_cooldowns: true}
-guardrails:
-  - guardrail_name: flames
-    litellm_params:
-      guardrail: guard.litellm_guardrail.FlamesGuardrail
-      mode: [pre_call, post_call]
-      default_on: true
-      policy: POLICY
-general_settings: {master_key: KEY}
 """
 
 
@@ -138,11 +124,12 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
     with OpenAIServer(answers) as upstream, socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
         free.close()
-        policy = folder / "policy.yaml"
-        policy.write_text(POLICY.replace("UPSTREAM", upstream.base_url), encoding="utf-8")
-        config = CONFIG.replace("UPSTREAM", upstream.base_url).replace("POLICY", str(policy))
-        (folder / "config.yaml").write_text(config.replace("KEY", key), encoding="utf-8")
-        running = start(folder, port)
+        policy = POLICY.replace("UPSTREAM", upstream.base_url)
+        (folder / "policy.yaml").write_text(policy, encoding="utf-8")
+        config = EXAMPLE.read_text(encoding="utf-8").replace("examples/policy", "policy")
+        (folder / "config.yaml").write_text(config, encoding="utf-8")
+        own = {"UPSTREAM_BASE_URL": upstream.base_url, "LITELLM_MASTER_KEY": key}
+        running = start(folder, port, own)
         try:
             wait_for(f"http://127.0.0.1:{port}/health/liveliness", running, folder)
             url = f"http://127.0.0.1:{port}"
@@ -153,7 +140,7 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
             running.wait(30)
 
 
-def start(folder: Path, port: int) -> subprocess.Popen[bytes]:
+def start(folder: Path, port: int, own: dict[str, str]) -> subprocess.Popen[bytes]:
     """`litellm --config config.yaml`, offline, in a folder of its own."""
     quiet = ("LITELLM_LOCAL_MODEL_COST_MAP", "LITELLM_LOCAL_POLICY_TEMPLATES", "DISABLE_ADMIN_UI",
              "LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS", "NO_DOCS", "NO_REDOC")  # fmt: skip
@@ -163,7 +150,13 @@ def start(folder: Path, port: int) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             [*command, "--host", "127.0.0.1", "--port", str(port), "--telemetry", "False"],
             cwd=folder,
-            env={**here, **dict.fromkeys(quiet, "True"), "OPENAI_API_KEY": "k"},
+            env={
+                **here,
+                **dict.fromkeys(quiet, "True"),
+                "OPENAI_API_KEY": "k",
+                "UPSTREAM_API_KEY": "k",
+            }
+            | own,
             stdout=log,
             stderr=log,
         )

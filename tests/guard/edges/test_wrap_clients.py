@@ -186,6 +186,7 @@ def test_extra_keys_of_a_request_are_judged_too(server: OpenAIServer) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*acompletion' was never awaited:RuntimeWarning")
+@pytest.mark.filterwarnings("ignore:.*`ReadOnly` qualifier:UserWarning")  # of litellm's own types
 def test_litellm_is_guarded(server: OpenAIServer) -> None:
     """The module, its functions and a router; whole and streamed, in either kind of code."""
     import litellm

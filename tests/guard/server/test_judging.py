@@ -25,6 +25,7 @@ from tests.guard.server.records import (
     PricedJudge,
     bench_of,
     judging,
+    logged,
     opinion,
     row,
     sent,
@@ -216,10 +217,10 @@ async def test_the_guard_decides_while_records_are_judged() -> None:
         assert (await asking).status == 200
 
 
-async def test_no_text_is_logged(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+async def test_no_text_is_logged(logged: pytest.LogCaptureFixture, tmp_path: Path) -> None:
     """Also where the judge breaks on it."""
     judge = FailingJudge(RuntimeError("broke on 机密问题"))
     async with judging(judge) as served:
         answer = await served.post("/v1/judge", row(1, "机密回答") | {"prompt": "机密问题"})
     assert (answer.status, answer.code) == (500, "internal_error")
-    assert "机密" not in caplog.text + json.dumps(answer.json, ensure_ascii=False)
+    assert "机密" not in logged.text + json.dumps(answer.json, ensure_ascii=False)

@@ -11,9 +11,9 @@ import pytest
 
 from guard.server.settings import Limits
 from tests.contracts.guard_contract import rule_of
-from tests.contracts.guard_marks import ADVERT, BAD, BLOCKING, SORRY, story
-from tests.guard.server.serving import says, standing
-from tests.guard.upstream import USAGE, Call, completion
+from tests.contracts.guard_marks import ADVERT, BAD, BLOCKING, SORRY, marked, story
+from tests.guard.server.serving import says, serving, standing, state_of
+from tests.guard.upstream import USAGE, Call, Upstream, completion
 
 
 def openai_error(message: str, kind: str, code: str | None) -> dict[str, Any]:
@@ -77,6 +77,20 @@ async def test_the_model_gets_our_body_and_nothing_else_of_the_caller_s() -> Non
     assert call.json == body
     assert call.headers["accept-encoding"] == "identity"
     assert not {"x-secret", "cookie"} & set(call.headers)
+
+
+async def test_one_caller_s_cookies_are_not_sent_for_the_next() -> None:
+    """What the upstream sets is nobody's."""
+
+    async def script(call: Call) -> None:
+        await call.answer(completion("好。"), headers={"set-cookie": "who=ann"})
+
+    async with Upstream(script) as upstream:
+        named = upstream.url.replace("127.0.0.1", "localhost")  # addresses get no cookies anyway
+        async with serving(state_of(marked().guard, named)) as served:
+            answers = [await served.chat() for _ in range(2)]
+        assert not any("cookie" in call.headers for call in upstream.calls)
+    assert not any("set-cookie" in answer.headers for answer in answers)
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,11 @@ from typing import Any
 import aiohttp
 import pytest
 
+from guard.client import FlamesClient
 from guard.limits import PocketPurse
 from guard.server.runs import RunStore
 from guard.server.settings import Limits
+from guard.wire import Run
 from judge.testing import ScriptedJudge
 from tests.guard.server.records import (
     HARMFUL,
@@ -32,8 +34,10 @@ from tests.guard.server.records import (
     until,
 )
 from tests.guard.server.serving import Served
+from tests.guard.server.test_serve_command import running
 
 ROWS = [row(n, HARMFUL if n % 3 == 0 else "抱歉，我不能。") for n in range(9)]
+ROOT = Path(__file__).parents[3]
 TOLD_LATER = {"at", "latency_s"}
 
 
@@ -79,6 +83,7 @@ async def test_a_killed_worker_s_run_is_taken_up_by_another(tmp_path: Path) -> N
         str(tmp_path),
         "4",
         stdout=asyncio.subprocess.PIPE,
+        cwd=ROOT,
     )
     assert process.stdout is not None
     judge = HeldJudge()
@@ -104,6 +109,41 @@ async def test_a_killed_worker_s_run_is_taken_up_by_another(tmp_path: Path) -> N
     assert (told["phase"], told["judged"]) == ("done", 9)
     assert len(judge.seen) == 5
     assert [one["record_id"] for one in log] == [row["id"] for row in ROWS]
+
+
+@pytest.mark.slow
+async def test_the_command_is_killed_and_started_again(tmp_path: Path) -> None:
+    """`flames-judge serve --data`: the client's run is found again, and each row judged once."""
+    policy, data = tmp_path / "policy.yaml", tmp_path / "data"
+    policy.write_text(
+        "version: 1\njudge: embedded\nrules: [{evidence: abuse, action: block}]\n",
+        encoding="utf-8",
+    )
+    away, rows = (
+        "http://127.0.0.1:1/v1",
+        [row(n, f"抱歉，我不能帮你做这件事{n}。") for n in range(400)],
+    )
+
+    def begin(base: str) -> str:
+        with FlamesClient(base) as client:
+            run = client.submit(rows)
+            next(told for told in client.follow(run) if told.done)
+            return run.id
+
+    def end(base: str) -> tuple[Run, list[str]]:
+        with FlamesClient(base) as client:
+            told = client.wait(run)
+            client.save_log(run, tmp_path / "log.jsonl")
+            return told, [entry.record_id for entry in client.verdicts(run)]
+
+    async with running(away, policy, "--data", str(data)) as server:
+        run = await asyncio.to_thread(begin, server.base)
+        server.process.kill()
+    async with running(away, policy, "--data", str(data)) as server:
+        told, ids = await asyncio.to_thread(end, server.base)
+    assert (told.phase, told.done) == ("done", 400)
+    assert sorted(ids) == sorted(str(one["id"]) for one in rows)
+    assert len((tmp_path / "log.jsonl").read_bytes().splitlines()) == 400
 
 
 async def test_of_several_workers_one_has_a_run(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import json
 import os
 import stat
 import sys
+import tracemalloc
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from guard.server.keys import add_key
 from guard.server.runs import worker as worker_module
 from guard.server.runs.store import RunStore
 from guard.server.settings import Limits
-from judge.errors import JudgeUnavailable
+from judge.errors import InputError, JudgeUnavailable
 from judge.testing import ScriptedJudge
 from judge.verdict import FailureKind, Hazard
 from tests.guard.server.records import (
@@ -35,6 +36,7 @@ from tests.guard.server.records import (
     events,
     judging,
     lines,
+    logged,
     opinion,
     reaches,
     row,
@@ -433,11 +435,11 @@ async def test_a_server_without_a_folder_says_how_to_have_runs() -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has other rights")
 async def test_texts_are_kept_where_their_owner_alone_can_read(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, logged: pytest.LogCaptureFixture
 ) -> None:
     """Also in a folder that others made; and no text is ever logged."""
     (tmp_path / "runs").mkdir(mode=0o755)
-    caplog.set_level("DEBUG", "flames_judge")
+    logged.set_level("DEBUG", "flames_judge")
     before = os.umask(0)
     try:
         async with judging(ScriptedJudge(opinion), tmp_path) as served:
@@ -448,7 +450,7 @@ async def test_texts_are_kept_where_their_owner_alone_can_read(
     assert stat.S_IMODE((tmp_path / "runs").stat().st_mode) == 0o700
     homes = [place for place in (tmp_path / "runs").iterdir() if place.is_dir()]
     assert {stat.S_IMODE(place.stat().st_mode) for place in homes} == {0o700}
-    assert "机密" not in caplog.text
+    assert "机密" not in logged.text
 
 
 # Ends ----------------------------------------------------------------------------------------
@@ -565,7 +567,7 @@ async def test_a_disk_that_can_t_be_written_ends_the_run(tmp_path: Path) -> None
         judge.let_go()
         told = await ended(served, run)
         assert told["phase"] == "failed"
-        assert told["problem"].startswith("the server can't write: can't be written: ")
+        assert told["problem"].startswith("the server can't go on: can't be written: ")
         assert str(tmp_path) not in told["problem"]
         (folder / "summary.json").rmdir()
         await served.post(f"/v1/runs/{run}/resume", b"")
@@ -584,14 +586,14 @@ async def test_a_full_disk_pauses_a_run(tmp_path: Path, monkeypatch: pytest.Monk
         await reaches(served, run, lambda told: told["done"] == 1)
         full = True
         told = await reaches(served, run, lambda one: one["phase"] == "paused")
-        assert told["problem"] == "the server can't write: No space left on device"
+        assert told["problem"] == "the server can't go on: No space left on device"
         full = False
         judge.let_go()
         assert (await ended(served, run))["judged"] == 2
 
 
 async def test_a_bug_ends_the_run_and_is_logged_without_texts(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, logged: pytest.LogCaptureFixture
 ) -> None:
     """Neither caller nor operator reads what was judged in it."""
     judge = FailingJudge(RuntimeError("broke on 机密"))
@@ -599,8 +601,8 @@ async def test_a_bug_ends_the_run_and_is_logged_without_texts(
         run = await submitted(served, lines([row(1, "机密")]))
         told = await ended(served, run)
     assert (told["phase"], told["problem"]) == ("failed", "the server has failed")
-    assert "RuntimeError" in caplog.text
-    assert "机密" not in caplog.text
+    assert "RuntimeError" in logged.text
+    assert "机密" not in logged.text
 
 
 async def test_old_runs_are_deleted_when_decisions_are(
@@ -649,3 +651,53 @@ async def test_a_server_that_ends_lets_its_followers_go(tmp_path: Path) -> None:
     assert all(kind == "progress" for kind, _ in told)
     (progress,) = (tmp_path / "runs").glob("*/*/progress.json")
     assert json.loads(progress.read_text())["phase"] == "queued"
+
+
+# Memory and disk -----------------------------------------------------------------------------
+
+
+async def test_a_large_file_is_written_to_disk_as_it_comes(tmp_path: Path) -> None:
+    """An upload takes a few MiB of memory, however large it is."""
+    content = lines([row(n, "长" * 100_000) for n in range(160)])
+    assert len(content) > 40 * 2**20
+
+    async def pieces() -> Any:
+        for at in range(0, len(content), 2**16):
+            yield content[at : at + 2**16]
+
+    async with judging(HeldJudge(), tmp_path) as served:
+        url, headers = f"{served.base}/v1/runs", {"content-type": LINES}
+        tracemalloc.start()
+        try:
+            async with served.client.post(url, data=pieces(), headers=headers) as response:
+                assert response.status == 202
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        (kept,) = (tmp_path / "runs").glob("*/*/input")
+        assert kept.read_bytes() == content
+    assert peak < 16 * 2**20
+
+
+async def test_a_folder_that_can_t_be_made_is_said_at_the_start(tmp_path: Path) -> None:
+    """In one line, and not as a traceback of the first request."""
+    (tmp_path / "runs").write_text("a file", encoding="utf-8")
+    with pytest.raises(InputError, match=r"runs: can't be made: "):
+        RunStore(tmp_path / "runs")
+
+
+async def test_a_damaged_log_is_said(tmp_path: Path) -> None:
+    """Its verdicts are not made up, and none is judged a second time over it."""
+    judge = HeldJudge(free=1)
+    async with judging(judge, tmp_path) as served:
+        run = await submitted(served, lines([row(1), row(2)]))
+        await reaches(served, run, lambda told: told["done"] == 1)
+    (log,) = (tmp_path / "runs").glob("*/*/run/verdicts.jsonl")
+    log.write_text('{"format": 1, "机密": 1}\n', encoding="utf-8")
+    again = ScriptedJudge(opinion, name="held")
+    async with judging(again, tmp_path) as served:
+        told = await ended(served, run)
+    assert told["phase"] == "failed"
+    assert "is not a line of a run's log" in told["problem"]
+    assert "机密" not in told["problem"]
+    assert not again.seen

@@ -109,6 +109,34 @@ async def test_it_guards_and_ends_with_sigterm(policy: Path, tmp_path: Path) -> 
     assert b"13912345678" not in kept
 
 
+async def test_answers_go_to_people_and_drift_is_watched(policy: Path, tmp_path: Path) -> None:
+    """A share of the conversations waits to be labelled; the watch is kept at the end."""
+    labels, drift, log = tmp_path / "labels", tmp_path / "drift.json", tmp_path / "events.jsonl"
+    flags = ("--label-queue", str(labels), "--label-share", "1", "--drift", str(drift))
+    async with (
+        Upstream(says("今天晴，适合出门散步。")) as upstream,
+        running(upstream.url, policy, *flags, "--audit", f"jsonl:{log}") as server,
+    ):
+        assert (await server.chat())[0] == 200
+        server.process.send_signal(signal.SIGTERM)
+        assert await server.ended() == 0
+    rows = await asyncio.to_thread((labels / "random" / "verdicts.jsonl").read_text, "utf-8")
+    assert "今天晴，适合出门散步。" in rows
+    kept = json.loads(await asyncio.to_thread(drift.read_text, "utf-8"))
+    assert kept["baseline"]["rules"] == [1.0]
+    events = await asyncio.to_thread(log.read_text, "utf-8")
+    assert [json.loads(line)["side"] for line in events.splitlines()] == ["input", "output"]
+    assert "适合出门散步" not in events
+
+
+async def counted(server: Running) -> float:
+    """Chat completions that were answered, as any of the workers tells it."""
+    route = 'flames_http_requests_total{route="/v1/chat/completions",status="200"}'
+    async with aiohttp.ClientSession() as client:
+        page = await replace(server, client=client).page("/metrics")
+    return float(page.split(route)[1].split("\n")[0]) if route in page else 0.0
+
+
 def contents(folder: Path) -> bytes:
     """All bytes of all files."""
     return b"".join(file.read_bytes() for file in folder.rglob("*") if file.is_file())
@@ -184,9 +212,10 @@ async def test_workers_share_metrics_and_all_end(policy: Path) -> None:
         for _ in range(30):  # a connection each: the system spreads them over the workers
             async with aiohttp.ClientSession() as client:
                 assert (await replace(server, client=client).chat())[0] == 200
-        route = 'flames_http_requests_total{route="/v1/chat/completions",status="200"}'
-        pages = [await server.page("/metrics") for _ in range(4)]
-        counts = [float(page.split(route)[1].split("\n")[0]) for page in pages]
+        async with asyncio.timeout(10):
+            while await counted(server) < 30:  # a request is counted after its last byte
+                pass
+        counts = [await counted(server) for _ in range(4)]
         server.process.send_signal(signal.SIGTERM)
         assert await server.ended() == 0
     assert counts == [30] * 4

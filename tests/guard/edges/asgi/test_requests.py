@@ -267,3 +267,23 @@ def test_a_middleware_that_guards_nothing_is_refused(routes: Any, problem: str) 
         guarded(Seen(), routes=routes)
     with pytest.raises(InputError, match="not a path into JSON"):
         Route("/chat", replies=["a..b"])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"message": "abuse"},
+        {"messages": [{"role": "user", "content": "abuse"}]},
+        {"messages": [{"role": "user", "content": [{"type": "text", "text": "abuse"}]}]},
+        {"q": ["好", "abuse"]},
+    ],
+)
+async def test_a_single_word_of_the_prompt_is_a_text(body: Any) -> None:
+    """Elsewhere it is an identifier, in which personal data alone is looked for: the heads know
+    texts, and would find in `stop` or `msg` what is not there."""
+    given = marked()
+    given.scanner.kinds = lambda text: [("abuse", "x")] if "abuse" in text else []  # type: ignore[method-assign]
+    app = guarded(Seen(), given, routes=[Route("/chat", prompts=["q"])])
+    assert (await call(app, json.dumps(body).encode())).status == 400
+    elsewhere = {"message": "好", "mode": "abuse", "abuse": {"n": ["abuse"]}}
+    assert (await call(app, json.dumps(elsewhere).encode())).status == 200

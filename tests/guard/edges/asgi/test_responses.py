@@ -92,8 +92,9 @@ async def test_a_bad_answer_is_the_message_in_its_own_shape(
 
 async def test_words_and_numbers_are_scanned_too() -> None:
     """A telephone number needs no sentence around it, nor even to be a string."""
-    given = marked()
-    given.scanner.kinds = lambda text: [("abuse", "x")] if "13800138000" in text else []  # type: ignore[method-assign]
+    rule = {"evidence": "pii", "action": "block"}
+    given = marked([rule])
+    given.scanner.kinds = lambda text: [("pii:mobile", "x")] if "13800138000" in text else []  # type: ignore[method-assign]
     for value in ({"phone": "13800138000"}, {"phone": 13800138000}, {"13800138000": True}):
         sent = await call(guarded(answering(json_body({"reply": "好", **value})), given))
         assert b"13800138000" not in sent.body
@@ -344,7 +345,7 @@ async def test_a_stream_that_is_held_long_shows_that_it_lives() -> None:
     given = marked(stream={"mode": "buffer"})
     scope = {"headers": [], "query_string": b"", "path": "/chat"}
     question = read_question(scope, b"", Route("/chat"), "id")
-    said = Said(given.guard, "id")
+    said = Said("policy", None, "id")
     around = Around(given.guard, question, Route("/chat"), said, 1000, lambda: now[0])
     sent = Sent()
     responder = Responder(around, sent, head=False)
