@@ -132,7 +132,7 @@ class LiveAnswer:
             return []
         message = decision.message(self._policy, self._prompt)
         quiet = decision.action == "replace" and not self._shown
-        frames = self._withdrawn() if self._mode == "retract" else []
+        frames = self.taken_back()
         for choice in sorted({*self._writer.open_choices, *range(self._n)}):
             if quiet and not self._writer.is_closed(choice):
                 frames += self._writer.text(choice, _CONTENT, message)
@@ -140,6 +140,10 @@ class LiveAnswer:
             else:
                 frames += self._writer.block(choice, message)
         return frames
+
+    def taken_back(self) -> list[Frame]:
+        """What withdraws all that is shown, where an answer breaks off and its mode retracts."""
+        return self._withdrawn() if self._mode == "retract" else []
 
     async def close(self, *, again: bool = False) -> Decision:
         """Record what was decided; `again` where another answer is asked for instead."""

@@ -31,6 +31,7 @@ class StreamedAnswer:
         self._state, self._guard = state, state.guard
         self._question, self._stream = question, stream
         self._total: dict[str, Any] | None = {}  # tokens of all attempts; None: unknown
+        self._answer: LiveAnswer | None = None
 
     async def give(self) -> None:
         """Send it.
@@ -70,6 +71,7 @@ class StreamedAnswer:
             await check_status(response, self._guard, asked.request_id)
             await self._stream.start()
             answer = LiveAnswer(self._guard, asked, len(self._question.choices))
+            self._answer = answer
             unknown = self._guard.policy.unknown_keys
             chunks = chunks_of(response, self._state.limits, unknown)
             try:
@@ -132,4 +134,5 @@ class StreamedAnswer:
         """Tell of an error: in the stream if it has begun, else as a response of its own."""
         if not self._stream.started:
             raise error
-        await self._send([error.body()])
+        back = [] if self._answer is None else self._answer.taken_back()
+        await self._send([*back, error.body()])

@@ -5,15 +5,12 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-import logging
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from guard.limits import DailyBudget, PocketPurse, Purse
 from guard.server.bench import Bench
@@ -159,15 +156,6 @@ async def judging(judge: Judge, data: Path | None = None, **more: Any) -> AsyncI
     port = more.pop("port", 0)
     async with serving(records_state(judge, data, **more), port) as served:
         yield served
-
-
-@pytest.fixture
-def logged(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
-    """What the server logs, also where `serve` has given its log another handler before."""
-    log = logging.getLogger("flames_judge")
-    log.addHandler(caplog.handler)
-    yield caplog
-    log.removeHandler(caplog.handler)
 
 
 async def until(true: Callable[[], object]) -> None:

@@ -25,7 +25,6 @@ from tests.guard.server.records import (
     PricedJudge,
     bench_of,
     judging,
-    logged,
     opinion,
     row,
     sent,

@@ -36,7 +36,6 @@ from tests.guard.server.records import (
     events,
     judging,
     lines,
-    logged,
     opinion,
     reaches,
     row,

@@ -12,6 +12,7 @@ import pytest
 from guard.server.settings import Limits
 from tests.contracts.guard_contract import rule_of
 from tests.contracts.guard_marks import ADVERT, BAD, SORRY, story
+from tests.contracts.guard_marks import BROKEN as FAILING
 from tests.guard.server.serving import says, standing
 from tests.guard.upstream import (
     DONE,
@@ -350,6 +351,17 @@ async def test_what_was_shown_is_retracted_before_the_message_is_said() -> None:
         for choice in found["choices"]:
             shown += choice["delta"].get("content", "")
     assert shown == SORRY
+
+
+async def test_what_was_shown_is_retracted_when_its_check_fails() -> None:
+    """Text that nobody judged doesn't stay on the screen; then comes the error."""
+    text = story(100) + FAILING + story(400)
+    policy = {"stream": {"mode": "retract", "exposure": 200}}
+    async with standing(sends(*cut(streamed(*sentences(text)), 60)), policy=policy) as stand:
+        answer = await stand.served.chat(stream=True)
+    *_, taken, error = answer.frames
+    assert (taken["flames_guard"]["retract"], taken["flames_guard"]["from"]) == (True, 0)
+    assert error["error"]["code"] == "guard_unavailable"
 
 
 async def test_the_model_is_let_go_when_a_stream_is_stopped() -> None:
