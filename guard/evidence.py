@@ -13,7 +13,7 @@ from typing import NamedTuple
 from guard.homophones.shipped import Homophones, shipped_homophones
 from guard.views import View, by_sound, load, originals, plain, undisguised, without_latin
 from judge.embedded import pii
-from judge.embedded.evidence import KINDS, WINDOW, EvidenceHeads, window_starts
+from judge.embedded.evidence import KINDS, WINDOW, EvidenceHeads, readable, window_starts
 from judge.embedded.one_text import OneText
 from judge.embedded.shipped import shipped_weights
 
@@ -108,7 +108,8 @@ class Scanner:
 
     def _as_written(self, view: View) -> Iterator[Found]:
         if view.text:
-            yield from self._by_heads(view, self._heads, tuple(window_starts(len(view.text))))
+            starts = (at for at in window_starts(len(view.text)) if _readable_at(view, at))
+            yield from self._by_heads(view, self._heads, starts)
             yield from _by_rules(view)
 
     def _by_sounds(self, view: View) -> Iterator[Found]:
@@ -121,6 +122,8 @@ class Scanner:
 
     def _by_heads(self, view: View, heads: OneText, starts: Iterable[int]) -> Iterator[Found]:
         at = list(starts)
+        if not at:
+            return
         logits, cuts = heads.logits(view.text, at), heads.heads.cuts
         above = logits - cuts
         if above.max() < 0:
@@ -130,6 +133,10 @@ class Scanner:
                 start, end = view.span(at[row], min(at[row] + WINDOW, len(view.text)))
                 score, cut = float(logits[row, kind]), float(cuts[kind])
                 yield Found(KINDS[kind], score, cut, start, end, view.name)
+
+
+def _readable_at(view: View, start: int) -> bool:
+    return readable(view.text[start : start + WINDOW])
 
 
 def _by_rules(view: View) -> Iterator[Found]:

@@ -6,6 +6,7 @@ The heads see the whole text, window by window, so that what is hidden at its en
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -21,8 +22,10 @@ if TYPE_CHECKING:
 
 KINDS = ("abuse", "gambling", "porn", "fraud", "black_market_ad")
 WINDOW, STEP = 80, 40  # characters; most comments of the training data fit into one window
+LEAST_CHINESE = 4  # characters of a window; the heads know Chinese alone, and see ads in "12:00"
 MOST_QUOTES = 3  # of one kind in one text
 MOST_PII = 100  # in one text
+_READABLE = re.compile(rf"(?:[\u3400-\u9fff][^\u3400-\u9fff]*+){{{LEAST_CHINESE}}}")
 _BATCH = 4096  # windows at a time: memory stays flat
 
 
@@ -66,6 +69,11 @@ def window_starts(length: int) -> Iterable[int]:
     return itertools.chain(range(0, length - WINDOW, STEP), (length - WINDOW,))
 
 
+def readable(window: str) -> bool:
+    """Whether a window of a folded text holds enough Chinese for the heads to say anything."""
+    return _READABLE.search(window) is not None
+
+
 def find_evidence(
     texts: Sequence[Folded], heads: EvidenceHeads | None, side: Side = "response"
 ) -> list[tuple[Evidence, ...]]:
@@ -103,7 +111,7 @@ def _by_heads(folded: Sequence[Folded], heads: EvidenceHeads) -> Iterator[tuple[
         above = heads.logits([folded[i].text[at : at + WINDOW] for i, at in batch]) - heads.cuts
         for row, kind in zip(*(above >= 0).nonzero(), strict=True):
             number, at = batch[row]
-            if folded[number].text:
+            if readable(folded[number].text[at : at + WINDOW]):
                 _keep(hits.setdefault((number, int(kind)), []), (float(above[row, kind]), at))
     for (number, kind), best in hits.items():
         for _, at in best:

@@ -1,6 +1,7 @@
 """What `flames-judge serve` adds to a model's server, measured beside the direct way.
 
-    python -m tests.benchmarks.guard_load [--requests N] [--rounds R] [--policy FILE] [--litellm PROGRAM]
+    python -m tests.benchmarks.guard_load [--requests N] [--rounds R] [--policy FILE]
+        [--litellm PROGRAM] [--serve FLAGS...]
 
 Model, guard and client share this machine. The model answers at once, so that all time is the
 way's. In every round each way takes its turn; the figures are medians over the rounds. Processor

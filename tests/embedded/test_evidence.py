@@ -98,3 +98,12 @@ def test_the_product_s_own_texts_raise_no_alarm() -> None:
     for kind in KINDS:
         share = np.mean([any(one.kind == kind for one in found) for found in alarms])
         assert share <= 0.01, kind
+
+
+@pytest.mark.parametrize(
+    "text", ["12:00", "2026-11-25", "stop", "msg", "1234567", "3.14", "a" * 64, "OK, done: 17/20."]
+)
+def test_the_heads_say_nothing_about_a_text_without_chinese(text: str) -> None:
+    """A time is no advertisement: the heads were trained on Chinese alone."""
+    heads = shipped_weights().evidence
+    assert find_evidence([fold(text)], heads) == [()]
