@@ -90,13 +90,20 @@ async def compared(served: Served, scored: Path, name: str, content: bytes) -> i
     told = await ended(served, run)
     assert told["phase"] == "done", told
     expected = plain(rows_of(scored / "verdicts.jsonl"))
-    assert plain(await fetched(served, run, "verdicts")) == expected
+    found = plain(await fetched(served, run, "verdicts"))
+    assert why(found) == why(expected)
+    assert found == expected
     bad = await fetched(served, run, "bad-rows")
     assert [one["source"] for one in bad] == [f"{name}:{n}" for n in bad_lines(scored)]
     summary = (await served.get(f"/v1/runs/{run}/summary")).json
     text = (scored / "summary.json").read_text(encoding="utf-8")
     assert rounded(summary) == rounded(json.loads(text))
     return len(expected)
+
+
+def why(log: list[dict[str, Any]]) -> list[tuple[Any, Any]]:
+    """Why rows have no verdict."""
+    return [(line["kind"], line["detail"]) for line in log if line["type"] == "failure"]
 
 
 def rounded(value: Any) -> Any:
