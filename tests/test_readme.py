@@ -18,6 +18,7 @@ from tests.cli.conftest import Flames, flames, rows_of
 
 __all__ = ["flames"]  # the fixture
 ROOT = Path(__file__).parent.parent
+GROUPS = ("rubric", "cache", "gold", "guard", "keys")
 READMES = ("README.md", "README.zh.md")
 
 
@@ -42,7 +43,10 @@ def test_every_flag_that_the_readme_uses_is_one_of_its_command(flames: Flames, r
     assert len(used) > 8
     for line in used:
         words = line.split()[1:]
-        name = [words[0], *(words[1:2] if words[0] in {"rubric", "cache", "gold", "guard", "keys"} else [])]
+        name = [
+            words[0],
+            *(words[1:2] if words[0] in {"rubric", "cache", "gold", "guard", "keys"} else []),
+        ]
         told = flames(*name, "--help")
         assert told.status == 0, line
         for flag in re.findall(r"(?<!\S)--?[a-z][a-z-]*", line):

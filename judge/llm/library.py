@@ -26,6 +26,7 @@ def load_litellm() -> Any:
     """Import litellm, quiet and without a network call. Takes seconds: call it late."""
     for name in _OFFLINE:
         os.environ.setdefault(name, "True")
+    warnings.filterwarnings("ignore", ".*`ReadOnly` qualifier", UserWarning)  # its own types
     import litellm
 
     litellm.suppress_debug_info = True

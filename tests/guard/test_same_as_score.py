@@ -15,6 +15,7 @@ from guard.engine import Asked
 from guard.loading import Given, load_guard
 from judge.calibration import load_calibration
 from judge.errors import InputError
+from judge.llm.library import close_clients
 from judge.runlog import read_log
 from judge.verdict import Verdict
 from tests.cli.conftest import Flames, write_rows
@@ -95,6 +96,8 @@ async def compare(run: Path, made: Path, file: Path) -> int:
         assert decision.stops is (expected is not None and expected < 0.5)
         compared += 1
     await guard.aclose()
+    if guard.policy.judge != "embedded":
+        await close_clients()
     return compared
 
 

@@ -108,6 +108,7 @@ async def test_openai_s_client_reads_moderations() -> None:
         await asyncio.to_thread(ask, stand)
 
 
+@pytest.mark.filterwarnings("ignore:.*`ReadOnly` qualifier:UserWarning")  # litellm's own types
 async def test_litellm_s_own_guardrail_goes_by_our_answer() -> None:
     """Its class for guardrails elsewhere: passes, blocks, and blocks when the guard fails."""
     from litellm.proxy.guardrails.guardrail_hooks.generic_guardrail_api import GenericGuardrailAPI
