@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -138,6 +139,10 @@ async def _closing(state: State) -> AsyncIterator[None]:
         for queue in state.queues:
             await queue.aclose()
         await state.guard.aclose()
+        if "litellm" in sys.modules:
+            from judge.llm.library import close_clients
+
+            await close_clients()
         state.closing.close()
 
 
