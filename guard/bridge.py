@@ -38,11 +38,11 @@ class Bridge:
         if threading.current_thread() is self._thread:
             work.close()
             raise RuntimeError("synchronous code that runs on the bridge can't use the bridge")
-        future = asyncio.run_coroutine_threadsafe(work, loop)
+        tasks: list[asyncio.Task[Any]] = []
         try:
-            return future.result()
-        except BaseException:
-            future.cancel()  # the caller was interrupted: nothing goes on behind its back
+            return asyncio.run_coroutine_threadsafe(_noted(work, tasks), loop).result()
+        except BaseException:  # the caller was interrupted: nothing goes on behind its back
+            loop.call_soon_threadsafe(_cancel, tasks)
             raise
 
     def close(self) -> None:
@@ -80,6 +80,19 @@ _BRIDGE = Bridge()
 atexit.register(_BRIDGE.close)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_BRIDGE.forget)
+
+
+async def _noted(work: Coroutine[Any, Any, T], tasks: list[asyncio.Task[Any]]) -> T:
+    """The work, known by its task: an interrupt may come before there is a future for it."""
+    task = asyncio.current_task()
+    if task is not None:
+        tasks.append(task)
+    return await work
+
+
+def _cancel(tasks: list[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
