@@ -8,6 +8,7 @@ the guard's deadline alone.
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -54,12 +55,14 @@ class Bench:
         try:
             yield
         finally:
-            await self.do(self._ended())
-            loop.call_soon_threadsafe(loop.stop)
-            await asyncio.to_thread(thread.join)
-            self._threads.shutdown(wait=False, cancel_futures=True)
-            loop.close()
-            self._loop = None
+            try:
+                await self.do(self._ended())
+            finally:
+                loop.call_soon_threadsafe(loop.stop)
+                await asyncio.to_thread(thread.join)
+                self._threads.shutdown(wait=False, cancel_futures=True)
+                loop.close()
+                self._loop = None
 
     async def do(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine on the bench; one that is no longer waited for is cancelled."""
@@ -117,6 +120,10 @@ class Bench:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self.judge.aclose()
+        if "litellm" in sys.modules:
+            from judge.llm.library import close_loop_clients
+
+            await close_loop_clients()
         await asyncio.get_running_loop().shutdown_asyncgens()
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
 import warnings
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -87,3 +89,16 @@ async def close_clients() -> None:
     litellm = load_litellm()
     await litellm.close_litellm_async_clients()
     litellm.in_memory_llm_clients_cache.flush_cache()
+
+
+async def close_loop_clients() -> None:
+    """Close what litellm keeps for this event loop; nobody else's loop can close it safely."""
+    cache = load_litellm().in_memory_llm_clients_cache
+    mine = cache.update_cache_key_with_event_loop("")
+    for key in [key for key in cache.cache_dict if key.endswith(mine)]:
+        client = cache.cache_dict.pop(key)
+        close = getattr(client, "close", None) or getattr(client, "aclose", None)
+        with suppress(OSError, RuntimeError):  # one that is broken already
+            closing = None if close is None else close()
+            if inspect.isawaitable(closing):
+                await closing
