@@ -108,8 +108,7 @@ class Scanner:
 
     def _as_written(self, view: View) -> Iterator[Found]:
         if view.text:
-            starts = (at for at in window_starts(len(view.text)) if _readable_at(view, at))
-            yield from self._by_heads(view, self._heads, starts)
+            yield from self._by_heads(view, self._heads, window_starts(len(view.text)))
             yield from _by_rules(view)
 
     def _by_sounds(self, view: View) -> Iterator[Found]:
@@ -122,12 +121,12 @@ class Scanner:
 
     def _by_heads(self, view: View, heads: OneText, starts: Iterable[int]) -> Iterator[Found]:
         at = list(starts)
-        if not at:
-            return
         logits, cuts = heads.logits(view.text, at), heads.heads.cuts
         above = logits - cuts
         if above.max() < 0:
             return
+        # Only now, since hardly any text gets here: a window without Chinese says nothing.
+        above[[not _readable_at(view, start) for start in at]] = -1
         for kind, row in enumerate(above.argmax(axis=0).tolist()):
             if above[row, kind] >= 0:
                 start, end = view.span(at[row], min(at[row] + WINDOW, len(view.text)))

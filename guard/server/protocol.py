@@ -7,6 +7,8 @@ from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from guard.server.joined_writes import JoinedWrites
+
 HEADER_BYTES: Final = 64 * 2**10
 LINGER_S: Final = 0.5
 _TOO_LARGE: Final = (
@@ -31,7 +33,7 @@ class BoundedProtocol(HttpToolsProtocol):
     _ending = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)  # type: ignore[arg-type]
+        super().connection_made(JoinedWrites(transport, self.loop))  # type: ignore[arg-type]
         self._limits = _application(self).limits
         self._within(self._limits.header_s)
 

@@ -18,7 +18,8 @@ _LETTERS = (
     r"[!-~\u2013\u2014\u2018\u2019\u201c\u201d\u2022\u3001-\u3003\u3005-\u3015"
     r"\u3400-\u4dbf\u4e00-\u9fff\U0001f300-\U0001f64f]"
 )
-_PLAIN = re.compile(rf"{_LETTERS}++(?:[ \n]{_LETTERS}++)*+")
+_RUN = rf"{_LETTERS}++(?:[ \n]{_LETTERS}++)*+"
+_PLAIN, _PIECE = re.compile(_RUN), re.compile(rf"{_RUN}|.", re.DOTALL)
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Mn", "Me"})
 _FILLERS = frozenset("\u115f\u1160\u3164\uffa0")
 
@@ -54,23 +55,34 @@ def fold(text: str) -> Folded:
         plain = plain.translate(_FULL_WIDTH)
     if _PLAIN.fullmatch(plain):
         return Folded(text, plain)
-    return _fold_slowly(text)
+    return _fold_in_pieces(text, plain)
 
 
-def _fold_slowly(text: str) -> Folded:
-    """As `fold`, character by character, noting where each comes from."""
+def _fold_in_pieces(text: str, plain: str) -> Folded:
+    """As `fold`, noting where each character comes from.
+
+    Args:
+        text: the text.
+        plain: it, with full-width forms as what they stand for, one for one.
+    """
     folded: list[str] = []
     origin = array("Q")
-    for offset, char in enumerate(text):
-        for plain in _plain(char):
-            if plain in " \n":
-                if not folded:
-                    continue
-                if folded[-1] in " \n":
-                    folded[-1] = "\n" if plain == "\n" else folded[-1]
-                    continue
-            folded.append(plain)
-            origin.append(offset)
+    space = True  # before the first character, and after white space
+    for piece in _PIECE.finditer(plain):
+        start, end = piece.span()
+        if end - start > 1 or _PLAIN.match(piece[0]):
+            folded.append(piece[0])
+            origin.extend(range(start, end))
+            space = False
+            continue
+        for char in _plain(piece[0]):
+            blank = char in " \n"
+            if not (blank and space):
+                folded.append(char)
+                origin.append(start)
+            elif folded and char == "\n":
+                folded[-1] = char
+            space = blank
     while folded and folded[-1] in " \n":
         folded.pop(), origin.pop()
     return Folded(text, "".join(folded), origin)

@@ -6,6 +6,7 @@ No vocabulary is kept, so that no list of slurs is shipped.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 BITS = 16
 BUCKETS = 1 << BITS
 _MIX = (2654435761, 2246822519, 3266489917)  # odd 32-bit constants of Knuth and of xxHash
+_SHIFT = (15, 13)
+_ZERO = ord("0")
 
 
 class Grams(NamedTuple):
@@ -46,17 +49,25 @@ def hashes(lowered: str) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
     """32-bit hashes of a lowered text's n characters, shape (n,), and of its pairs, (n - 1,)."""
     import numpy as np
 
-    raw = lowered.encode("utf-32-le", "surrogatepass")
-    codes = np.frombuffer(raw, dtype="<u4").astype(np.uint32)
-    codes[(codes - np.uint32(ord("0"))) < 10] = ord("0")
+    mix, shift = _constants()
+    codes = np.frombuffer(lowered.encode("utf-32-le", "surrogatepass"), dtype="<u4").copy()
+    codes[(codes - _ZERO) < 10] = _ZERO
     if "\n" in lowered:
         codes[codes == ord("\n")] = ord(" ")
-    single = codes * np.uint32(_MIX[0])
-    single ^= single >> np.uint32(15)
-    double = single[:-1] * np.uint32(_MIX[1])
-    codes *= np.uint32(_MIX[2])
+    single = codes * mix[0]
+    single ^= single >> shift[0]
+    double = single[:-1] * mix[1]
+    codes *= mix[2]
     double += codes[1:]
-    double ^= double >> np.uint32(13)
-    double *= np.uint32(_MIX[0])
-    single *= np.uint32(_MIX[2])
+    double ^= double >> shift[1]
+    double *= mix[0]
+    single *= mix[2]
     return single, double
+
+
+@cache
+def _constants() -> tuple[tuple[np.uint32, ...], tuple[np.uint32, ...]]:
+    """The factors and the shifts, of the arrays' own type: made once, since that takes longer."""
+    import numpy as np
+
+    return tuple(map(np.uint32, _MIX)), tuple(map(np.uint32, _SHIFT))

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import time
+import unicodedata
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from judge.embedded.fold import _fold_slowly, fold
+from judge.embedded.fold import fold
 
 ZERO_WIDTH = "\u200b\u200c\u200d\ufeff\u2060"
 
@@ -24,16 +25,49 @@ def test_a_folded_span_lies_in_the_original_text(text: str) -> None:
         assert text[:start] == "" or not text[:start].isalnum()
 
 
-PLAIN = st.text("abcZ019 ,.!?，。！？、“”—你好我拒绝\n", max_size=40)
+MESSY = st.text(
+    "aZ9 ,。！？，、“”—你好我\n\r\t\u3000\u200b\u202eㅤ㎏½\u0301①Ａ０（）\u2028\u00a0🙂\ud800ﬁ\x00",
+    max_size=40,
+)
 
 
-@given(PLAIN)
-def test_the_quick_way_folds_like_the_slow_one(text: str) -> None:
-    """Text that needs no offsets comes out the same."""
-    quick, slow = fold(text), _fold_slowly(text)
-    assert quick.text == slow.text
-    for at in range(len(quick.text)):
-        assert quick.span(at, at + 1) == slow.span(at, at + 1)
+@given(MESSY | st.text(max_size=40))
+def test_every_text_folds_as_character_by_character(text: str) -> None:
+    """However much of it is plain, text and offsets are the definition's."""
+    folded = fold(text)
+    chars, origin = by_the_definition(text)
+    assert folded.text == "".join(chars)
+    assert origin == (list(range(len(text))) if folded.origin is None else list(folded.origin))
+
+
+def by_the_definition(text: str) -> tuple[list[str], list[int]]:
+    """The folded characters, and where each comes from."""
+    chars: list[str] = []
+    origin: list[int] = []
+    for at, char in enumerate(text):
+        for plain in of_one(char):
+            if plain in " \n" and not chars:
+                continue
+            if plain in " \n" and chars[-1] in " \n":
+                chars[-1] = "\n" if plain == "\n" else chars[-1]
+                continue
+            chars.append(plain)
+            origin.append(at)
+    while chars and chars[-1] in " \n":
+        chars.pop(), origin.pop()
+    return chars, origin
+
+
+def of_one(char: str) -> str:
+    """What is left of one character."""
+    if char in "\r\n\x0b\x0c\x85\u2028\u2029":
+        return "\n"
+    if char.isspace():
+        return " "
+    kept = unicodedata.normalize("NFKC", char)
+    hidden = {"Cc", "Cf", "Cs", "Co", "Cn", "Mn", "Me"}
+    seen = (c for c in kept if unicodedata.category(c) not in hidden)
+    return "".join(" " if c.isspace() else c for c in seen if c not in "\u115f\u1160\u3164\uffa0")
 
 
 @given(st.text(max_size=60))
