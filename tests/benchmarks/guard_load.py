@@ -8,7 +8,7 @@ way's. In every round each way takes its turn; the figures are medians over the 
 time is a way's own, and says more than the rest where the machine is busy. `bare` is a proxy of
 the same libraries that looks at nothing. `--requests` are
 sent last, in one go, to see whether memory grows. `--litellm` measures litellm's proxy as well,
-where it is installed.
+where it is installed: by itself, and (`litellm+`) with its own content filter on both sides.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ import aiohttp
 CHARACTERS = 500
 AT_ONCE = 32
 PIECE = 10
+GUARDED = ("serve", "litellm+")
 CODE = "import guard.cli; guard.cli.main()"
 POLICY = """version: 1
 rules:
@@ -48,8 +49,21 @@ rules:
   - {evidence: black_market_ad, side: output, action: block}
   - {evidence: pii, side: output, action: block}
 """
-SENTENCE = "这座城市的春天来得很早，河边的柳树已经发芽，人们在傍晚出来散步。"
-TEXT = (SENTENCE * (CHARACTERS // len(SENTENCE) + 1))[:CHARACTERS]
+PROSE = (
+    "我昨天去图书馆借了三本书，其中一本讲的是宋代的饮食文化，作者引用了《东京梦华录》里的许多段落。"
+    "另一本是关于机器学习的入门教材，里面有不少代码示例，例如 import numpy as np 这样的开头。"
+    "第三本是一位法国作家的短篇小说集，译者是张先生，二〇一九年出版。我读得最慢的是第一本，因为文言不好懂；"
+    "最快的是小说，一个晚上就看完了。下周我还要去还书，顺便看看有没有新到的历史类图书，"
+    "比如关于丝绸之路或者郑和下西洋的。如果你也感兴趣，我们可以约个时间一起去，大概周六上午十点左右，"
+    "在地铁站B口见面。记得带上证件，因为办理借书证需要登记。图书馆的二楼有一家咖啡店，价格不算贵，"
+    "一杯拿铁二十五元，味道还可以。窗外就是护城河，春天的时候两岸的柳树最先发芽，傍晚有人在河边散步，"
+    "也有人带着孩子放风筝。我一般坐在靠窗的位置，看一会儿书，再看一会儿天。上个月那里办过一次讲座，"
+    "主讲人说读书不必求快，能把一本书里的一个问题想清楚，比匆匆翻完十本更有收获。我很同意他的看法。"
+    "散场以后我们又聊了很久，从方志谈到地图，从地图谈到古人怎样丈量一条河的长度，最后连末班车都错过了，"
+    "只好沿着城墙慢慢走回家，路上还买了两个刚出炉的烧饼，边走边吃，倒也不觉得远。"
+)
+TEXT = PROSE[:CHARACTERS]
+BAD = "首存送彩金，我的邮箱是 someone@example.com，电话是 13812345678"
 ASKED = {"model": "m", "messages": [{"role": "user", "content": "请描写一下这座城市的春天。" * 4}]}
 
 
@@ -118,6 +132,7 @@ class Way:
     pid: int | None = None
     headers: dict[str, str] = field(default_factory=dict)
     alone: list[float] = field(default_factory=list)
+    rounds: list[list[float]] = field(default_factory=list)
     first: list[float] = field(default_factory=list)
     whole: list[float] = field(default_factory=list)
     rate: list[float] = field(default_factory=list)
@@ -147,17 +162,33 @@ def guarded(base: str, policy: Path, *more: str) -> contextlib.AbstractContextMa
     return process_of("serve", "-c", CODE, "serve", *flags)
 
 
+FILTER = """guardrails:
+  - guardrail_name: filter
+    litellm_params:
+      guardrail: litellm_content_filter
+      mode: [pre_call, post_call]
+      default_on: true
+      patterns:
+        - {pattern_type: prebuilt, pattern_name: email, action: BLOCK}
+        - {pattern_type: prebuilt, pattern_name: credit_card, action: BLOCK}
+      blocked_words:
+        - {keyword: 彩金, action: BLOCK}
+        - {keyword: 首存, action: BLOCK}
+"""
+
+
 @contextlib.contextmanager
-def litellm_proxy(program: str, base: str, folder: Path) -> Iterator[Way]:
-    """litellm's proxy in front of the model, with no guardrail."""
+def litellm_proxy(program: str, base: str, folder: Path, more: str = "") -> Iterator[Way]:
+    """litellm's proxy in front of the model; `more` is added to its configuration."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     key = "sk-" + os.urandom(24).hex()
-    config = folder / "config.yaml"
+    name = "litellm+" if more else "litellm"
+    config = folder / f"{name}.yaml"
     config.write_text(
         "model_list:\n  - model_name: m\n    litellm_params:\n"
         f"      {{model: openai/m, api_base: {base}, api_key: none}}\n"
-        f"general_settings: {{master_key: {key}}}\n",
+        f"general_settings: {{master_key: {key}}}\n{more}",
         encoding="utf-8",
     )
     command = [program, "--config", str(config)]
@@ -168,12 +199,12 @@ def litellm_proxy(program: str, base: str, folder: Path) -> Iterator[Way]:
         env={**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True"},
     )
     try:
-        for _ in range(600):
+        for _ in range(1200):
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
                 break
             time.sleep(0.1)
         url = f"http://127.0.0.1:{port}/v1"
-        yield Way("litellm", url, process.pid, {"authorization": f"Bearer {key}"})
+        yield Way(name, url, process.pid, {"authorization": f"Bearer {key}"})
     finally:
         process.terminate()
         process.wait(30)
@@ -200,6 +231,14 @@ async def ask_stream(session: aiohttp.ClientSession, way: Way) -> tuple[float, f
                 first = first or (time.perf_counter() - start if said else 0.0)
     assert said == TEXT
     return first, time.perf_counter() - start
+
+
+async def refuses(session: aiohttp.ClientSession, way: Way) -> bool:
+    """Whether a question that is to be stopped is: what is measured is at work."""
+    bad = {**ASKED, "messages": [{"role": "user", "content": BAD}]}
+    url = f"{way.url}/chat/completions"
+    async with session.post(url, json=bad, headers=way.headers) as response:
+        return response.status >= 400
 
 
 async def one_at_a_time(session: aiohttp.ClientSession, way: Way, n: int) -> list[float]:
@@ -231,10 +270,12 @@ async def measure(ways: list[Way], rounds: int, n: int) -> None:
         for way in ways:
             await one_at_a_time(session, way, 30)
             await ask_stream(session, way)
+            assert await refuses(session, way) == (way.name in GUARDED), way.name
         for _ in range(rounds):
             for way in ways:
-                share = n if way.name != "litellm" else max(n // 10, 20)
-                way.alone += await one_at_a_time(session, way, share)
+                share = n if not way.name.startswith("litellm") else max(n // 10, 20)
+                way.rounds.append(await one_at_a_time(session, way, share))
+                way.alone += way.rounds[-1]
                 for _ in range(share // 4):
                     first, whole = await ask_stream(session, way)
                     way.first.append(1000 * first)
@@ -300,11 +341,19 @@ def show(ways: list[Way]) -> None:
             f"{statistics.median(way.cpu):8.2f}{statistics.median(way.stream_cpu):10.2f}"
             f"{memory:>9}"
         )
-    direct = ways[0]
+    direct, quiet = ways[0], quietest(ways[0])
     for way in ways[1:]:
-        p50 = quantile(way.alone, 0.5) - quantile(direct.alone, 0.5)
-        p99 = quantile(way.alone, 0.99) - quantile(direct.alone, 0.99)
-        print(f"{way.name} adds p50 {p50:.2f} ms, p99 {p99:.2f} ms to {CHARACTERS} characters")
+        for which, told, base in (
+            ("all rounds", way.alone, direct.alone),
+            ("the quietest round", way.rounds[quiet], direct.rounds[quiet]),
+        ):
+            p50, p99 = (quantile(told, q) - quantile(base, q) for q in (0.5, 0.99))
+            print(f"{way.name} adds p50 {p50:.2f} ms, p99 {p99:.2f} ms to an answer ({which})")
+
+
+def quietest(direct: Way) -> int:
+    """The round in which the machine was least disturbed, by the direct way alone."""
+    return min(range(len(direct.rounds)), key=lambda at: quantile(direct.rounds[at], 0.5))
 
 
 async def endure(way: Way, requests: int) -> None:
@@ -343,7 +392,9 @@ def main() -> None:
         bare = stack.enter_context(process_of("bare", "-m", "tests.benchmarks.bare_proxy", base))
         ways = [Way("direct", base), bare, serve]
         if told.litellm:
-            ways.append(stack.enter_context(litellm_proxy(told.litellm, base, folder)))
+            for more in ("", FILTER):
+                proxy = litellm_proxy(told.litellm, base, folder, more)
+                ways.append(stack.enter_context(proxy))
         asyncio.run(measure(ways, told.rounds, told.per_round))
         show(ways)
         if told.requests:
