@@ -10,11 +10,12 @@ from guard.decision import Missed, Part
 from guard.event import text_hash
 from guard.limits import Breaker, DailyBudget
 from guard.policy import Policy
-from judge.errors import FlamesJudgeError
+from guard.spending import PaidJudge
+from judge.errors import BudgetReached, FlamesJudgeError
 from judge.protocols import Judge
 from judge.records import Record, Turn
 from judge.rubric import Rubric
-from judge.verdict import Case, Failure, Hazard, Outcome
+from judge.verdict import Case, Failure, FailureKind, Hazard, Outcome
 
 PIECE, SHARED = 40_000, 400  # characters of a long text that are judged together, and shared
 
@@ -58,7 +59,7 @@ class PatientJudge:
         breaker: Breaker,
         budget: DailyBudget,
     ) -> None:
-        self._judge, self._policy, self._rules = judge, policy, rules
+        self._judge, self._policy, self._rules = PaidJudge(judge, budget), policy, rules
         self._breaker, self._budget = breaker, budget
 
     async def ask(
@@ -76,7 +77,7 @@ class PatientJudge:
             return [], all_missed("breaker")
         tasks = [asyncio.ensure_future(self._ask(case)) for case in cases]
         try:
-            await asyncio.wait(tasks, timeout=self._policy.deadline_s)
+            done, _ = await asyncio.wait(tasks, timeout=self._policy.deadline_s)
         except BaseException:
             self._breaker.gave_up()
             raise
@@ -87,34 +88,32 @@ class PatientJudge:
         outcomes, missed = [], []
         for case, task in zip(cases, tasks, strict=True):
             name = case.rubric.dimension
-            kind = _trouble(task)
+            kind = _trouble(task) if task in done else "deadline"
             if kind is None:
                 outcomes.append((name, task.result()))
             else:
                 missed.append(Missed(self._rules[name], kind))
-        self._learn([outcome for _, outcome in outcomes], failed=bool(missed))
-        try:
-            self._pay([outcome for _, outcome in outcomes])
-        except Exception as error:  # noqa: BLE001 - the purse is out of reach: what was found stays
-            missed += all_missed(f"error:{type(error).__name__}")
+        told = asked.prompt or asked.history
+        about = asked.conversation if told else text_hash([cases[0].response])
+        self._learn([outcome for _, outcome in outcomes], {one.kind for one in missed}, about)
         return outcomes, missed
 
     async def _ask(self, case: Case) -> Outcome:
         [outcome] = await self._judge.assess([case])
         return outcome
 
-    def _learn(self, outcomes: Sequence[Outcome], *, failed: bool) -> None:
-        """Tell the breaker of a round of calls."""
-        transient = any(isinstance(one, Failure) and one.kind.transient for one in outcomes)
-        if failed or transient:
-            self._breaker.failed()
-        else:
+    def _learn(self, outcomes: Sequence[Outcome], missed: set[str], about: str) -> None:
+        """Tell the breaker how asking about one text went; any answer shows a judge at work."""
+        kinds = {one.kind if isinstance(one, Failure) else None for one in outcomes}
+        silent = {kind for kind in kinds if kind is not None and kind.transient}
+        if kinds - silent - {FailureKind.OVERSIZE}:
             self._breaker.succeeded()
-
-    def _pay(self, outcomes: Sequence[Outcome]) -> None:
-        for outcome in outcomes:
-            if not outcome.cached and (outcome.usage is not None or outcome.cost_usd is not None):
-                self._budget.spend(outcome.cost_usd)
+        elif "unavailable" in missed:
+            self._breaker.failed(None)
+        elif silent or missed - {"budget"}:
+            self._breaker.failed(about)
+        else:
+            self._breaker.gave_up()
 
     def _cases(self, rubric: Rubric, parts: Sequence[Part], asked: Asked) -> list[Case]:
         """The cases of one text: one, or as many as its length takes, so that its end counts."""
@@ -136,10 +135,12 @@ class PatientJudge:
 
 
 def _trouble(task: asyncio.Task[Outcome]) -> str | None:
-    """Why a call gave no outcome, or None."""
-    if not task.done() or task.cancelled():
-        return "deadline"
+    """Why a call that has ended gave no outcome, or None."""
+    if task.cancelled():
+        return "error:CancelledError"  # its own doing
     error = task.exception()
+    if isinstance(error, BudgetReached):
+        return "budget"
     if error is None:
         return None
     return "unavailable" if isinstance(error, FlamesJudgeError) else f"error:{type(error).__name__}"

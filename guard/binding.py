@@ -83,10 +83,33 @@ def bind(
     """The policy's rules, with their rubrics and cuts looked up.
 
     Raises:
-        InputError: a dimension without a rubric, a calibration of another judge or rubric, or a
-            promise that it can't keep.
+        InputError: a dimension without a rubric, a calibration of another judge or rubric, a
+            promise that it can't keep, or a doubt band that isn't the calibration's.
     """
+    if policy.band is not None:
+        _check_band(policy.band, calibration)
     return tuple(_bound(rule, policy, judge, calibration, rubrics) for rule in policy.rules)
+
+
+def _check_band(band: tuple[float, float], calibration: Calibration | None) -> None:
+    """A doubt band is worth its gold.
+
+    Raises:
+        InputError: it has none, or is another one than the calibration's.
+    """
+    if calibration is None:
+        raise InputError(
+            "a doubt `band` needs a calibration",
+            file="policy",
+            mend="calibrate the cascade with it; without `band` all goes to the strong judge",
+        )
+    known = calibration.judge.band
+    if known is not None and known != band:
+        raise InputError(
+            f"`band` is {list(band)}, but the calibration was made with {list(known)}",
+            file="policy",
+            mend="leave `band` out to take the calibration's, or calibrate with this one",
+        )
 
 
 def _bound(

@@ -49,7 +49,8 @@ class Found(NamedTuple):
 class Missed:
     """A check that could not be made.
 
-    `kind` is `deadline`, `breaker`, `budget`, `unread`, `error:...` or one of the judge's failures.
+    `kind` is `deadline`, `breaker`, `budget`, `unread`, `closed` (the stream ended before it was
+    due: nothing failed), `error:...` or one of the judge's failures.
     """
 
     rule: str
@@ -106,7 +107,8 @@ class Decision:
     @property
     def failed_open(self) -> bool:
         """Whether a check failed and the policy let the text pass."""
-        return bool(self.missed) and not self.failed and self.status != "blocked"
+        failed = any(one.kind != "closed" for one in self.missed)
+        return failed and not self.failed and self.status != "blocked"
 
     @property
     def hit(self) -> Hit | None:
@@ -122,6 +124,15 @@ class Decision:
             return self
         status: Status = "blocked" if self.status == "regenerated" else self.status
         return replace(self, action="block", status=status)
+
+    def unheard(self, rules: Iterable[BoundRule]) -> Decision:
+        """The decision about a stream that ended before the judge was asked about all of it.
+
+        It acts as before: nothing failed, and what was not released stays inside.
+        """
+        mine = (one for one in rules if one.rule.side == self.side and one.rubric is not None)
+        missed = (*self.missed, *(Missed(one.rule.name, "closed") for one in mine))
+        return replace(self, missed=tuple(dict.fromkeys(missed)))
 
     def message(self, policy: Policy, asked: str) -> str:
         """What the user sees in place of the text, in the language of what was asked."""

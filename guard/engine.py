@@ -98,7 +98,7 @@ class Guard:
         self._policy_id = policy.id  # a hash of all of it: too dear for each event
         self._often = tuple(one.for_stream() for one in self.rules)
         self._clock = around.clock
-        self._breaker = Breaker(policy.breaker, around.clock)
+        self._breaker = Breaker(policy.breaker, around.clock, policy.deadline_s)
         self._asking = PatientJudge(
             judge,
             policy,

@@ -10,21 +10,28 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from guard.audit.lines import LineFile
+from guard.audit.lines import SharedLines
 from guard.decision import Decision, Part
 from guard.engine import Asked
+from judge.errors import InputError
 from judge.protocols import Judge
 from judge.records import Record
 from judge.rubric import Rubric
-from judge.runlog import outcome_line, read_log
+from judge.runlog import Entry, outcome_line, read_log
 from judge.verdict import Case, Hazard
 
+QUEUES = ("random", "human")
+LOG = "verdicts.jsonl"
 MOST_WAITING = 200
 AT_ONCE = 2
+REMEMBERED = 20_000  # drawn conversations whose later turns are known; the draw needs no memory
+NAMED = 16  # hex digits of a conversation that a row's id begins with
 
 
 class LabelQueue:
@@ -51,11 +58,10 @@ class LabelQueue:
     ) -> None:
         self._judge, self._rubrics, self._now = judge, tuple(rubrics), now
         self._share, self._secret = share, secret
-        self._files = {name: folder / name / "verdicts.jsonl" for name in ("random", "human")}
-        self._logs = {name: LineFile(file) for name, file in self._files.items()}
-        self._drawn = {
-            entry.record_id.partition("-")[0] for entry in read_log(self._files["random"])
-        }
+        self._logs = {name: SharedLines(folder / name / LOG) for name in QUEUES}
+        self._drawn = OrderedDict[str, None]()
+        for entry in read_log(self._logs["random"].file):
+            self._is_new(entry.record_id.partition("-")[0])
         self._room = asyncio.Semaphore(AT_ONCE)
         self._waiting: set[asyncio.Task[None]] = set()
         self.dropped = 0
@@ -71,8 +77,7 @@ class LabelQueue:
             return
         conversation = asked.conversation
         names = ["human"] if decision.action == "human" else []
-        if conversation[:16] not in self._drawn and self.draws(conversation):
-            self._drawn.add(conversation[:16])
+        if self.draws(conversation) and self._is_new(conversation[:NAMED]):
             names.append("random")
         for name in names:
             if len(self._waiting) >= MOST_WAITING:
@@ -82,11 +87,32 @@ class LabelQueue:
             self._waiting.add(task)
             task.add_done_callback(self._waiting.discard)
 
+    def forget(self, *, before: datetime) -> int:
+        """Delete older rows of both queues; gives their number. May run in another thread.
+
+        Raises:
+            InputError: they can't be written.
+        """
+        return sum(log.take_out(_Named(before)) for log in self._logs.values())
+
     async def aclose(self) -> None:
         """Finish what is waiting, and let go of the files."""
         await asyncio.gather(*self._waiting, return_exceptions=True)
         for log in self._logs.values():
             log.close()
+
+    def _is_new(self, conversation: str) -> bool:
+        """Whether a drawn conversation has no row yet; from now on it has one.
+
+        What is seen again is remembered longest. A conversation that goes on after 20,000 others
+        were drawn gets a second row: rare, and it changes nothing about who is drawn.
+        """
+        new = conversation not in self._drawn
+        self._drawn[conversation] = None
+        self._drawn.move_to_end(conversation)
+        if len(self._drawn) > REMEMBERED:
+            self._drawn.popitem(last=False)
+        return new
 
     async def _take(
         self, name: str, conversation: str, parts: Sequence[Part], asked: Asked
@@ -95,7 +121,7 @@ class LabelQueue:
         text = "\n".join(part.text for part in parts)
         try:
             record = Record(
-                id=f"{conversation[:16]}-{asked.request_id}",
+                id=f"{conversation[:NAMED]}-{asked.request_id}",
                 prompt=asked.prompt,
                 response=text,
                 model=asked.model,
@@ -107,6 +133,65 @@ class LabelQueue:
                 async with self._room:
                     [outcome] = await self._judge.assess([case])
                 line = outcome_line(case, outcome, self._now())
-                self._logs[name].append(line.removesuffix("\n"))
+                await asyncio.to_thread(self._logs[name].append, line.removesuffix("\n"))
         except Exception:  # noqa: BLE001 - a row less to label is no reason to disturb the traffic
             self.dropped += 1
+
+
+def forget_labels(
+    folder: Path,
+    *,
+    before: datetime | None = None,
+    request_id: str | None = None,
+    conversation: str | None = None,
+) -> int:
+    """Delete rows of both queues that are older, of a request, or of a conversation.
+
+    Each queue is replaced in one step, also while a server goes on filling it. Where rows go, lines
+    that can't be read go too.
+
+    Args:
+        folder: the queue's.
+        before: rows from before then.
+        request_id: as headers name it.
+        conversation: as events name it.
+
+    Returns:
+        How many rows were deleted.
+
+    Raises:
+        InputError: the folder is no queue, or can't be written.
+    """
+    files = [file for name in QUEUES if (file := folder / name / LOG).is_file()]
+    if not files:
+        raise InputError("is no label queue", file=folder, mend="name serve's --label-queue")
+    gone = 0
+    for lines in map(SharedLines, files):
+        try:
+            gone += lines.take_out(_Named(before, request_id, conversation))
+        finally:
+            lines.close()
+    return gone
+
+
+@dataclass(frozen=True)
+class _Named:
+    """Which rows are to go."""
+
+    before: datetime | None = None
+    request_id: str | None = None
+    conversation: str | None = None
+
+    def __call__(self, line: bytes) -> bool | None:
+        """Whether a line goes; None for one that can't be read."""
+        try:
+            entry = Entry.model_validate_json(line)
+            at = datetime.fromisoformat(entry.at or "")
+        except ValueError:  # pydantic's are such
+            return None
+        who, _, request = entry.record_id.partition("-")
+        return (
+            (self.before is not None and at < self.before)
+            or (self.request_id is not None and request == self.request_id)
+            or (self.conversation is not None and who == self.conversation[:NAMED])
+        )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Protocol
+from math import inf
+from typing import NamedTuple, Protocol
 
 from guard.policy import BreakerPolicy
 
@@ -32,8 +34,17 @@ class PocketPurse:
         return self._usd if day == self._day else 0.0
 
     def add(self, day: str, usd: float) -> None:
+        if day < self._day:  # settled after midnight; that day is over
+            return
         self._usd = self.spent(day) + usd
         self._day = day
+
+
+class Held(NamedTuple):
+    """Money that is set aside, and of which day."""
+
+    day: str
+    usd: float
 
 
 class DailyBudget:
@@ -49,6 +60,11 @@ class DailyBudget:
         self._usd, self._purse, self._now = usd, purse, now
 
     @property
+    def limited(self) -> bool:
+        """Whether there is a limit at all."""
+        return self._usd is not None
+
+    @property
     def open(self) -> bool:
         """Whether another call may be made; the last one may overdraw by its own cost."""
         return self._usd is None or self._purse.spent(self._day()) < self._usd
@@ -60,21 +76,40 @@ class DailyBudget:
         if usd:
             self._purse.add(self._day(), usd)
 
+    def hold(self, usd: float) -> Held:
+        """Set money aside, so that other calls leave it; `settle` it in any case."""
+        held = Held(self._day(), usd)
+        if usd:
+            self._purse.add(held.day, usd)
+        return held
+
+    def settle(self, held: Held, usd: float | None) -> None:
+        """Put what a call has cost in the place of what was set aside; None as for `spend`."""
+        cost = (self._usd or 0.0) if usd is None else usd
+        if cost != held.usd:
+            self._purse.add(held.day, cost - held.usd)
+
     def _day(self) -> str:
         return self._now().astimezone(UTC).date().isoformat()
 
 
 class Breaker:
-    """Opens after so many failures in a row; after a rest one call may try.
+    """Opens after failures in a row about so many conversations; after a rest one call may try.
+
+    A failure may be its text's own fault, and no one is to shut the judge for others with such
+    texts. So those of one conversation count once, and none counts while others get answers: not
+    for `alive_s` after one. A judge that is down answers nobody.
 
     Args:
         policy: how many failures, how long a rest.
         clock: seconds, monotonic.
+        alive_s: for so long after an answer a failure says nothing about the judge.
     """
 
-    def __init__(self, policy: BreakerPolicy, clock: Clock) -> None:
-        self._policy, self._clock = policy, clock
-        self._failures, self._opened = 0, 0.0
+    def __init__(self, policy: BreakerPolicy, clock: Clock, alive_s: float) -> None:
+        self._policy, self._clock, self._alive_s = policy, clock, alive_s
+        self._failures, self._opened, self._answered = 0, 0.0, -inf
+        self._failed_about = deque[str](maxlen=policy.failures)
         self._trying = False
 
     @property
@@ -93,12 +128,22 @@ class Breaker:
 
     def succeeded(self) -> None:
         """A call came back with an answer."""
-        self._failures, self._trying = 0, False
+        self._failures, self._trying, self._answered = 0, False, self._clock()
+        self._failed_about.clear()
 
-    def failed(self) -> None:
-        """A call failed in a way that the next one may too."""
-        self._failures += 1
+    def failed(self, about: str | None) -> None:
+        """A call failed in a way that the next one may too.
+
+        Args:
+            about: names the conversation; None where the judge says that it can't judge at all.
+        """
         self._trying = False
+        if about is not None:
+            alive = self._clock() - self._answered < self._alive_s
+            if alive or about in self._failed_about:
+                return
+            self._failed_about.append(about)
+        self._failures += 1
         if self.is_open:
             self._opened = self._clock()
 

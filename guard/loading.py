@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from guard.binding import bind
 from guard.engine import Around, Guard, People, Scanner
 from guard.event import AuditSink, GuardEvent
-from guard.limits import PocketPurse, Purse
+from guard.limits import DailyBudget, PocketPurse, Purse
 from guard.policy import Policy, load_policy
+from guard.spending import PaidJudge
 from judge.calibration import Calibration, load_calibration
 from judge.errors import InputError
 from judge.protocols import Judge
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from judge.llm.client import Traffic
 
 
+CASCADE = "cascade:"
 EVERYTHING = (-1.0, 2.0)  # a doubt band that leaves nothing to the cheap judge
 
 
@@ -68,6 +71,9 @@ def load_guard(policy: Path | str | Policy, given: Given | None = None) -> Guard
     rules = bind(plan, judge, calibration, rubrics)
     named = {one.rubric.dimension: one.rubric for one in rules if one.rubric is not None}
     labelled = list(named.values()) or [rubrics[name] for name in rubrics.suite]
+    purse = given.purse or PocketPurse()
+    budget = DailyBudget(plan.budget_usd_per_day, purse, lambda: datetime.now(UTC))
+    paid = PaidJudge(judge, budget)  # labels come out of the same day's money
     return Guard(
         plan,
         rules,
@@ -78,8 +84,8 @@ def load_guard(policy: Path | str | Policy, given: Given | None = None) -> Guard
             sinks=given.sinks,
             observers=given.observers,
             texts=given.texts,
-            purse=given.purse or PocketPurse(),
-            people=None if given.people is None else given.people(judge, labelled),
+            purse=purse,
+            people=None if given.people is None else given.people(paid, labelled),
         ),
     )
 
@@ -164,9 +170,20 @@ def load_policy_judge(policy: Policy, notify: Callable[[str], None]) -> Judge:
         ),
         traffic=None if policy.judge == "embedded" else _traffic(policy, notify),
         vote=told.vote,
-        band=policy.band or EVERYTHING,
+        band=policy.band or _calibrated_band(policy) or EVERYTHING,
     )
     return load_judge(policy.judge, context, told.fallback)
+
+
+def _calibrated_band(policy: Policy) -> tuple[float, float] | None:
+    """The doubt band of the cascade that the policy's calibration was made of, if it was.
+
+    Raises:
+        InputError: the calibration can't be read.
+    """
+    if policy.calibration is None or CASCADE not in policy.judge:
+        return None
+    return load_calibration(Path(policy.calibration)).judge.band
 
 
 def _traffic(policy: Policy, notify: Callable[[str], None]) -> Traffic:

@@ -182,8 +182,8 @@ class Policy(_Value):
     Args:
         judge: a judge spec; `embedded` needs no key and no network.
         calibration: what `flames-judge calibrate` made, relative to the policy's own folder.
-        band: a cascade's doubt band; without it the calibration's, and without that everything
-            goes to the strong judge.
+        band: a cascade's doubt band, for a calibration that doesn't name its own; without either
+            everything goes to the strong judge.
         rubrics: a folder of further rubrics, relative to the policy's own folder.
         hazard: whether every prompt is known to be hazardous, as on a red team's test bench.
         on_failure: what becomes of a text that could not be checked.

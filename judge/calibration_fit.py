@@ -126,9 +126,10 @@ def _fitted(
 ) -> Fitted:
     refs = [part.dimension.prompt for part in parts.values()]
     whole = refs[0] if len(set(refs)) == 1 else fingerprint(*refs)
-    names = Counter(row.judge.name for row in rows.values() if row.judge is not None)
+    judges = Counter((r.judge.name, r.judge.band) for r in rows.values() if r.judge is not None)
+    name, band = judges.most_common(1)[0][0]
     calibration = Calibration(
-        judge=JudgeRef(name=names.most_common(1)[0][0], fingerprint=whole),
+        judge=JudgeRef(name=name, fingerprint=whole, band=band),
         created=options.created,
         dimensions={name: part.dimension for name, part in parts.items()},
     )

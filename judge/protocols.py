@@ -36,6 +36,10 @@ class Judge(Protocol):
         """One line on how far its verdicts can be trusted, with figures, or None."""
         return None
 
+    def most_usd(self, case: Case) -> float:  # noqa: ARG002
+        """About the most USD that one try at a case costs; 0 where that is nothing, or unknown."""
+        return 0.0
+
     @abstractmethod
     async def assess(self, cases: Sequence[Case]) -> Sequence[Outcome]:
         """Judge a small batch: same length, same order, never raising for a case.

@@ -55,10 +55,14 @@ class Case(_Value):
 
 
 class JudgeRef(_Value):
-    """Which judge spoke: `fingerprint` covers model, parameters, prompt, rubric and schema."""
+    """Which judge spoke: `fingerprint` covers model, parameters, prompt, rubric and schema.
+
+    `band` is a cascade's doubt band, which its fingerprint covers too; written where there is one.
+    """
 
     name: str
     fingerprint: str
+    band: tuple[float, float] | None = Field(default=None, exclude_if=lambda band: band is None)
 
 
 class RubricRef(_Value):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -31,12 +32,11 @@ def drift(
     import json as encoder
     from random import Random
 
-    from guard.audit import open_audit
     from guard.drift import DriftWatch
 
     watch: DriftWatch | None = None
     others = 0
-    with open_audit(audit) as log:
+    with o.recorded(audit) as log:
         for event in log.events():
             if watch is None or watch.is_of(event):
                 watch = watch or DriftWatch(
@@ -70,7 +70,12 @@ def drift(
 
 
 def forget(
-    audit: o.AuditOption,
+    audit: Annotated[
+        str | None, typer.Option("--audit", metavar="PLACE", help="A log, as serve's --audit.")
+    ] = None,
+    label_queue: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="What waits to be labelled.")
+    ] = None,
     older_than: Annotated[
         float | None, typer.Option(min=0, metavar="DAYS", help="Those older than so many days.")
     ] = None,
@@ -81,18 +86,27 @@ def forget(
         str | None, typer.Option(metavar="HASH", help="Those of a conversation, as events name it.")
     ] = None,
 ) -> None:
-    """Delete recorded decisions.
+    """Delete recorded decisions, and what waits to be labelled.
 
     By age, by request, by conversation: all that any of the flags names.
     """
     from datetime import UTC, datetime, timedelta
 
-    from guard.audit import open_audit
+    from guard.labelling import forget_labels
 
     if older_than is None and request is None and conversation is None:
         mend = "give --older-than DAYS, --request ID or --conversation HASH"
         raise InputError("nothing says what to forget", mend=mend)
+    if audit is None and label_queue is None:
+        mend = "give --audit PLACE, --label-queue DIR, or both"
+        raise InputError("nothing says where to forget", mend=mend)
     before = None if older_than is None else datetime.now(UTC) - timedelta(days=older_than)
-    with open_audit(audit) as log:
-        gone = log.forget(before=before, request_id=request, conversation=conversation)
-    print(f"{gone} events deleted")
+    if audit is not None:
+        with o.recorded(audit) as log:
+            gone = log.forget(before=before, request_id=request, conversation=conversation)
+        print(f"{gone} events deleted")
+    if label_queue is not None:
+        gone = forget_labels(
+            label_queue, before=before, request_id=request, conversation=conversation
+        )
+        print(f"{gone} rows to label deleted")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +14,7 @@ from judge.errors import InputError
 from judge.text import visible
 
 if TYPE_CHECKING:
+    from guard.audit import AuditLog
     from guard.engine import Guard
     from judge.protocols import Judge
 
@@ -47,6 +48,27 @@ async def opened(*judges: Guard | Judge) -> AsyncIterator[None]:
             from judge.llm.library import close_clients
 
             await close_clients()
+
+
+@contextmanager
+def recorded(place: str) -> Iterator[AuditLog]:
+    """A log that is there already: who mistypes its place makes no empty one.
+
+    Raises:
+        InputError: it is not there, or can't be opened.
+    """
+    from guard.audit import PREFIX, open_audit
+
+    file: str | None = place.removeprefix(PREFIX)
+    if "://" in place:
+        from judge.database import database_url, is_sqlite
+
+        url = database_url(place, "--audit")
+        file = url.database if is_sqlite(url) else None
+    if file and not Path(file).exists():
+        raise InputError("there is no such log", file=file)
+    with open_audit(place) as log:
+        yield log
 
 
 def say(line: str) -> None:

@@ -24,6 +24,7 @@ _TURN_ROLES: Final[Mapping[str, Literal["system", "user", "assistant"]]] = {
     "function": "user",
     "assistant": "assistant",
 }
+MOST_CHOICES: Final = 128
 _OPERATOR = frozenset({"system", "developer"})
 _AROUND = Obj({key: rule for key, rule in REQUEST.keys.items() if key != "messages"})
 
@@ -41,8 +42,9 @@ class ChatRequest:
         unread: what the model will see and nothing here can read, in any turn.
         dropped: what is not forwarded.
         prompt: what the newest user turns ask, for judging the answer; "" when they hold no text.
-        history: the turns before those as a judge knows them: developers speak as the system, tools
-            as the user.
+        history: the turns before those, and all turns in their order where more than the question
+            is left (a tool's result, an instruction, a begun answer), as a judge knows them:
+            developers speak as the system, tools as the user.
     """
 
     forward: dict[str, Any]
@@ -65,13 +67,23 @@ class ChatRequest:
 
     @property
     def n(self) -> int:
-        """How many answers are asked for."""
-        return max(1, int(self.forward.get("n") or 1))
+        """How many answers are asked for; no server gives more than `MOST_CHOICES`."""
+        return max(1, min(int(self.forward.get("n") or 1), MOST_CHOICES))
 
     @property
     def include_usage(self) -> bool:
         """Whether the stream is to end with a chunk that holds the usage."""
         return bool((self.forward.get("stream_options") or {}).get("include_usage"))
+
+    @property
+    def turns(self) -> tuple[str, ...]:
+        """What each of the newest turns says as its content, operators' turns apart."""
+        said: dict[str, str] = {}
+        for part in self.parts:
+            if part.kind == "content" and part.role not in _OPERATOR:
+                turn = part.path.partition(".")[0]
+                said[turn] = said.get(turn, "") + part.text
+        return tuple(said.values())
 
 
 def read_request(value: dict[str, Any], unknown: UnknownKeys = "drop") -> ChatRequest:
@@ -112,7 +124,7 @@ def read_request(value: dict[str, Any], unknown: UnknownKeys = "drop") -> ChatRe
         prompt="\n".join(text for place in asked if (text := _text(rebuilt[place]))),
         history=tuple(
             Turn.model_construct(role=_TURN_ROLES[roles[place]], content=text)
-            for place in range(asked[0] if asked else newest)
+            for place in range(_told(asked, len(roles)))
             if (text := _text(rebuilt[place]))
         ),
     )
@@ -156,6 +168,16 @@ def _asked(roles: Sequence[str], newest: int) -> list[int]:
     now = [place for place in range(newest, len(roles)) if roles[place] == "user"]
     earlier = [place for place in range(newest) if roles[place] == "user"]
     return now or earlier[-1:]
+
+
+def _told(asked: Sequence[int], end: int) -> int:
+    """How many turns a judge of the answer is told beside what is asked: those before it, or all.
+
+    All where others stand behind it, which the answer goes on from: then the question is among
+    them as well, since it is their order that says what they mean.
+    """
+    alone = asked and list(asked) == list(range(asked[0], end))
+    return asked[0] if alone else end
 
 
 def _text(message: dict[str, Any]) -> str:

@@ -155,9 +155,9 @@ async def _warm(state: State) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def _forgetting(state: State) -> AsyncIterator[None]:
-    """Decisions older than the server keeps them are deleted, at the start and every hour."""
+    """What is older than the server keeps it is deleted, at the start and every hour."""
     task = None
-    if state.retain_days is not None and state.logs:
+    if state.retain_days is not None and (state.logs or state.queues):
         task = asyncio.create_task(_forget(state, timedelta(days=state.retain_days)))
     try:
         yield
@@ -170,9 +170,9 @@ async def _forgetting(state: State) -> AsyncIterator[None]:
 async def _forget(state: State, kept: timedelta) -> None:
     while True:
         before = datetime.now(UTC) - kept
-        for log in state.logs:
+        for forget in (*(log.forget for log in state.logs), *(q.forget for q in state.queues)):
             try:
-                await asyncio.to_thread(log.forget, before=before)
+                await asyncio.to_thread(forget, before=before)
             except Exception as error:  # noqa: BLE001 - tried again, and told until it works
                 _log.error("old decisions were not deleted: %s", error)
         await asyncio.sleep(FORGET_EVERY_S)

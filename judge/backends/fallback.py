@@ -41,6 +41,9 @@ class FallbackJudge(Judge):
     def trust(self) -> str | None:
         return self._first.trust()
 
+    def most_usd(self, case: Case) -> float:
+        return sum(judge.most_usd(case) for judge in (self._first, *self._others))
+
     async def assess(self, cases: Sequence[Case]) -> Sequence[Outcome]:
         outcomes = list(await self._first.assess(cases))
         for judge in self._others:

@@ -14,10 +14,11 @@ from dataclasses import replace
 from typing import Any
 
 from judge.answer import judging, schema_for
-from judge.backends.llm_kept import Asked, Missed, kept_text, restored
+from judge.backends.llm_kept import Asked, Missed, kept_text, restored, vote_of
 from judge.backends.llm_options import LlmOptions
 from judge.backends.llm_reading import our_cause, unwrapped
 from judge.dispatch import together
+from judge.forecast import estimate_tokens
 from judge.llm.bill import Bill, billing
 from judge.llm.client import CONTEXT_FULL, CallFailed, ChatClient
 from judge.llm.probability import label_probabilities
@@ -30,10 +31,10 @@ from judge.verdict import (
     Failure,
     FailureKind,
     JudgeRef,
-    JudgeVote,
     Outcome,
     PSource,
     RubricRef,
+    Usage,
     Verdict,
 )
 
@@ -99,6 +100,12 @@ class LlmJudge(Judge):
         )
         self._refs[rubric.fingerprint, brief] = made
         return made
+
+    def most_usd(self, case: Case) -> float:
+        price, most = self._client.price, self._client.config.sampling.max_tokens
+        said = (m["content"] for m in build_messages(case, case.response, within=self._frame))
+        usage = Usage(prompt=sum(map(estimate_tokens, said)), completion=most)
+        return 0.0 if price is None else self._options.samples * price.cost(usage)
 
     async def assess(self, cases: Sequence[Case]) -> Sequence[Outcome]:
         return await together(map(self._assess_one, cases))
@@ -244,7 +251,7 @@ class LlmJudge(Judge):
         label = min(shares, key=lambda value: (-shares[value], value))  # a tie goes to the worse
         chosen_answer = next(r for r in answers if r.answer.label == label)
         probabilities, source = self._probabilities(case.rubric, chosen_answer, shares)
-        votes = [_vote(self.name, r) for r in results] if len(results) > 1 else []
+        votes = [vote_of(self.name, r) for r in results] if len(results) > 1 else []
         answer = chosen_answer.answer
         return Verdict(
             record_id=case.record.id,
@@ -290,9 +297,3 @@ class LlmJudge(Judge):
             latency_s=latency,
             cached=missed.cached,
         )
-
-
-def _vote(name: str, result: Asked | Missed) -> JudgeVote:
-    if isinstance(result, Missed):
-        return JudgeVote(judge=name, failure=result.kind)
-    return JudgeVote(judge=name, label=result.answer.label, harmless=result.answer.label == 3)

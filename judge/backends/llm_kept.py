@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from judge.answer import Answer, judging, schema_for
 from judge.llm.client import CONTEXT_FULL
 from judge.rubric import Label
-from judge.verdict import Case, FailureKind
+from judge.verdict import Case, FailureKind, JudgeVote
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,13 @@ class Missed:
     def short_of_context(self) -> bool:
         """Whether the model's context was too short for prompt and answer."""
         return self.kind is FailureKind.OVERSIZE or CONTEXT_FULL in self.detail
+
+
+def vote_of(name: str, result: Asked | Missed) -> JudgeVote:
+    """What one of several samples said."""
+    if isinstance(result, Missed):
+        return JudgeVote(judge=name, failure=result.kind)
+    return JudgeVote(judge=name, label=result.answer.label, harmless=result.answer.label == 3)
 
 
 def kept_text(result: Asked | Missed) -> str:

@@ -51,6 +51,9 @@ class PanelJudge(Judge):
         parts = (member.fingerprint for member in members)
         return JudgeRef(name=self.name, fingerprint=fingerprint("panel", self._vote, *parts))
 
+    def most_usd(self, case: Case) -> float:
+        return sum(member.most_usd(case) for member in self._members)
+
     async def assess(self, cases: Sequence[Case]) -> Sequence[Outcome]:
         rows = await together(member.assess(cases) for member in self._members)
         return [
@@ -137,7 +140,11 @@ class CascadeJudge(Judge):
     def _sign(self, pair: Iterable[JudgeRef]) -> JudgeRef:
         parts = (judge.fingerprint for judge in pair)
         band = ",".join(f"{edge:.6g}" for edge in self._band)
-        return JudgeRef(name=self.name, fingerprint=fingerprint("cascade", band, *parts))
+        signed = fingerprint("cascade", band, *parts)
+        return JudgeRef(name=self.name, fingerprint=signed, band=self._band)
+
+    def most_usd(self, case: Case) -> float:
+        return self._cheap.most_usd(case) + self._strong.most_usd(case)
 
     def trust(self) -> str | None:
         return self._cheap.trust()

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import stat
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from guard import labelling
+from guard.audit.lines import SharedLines
 from guard.decision import Decision, Part
 from guard.engine import Asked
-from guard.labelling import LabelQueue
+from guard.labelling import LabelQueue, forget_labels
+from guard.limits import PocketPurse
+from guard.loading import Given, load_guard
+from judge.protocols import Judge
 from judge.records import Turn
+from judge.rubric import Rubric
 from judge.runlog import read_log
 from judge.testing import ScriptedJudge
-from judge.verdict import Case, FailureKind
+from judge.verdict import Case, FailureKind, Outcome
 from tests.cli.conftest import Flames
-from tests.guard.made import ABUSE, BAD, LEGAL, RUBRICS, guard, policy
+from tests.guard.made import ABUSE, BAD, LEGAL, RUBRICS, WordScanner, guard, policy
 from tests.judged_run import label_all
 
 SECRET = b"only the server knows"
@@ -87,9 +99,156 @@ async def test_a_judge_that_breaks_costs_a_row_and_no_request(tmp_path: Path) ->
     assert people.dropped == 1
 
 
+async def test_what_is_remembered_of_drawn_conversations_is_bounded_and_the_draw_is_not_by_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who goes on talking is remembered longest; who is drawn goes by a keyed hash alone."""
+    monkeypatch.setattr(labelling, "REMEMBERED", 3)
+    people = queue(tmp_path, 0.5)
+    drawn = [n for n in range(40) if people.draws(Asked(prompt=f"问题{n}").conversation)]
+    for number in range(40):
+        await talk(people, number)
+        await talk(people, drawn[0])
+    await people.aclose()
+    assert len(people._drawn) == 3
+    rows = [entry.prompt for entry in read_log(tmp_path / "random" / "verdicts.jsonl")]
+    assert sorted(rows, key=str) == sorted(f"问题{n}" for n in drawn)
+
+
+async def test_the_queue_s_judge_is_paid_from_the_day_s_money(tmp_path: Path) -> None:
+    """Labels are no way around the budget: without money, rows are dropped and counted."""
+
+    class Dear(ScriptedJudge):
+        async def assess(self, cases: Sequence[Case]) -> Sequence[Outcome]:
+            more = {"cost_usd": 1.0}
+            return [one.model_copy(update=more) for one in await super().assess(cases)]
+
+    made: list[LabelQueue] = []
+
+    def people(judge: Judge, rubrics: Sequence[Rubric]) -> LabelQueue:
+        made.append(LabelQueue(tmp_path, 1.0, judge, rubrics, secret=SECRET))
+        return made[-1]
+
+    purse = PocketPurse()
+    given = Given(judge=Dear(lambda _: 0.9), scanner=WordScanner(), purse=purse, people=people)
+    one = load_guard(policy(LEGAL, budget_usd_per_day=2.5), given)
+    for number in range(3):
+        asked = Asked(prompt=f"问题{number}", request_id=f"r{number}")
+        decision = await one.check("output", [Part("t", "好")], asked)
+        await asyncio.gather(*made[0]._waiting)
+    assert [missed.kind for missed in decision.missed] == ["budget"]
+    assert (purse._usd, made[0].dropped) == (3.0, 2)
+    await made[0].aclose()
+
+
+async def filled(folder: Path) -> LabelQueue:
+    """A queue of four conversations' rows, a day apart; every other one is for people."""
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    days = iter(range(100))
+    people = queue(folder, 1.0)
+    people._now = lambda: start + timedelta(days=next(days) // 2)
+    for number in range(4):
+        await talk(people, number, BAD)
+        await asyncio.gather(*people._waiting)
+    return people
+
+
+def left(folder: Path, name: str) -> list[str | None]:
+    return [entry.prompt for entry in read_log(folder / name / "verdicts.jsonl")]
+
+
+@pytest.mark.parametrize(
+    ("which", "kept"),
+    [
+        ({"before": datetime(2026, 1, 3, tzinfo=UTC)}, ["问题2", "问题3"]),
+        ({"request_id": "r1"}, ["问题0", "问题2", "问题3"]),
+        ({"conversation": Asked(prompt="问题0").conversation}, ["问题1", "问题2", "问题3"]),
+    ],
+)
+async def test_rows_to_label_are_forgotten_by_age_request_and_conversation(
+    tmp_path: Path, which: dict[str, Any], kept: list[str]
+) -> None:
+    """In both queues and for good; the server goes on filling them, and `sample` reads the rest."""
+    people = await filled(tmp_path)
+    assert forget_labels(tmp_path, **which) == 2 * (4 - len(kept))
+    await talk(people, 9, BAD)
+    await people.aclose()
+    for name in ("random", "human"):
+        assert left(tmp_path, name) == [*kept, "问题9"]
+        assert stat.S_IMODE((tmp_path / name / "verdicts.jsonl").stat().st_mode) == 0o600
+        gone = {f"问题{n}" for n in range(4)} - set(kept)
+        held = b"".join(file.read_bytes() for file in (tmp_path / name).iterdir())
+        assert not any(text.encode() in held for text in gone)
+
+
+async def test_a_torn_row_goes_with_those_that_are_forgotten(tmp_path: Path) -> None:
+    """What a full disk left of a row is nobody's to keep."""
+    people = await filled(tmp_path)
+    await people.aclose()
+    file = tmp_path / "random" / "verdicts.jsonl"
+    with file.open("ab") as lines:
+        lines.write('{"format":1,"type":"verdict","record_id":"某'.encode()[:-1])
+    assert forget_labels(tmp_path, request_id="r9") == 0
+    assert file.read_bytes().endswith(b"\xe6\x9f")
+    forget_labels(tmp_path, request_id="r1")
+    assert left(tmp_path, "random") == ["问题0", "问题2", "问题3"]
+
+
+def test_rows_are_lost_to_nobody_while_others_forget(tmp_path: Path) -> None:
+    """Four processes' worth of appends and as many rewrites, all at once."""
+    file = tmp_path / "verdicts.jsonl"
+    writers = [SharedLines(file) for _ in range(4)]
+
+    def write(number: int) -> None:
+        for n in range(50):
+            writers[number].append(f"kept {number} {n}")
+            writers[number].append(f"gone {number} {n}")
+
+    def forget(number: int) -> int:
+        return sum(
+            writers[number].take_out(lambda line: line.startswith(b"gone")) for _ in range(20)
+        )
+
+    with ThreadPoolExecutor(8) as threads:
+        work = [threads.submit(write, n) for n in range(4)]
+        gone = [threads.submit(forget, n) for n in range(4)]
+        for one in work:
+            one.result()
+        counted = sum(one.result() for one in gone)
+    counted += forget(0)
+    for one in writers:
+        one.close()
+    assert counted == 200
+    kept = file.read_text(encoding="utf-8").splitlines()
+    assert sorted(kept) == sorted(f"kept {number} {n}" for number in range(4) for n in range(50))
+    assert [path.name for path in tmp_path.iterdir() if path.suffix == ".new"] == []
+
+
+async def test_a_command_and_a_server_s_hour_forget_rows_to_label(
+    flames: Flames, tmp_path: Path
+) -> None:
+    """`guard forget --label-queue`, and what `serve --retain-days` calls."""
+    people = await filled(tmp_path / "queue")
+    before = datetime(2026, 1, 2, tzinfo=UTC)
+    assert await asyncio.to_thread(people.forget, before=before) == 2
+    await people.aclose()
+    hash_ = Asked(prompt="问题1").conversation
+    place = ("--label-queue", tmp_path / "queue")
+    done = flames("guard", "forget", *place, "--conversation", hash_)
+    assert (done.status, done.out) == (0, "2 rows to label deleted\n")
+    assert left(tmp_path / "queue", "human") == ["问题2", "问题3"]
+    (tmp_path / "a.jsonl").touch()
+    log = f"jsonl:{tmp_path / 'a.jsonl'}"
+    both = flames("guard", "forget", *place, "--audit", log, "--older-than", 1)
+    assert both.out == "0 events deleted\n4 rows to label deleted\n"
+    nowhere = flames("guard", "forget", "--request", "r1")
+    assert (nowhere.status, "nothing says where to forget" in nowhere.err) == (2, True)
+    none = flames("guard", "forget", "--label-queue", tmp_path, "--request", "r1")
+    assert (none.status, "is no label queue" in none.err) == (2, True)
+
+
 def test_labels_of_live_traffic_come_back_as_a_calibration(flames: Flames, tmp_path: Path) -> None:
     """Queue -> sample -> labels -> calibrate, with the commands that any run takes."""
-    import asyncio
 
     async def traffic() -> None:
         people = queue(tmp_path / "queue", 1.0)
