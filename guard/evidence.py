@@ -61,13 +61,13 @@ class Scanner:
             load()
 
     @classmethod
-    def shipped(cls, *, disguises: bool = True) -> Scanner:
+    def shipped(cls, *, disguises: bool = True, sounds: bool = True) -> Scanner:
         """A scanner with the weights that come with the package.
 
         Raises:
             JudgeUnavailable: the weights are missing or damaged.
         """
-        homophones = shipped_homophones() if disguises else None
+        homophones = shipped_homophones() if disguises and sounds else None
         return cls(shipped_weights().evidence, homophones, disguises=disguises)
 
     def without_disguises(self) -> Scanner:

@@ -78,7 +78,7 @@ def load_guard(policy: Path | str | Policy, given: Given | None = None) -> Guard
         plan,
         rules,
         judge,
-        given.scanner or _shipped_scanner(),
+        given.scanner or _shipped_scanner(plan),
         Around(
             calibration_id=None if calibration is None else calibration_id(calibration),
             sinks=given.sinks,
@@ -195,7 +195,7 @@ def _traffic(policy: Policy, notify: Callable[[str], None]) -> Traffic:
     return Traffic(concurrency=gate, notify=notify)
 
 
-def _shipped_scanner() -> Scanner:
+def _shipped_scanner(policy: Policy) -> Scanner:
     from guard.evidence import Scanner as Shipped
 
-    return Shipped.shipped()
+    return Shipped.shipped(sounds=policy.sounds)

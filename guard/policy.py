@@ -186,6 +186,7 @@ class Policy(_Value):
             everything goes to the strong judge.
         rubrics: a folder of further rubrics, relative to the policy's own folder.
         hazard: whether every prompt is known to be hazardous, as on a red team's test bench.
+        sounds: whether evidence is also looked for by sound: behind homophones and pinyin.
         on_failure: what becomes of a text that could not be checked.
         on_abstain: what becomes of a text on which the judge gives no verdict.
         unknown_keys: what becomes of keys of a body that the guard doesn't read.
@@ -203,6 +204,7 @@ class Policy(_Value):
     rubrics: Text | None = None
     llm: LlmSettings = LlmSettings()
     hazard: Hazard = Hazard.UNKNOWN
+    sounds: bool = True
     rules: tuple[Rule, ...] = Field(min_length=1)
     messages: Messages = Messages()
     on_failure: Literal["block", "allow"] = "block"

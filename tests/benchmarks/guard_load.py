@@ -6,9 +6,10 @@
 Model, guard and client share this machine. The model answers at once, so that all time is the
 way's. In every round each way takes its turn; the figures are medians over the rounds. Processor
 time is a way's own, and says more than the rest where the machine is busy. `bare` is a proxy of
-the same libraries that looks at nothing. `--requests` are
-sent last, in one go, to see whether memory grows. `--litellm` measures litellm's proxy as well,
-where it is installed: by itself, and (`litellm+`) with its own content filter on both sides.
+the same libraries that looks at nothing, and `serve-` a guard without the views by sound
+(`sounds: false`). `--requests` are sent last, in one go, to see whether memory grows. `--litellm`
+measures litellm's proxy as well, where it is installed: by itself, and (`litellm+`) with its own
+content filter on both sides.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ import aiohttp
 CHARACTERS = 500
 AT_ONCE = 32
 PIECE = 10
-GUARDED = ("serve", "litellm+")
+GUARDED = ("serve", "serve-", "litellm+")
 CODE = "import guard.cli; guard.cli.main()"
 POLICY = """version: 1
 rules:
@@ -156,10 +157,12 @@ def process_of(name: str, *command: str) -> Iterator[Way]:
         process.wait(30)
 
 
-def guarded(base: str, policy: Path, *more: str) -> contextlib.AbstractContextManager[Way]:
+def guarded(
+    name: str, base: str, policy: Path, *more: str
+) -> contextlib.AbstractContextManager[Way]:
     """`flames-judge serve` in front of the model."""
     flags = ("--upstream", base, "--policy", str(policy), "--port", "0", *more)
-    return process_of("serve", "-c", CODE, "serve", *flags)
+    return process_of(name, "-c", CODE, "serve", *flags)
 
 
 FILTER = """guardrails:
@@ -388,9 +391,12 @@ def main() -> None:
         policy = told.policy or folder / "policy.yaml"
         if told.policy is None:
             policy.write_text(POLICY, encoding="utf-8")
-        serve = stack.enter_context(guarded(base, policy, *told.serve))
+        silent = folder / "without_sounds.yaml"
+        silent.write_text(f"{policy.read_text(encoding='utf-8')}sounds: false\n", encoding="utf-8")
+        serve = stack.enter_context(guarded("serve", base, policy, *told.serve))
+        quick = stack.enter_context(guarded("serve-", base, silent, *told.serve))
         bare = stack.enter_context(process_of("bare", "-m", "tests.benchmarks.bare_proxy", base))
-        ways = [Way("direct", base), bare, serve]
+        ways = [Way("direct", base), bare, serve, quick]
         if told.litellm:
             for more in ("", FILTER):
                 proxy = litellm_proxy(told.litellm, base, folder, more)

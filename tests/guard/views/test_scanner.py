@@ -10,8 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from guard.decision import Part
 from guard.disguises import DISGUISES
+from guard.engine import Asked
 from guard.evidence import Found, Scanner
+from guard.loading import load_guard
+from guard.policy import Policy
 from guard.selftest import load_rows
 from guard.selftest_rows import with_pinyin
 from judge.embedded.evidence import KINDS, WINDOW, find_evidence, window_starts
@@ -168,3 +172,17 @@ def test_threads_may_share_a_scanner() -> None:
     for thread in threads:
         thread.join()
     assert together == [alone] * 8
+
+
+@pytest.mark.parametrize("sounds", [True, False])
+async def test_a_policy_may_do_without_the_views_by_sound(sounds: bool) -> None:
+    """What is spelled by its sounds then passes; what is written as it is does not."""
+    rule = {"evidence": "gambling", "side": "output", "action": "block"}
+    plan = Policy.model_validate({"version": 1, "rules": [rule], "sounds": sounds})
+    guard = load_guard(plan)
+    written, heard = "加微信领彩金，首存送88，网上真人荷官", "加薇芯领彩津，手村宋88，网尚真仁何官"
+    stopped = [
+        (await guard.check("output", [Part("text", text)], Asked())).stops
+        for text in (written, heard)
+    ]
+    assert stopped == [True, sounds]
