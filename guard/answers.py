@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any, Final
 
-from guard.chat import look_at_request, parts_of
+from guard.chat import envelope_of, look_at_request, parts_of
 from guard.decision import Decision, Part, merged
 from guard.engine import Asked, Guard
 from guard.json_replies import Paths, texts_of
-from guard.openai_api import ChatRequest, Completion, blocked
+from guard.openai_api import ChatRequest, Completion, CompletionChoice, Envelope, blocked
 from guard.policy import Policy
+from guard.seams import seams
 
 _SPOKEN: Final = Paths.parse(
     [
@@ -35,17 +36,20 @@ class Looked:
         decision: about all of it, for the record.
         by_choice: about each choice, by its number.
         parts: the texts that it is about.
+        around: what stands around it where the model's server says nothing that may pass.
     """
 
     decision: Decision
     by_choice: Mapping[int, Decision]
     parts: tuple[Part, ...]
+    around: Envelope
 
 
 async def look_at_answer(guard: Guard, completion: Completion, asked: Asked) -> Looked:
     """The decisions about an answer, not yet recorded."""
     parts = [parts_of(choice.parts) for choice in completion.choices]
-    looks = [guard.look("output", own, asked) for own in parts or [[]]]
+    looks = [_look(guard, one, asked) for one in completion.choices]
+    looks = looks or [guard.look("output", [], asked)]
     # one alone needs no task of its own
     decisions = [await looks[0]] if len(looks) == 1 else await asyncio.gather(*looks)
     numbers = [choice.index for choice in completion.choices]
@@ -53,7 +57,29 @@ async def look_at_answer(guard: Guard, completion: Completion, asked: Asked) -> 
         decision=reduce(merged, decisions),
         by_choice=dict(zip(numbers, decisions, strict=False)),
         parts=tuple(part for own in parts for part in own),
+        around=envelope_of(asked),
     )
+
+
+async def look_at_texts(guard: Guard, parts: Sequence[Part], asked: Asked) -> Decision:
+    """The decision about an answer in a form of its own, not yet recorded.
+
+    Where it is several texts, also what they say together.
+    """
+    decision = await guard.look("output", parts, asked)
+    return await _joined(guard, decision, [part.text for part in parts if not part.word], asked)
+
+
+async def _look(guard: Guard, choice: CompletionChoice, asked: Asked) -> Decision:
+    decision = await guard.look("output", parts_of(choice.parts), asked)
+    return await _joined(guard, decision, choice.shown, asked)
+
+
+async def _joined(guard: Guard, first: Decision, texts: Sequence[str], asked: Asked) -> Decision:
+    joined = seams(texts)
+    if not joined:
+        return first
+    return merged(first, await guard.look("output", joined, asked, judged=False))
 
 
 async def look_at_body(
@@ -84,4 +110,6 @@ def body_of(completion: Completion, looked: Looked, policy: Policy, prompt: str)
     quiet = {index: messages[index] for index, one in stopped.items() if one.action == "replace"}
     loud = {index: text for index, text in messages.items() if index not in quiet}
     said = replace(completion, forward=blocked(completion, quiet, finish="stop"))
-    return blocked(said, loud)
+    ours = {"id": looked.around.id, "model": looked.around.model, "created": looked.around.created}
+    body = blocked(said, loud)
+    return {key: value or ours.get(key, value) for key, value in body.items()}

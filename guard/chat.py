@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any, Final
 
 from guard.decision import Decision, Part, merged, spoken
 from guard.engine import Asked, Guard
-from guard.openai_api import ChatRequest, TextPart
+from guard.escapes import unescaped
+from guard.openai_api import ARGUMENTS, ChatRequest, Envelope, TextPart
 from guard.policy import Messages
+from guard.seams import seams
 
 HINT: Final = Messages(
     zh="上一次生成的回答没有通过安全检查。请换一种稳妥、负责任的方式作答；做不到就说明原因并婉拒。",
@@ -18,8 +21,10 @@ HINT: Final = Messages(
 
 
 def parts_of(texts: Sequence[TextPart]) -> list[Part]:
-    """Texts of a body as the engine takes them."""
-    return [Part(text.path, text.text) for text in texts]
+    """Texts of a body as the engine takes them: arguments, which are JSON, without its escapes."""
+    return [
+        Part(one.path, unescaped(one.text) if one.kind in ARGUMENTS else one.text) for one in texts
+    ]
 
 
 def asked_by(request: ChatRequest, request_id: str) -> Asked:
@@ -30,6 +35,12 @@ def asked_by(request: ChatRequest, request_id: str) -> Asked:
         request_id=request_id,
         model=request.model or None,
     )
+
+
+def envelope_of(asked: Asked) -> Envelope:
+    """What stands around an answer of ours, and of a model's where that says nothing itself."""
+    name = f"chatcmpl-{asked.request_id}"
+    return Envelope(id=name, model=asked.model or "", created=int(time.time()))
 
 
 async def look_at_request(
@@ -47,10 +58,21 @@ async def look_at_request(
         decision = merged(decision, await guard.look("input", context, asked, judged=False))
     else:
         decision = await guard.look("input", [*parts, *context], asked)
+    decision = await with_turns_joined(guard, request, asked, decision)
     if request.unread:
         unread = guard.unread("input", [one.path for one in request.unread])
         decision = merged(decision, unread)
     return decision, [*parts, *context]
+
+
+async def with_turns_joined(
+    guard: Guard, request: ChatRequest | None, asked: Asked, decision: Decision
+) -> Decision:
+    """The decision, and what several turns that came at once say together."""
+    joined = [] if request is None else seams(request.turns)
+    if not joined:
+        return decision
+    return merged(decision, await guard.look("input", joined, asked, judged=False))
 
 
 def tries_of(decision: Decision) -> int:

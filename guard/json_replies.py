@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from guard.decision import Part
+from guard.escapes import unescaped
 from guard.openai_api import JsonPath, strings_of
 from judge.records import Turn
 
@@ -83,13 +84,15 @@ class Paths:
 def texts_of(value: object, spoken: Paths | None = None) -> list[Part]:
     """Every string of a value, keys included, and its long numbers; single words are marked so.
 
+    JSON inside a string is read without its escapes.
+
     Args:
         value: JSON; a string alone is a text.
         spoken: where even a single word is a text.
     """
     texts = {""} if isinstance(value, str) else set() if spoken is None else spoken.places(value)
     found = [
-        Part(place_of(path), text, word=path not in texts and bool(WORD.fullmatch(text)))
+        Part(place_of(path), unescaped(text), word=path not in texts and bool(WORD.fullmatch(text)))
         for path, text in strings_of(value)
     ]
     return found + [Part("number", str(number), word=True) for number in _numbers(value)]

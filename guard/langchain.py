@@ -24,7 +24,7 @@ from langgraph.constants import TAG_NOSTREAM
 from langgraph.prebuilt.tool_node import ToolCallRequest
 from langgraph.types import Command
 
-from guard.answers import look_at_body
+from guard.answers import look_at_body, look_at_texts
 from guard.bridge import run
 from guard.chat import asked_by, hint_of, tries_of
 from guard.decision import Decision, Part
@@ -172,7 +172,7 @@ class _Turn(_Exchange):
         messages = [given] if isinstance(given, AIMessage) else given.result
         bodies = [plain(message) for message in messages]
         parts = [part for body in bodies for part in _parts(body)]
-        decision = await self._guard.look("output", parts, self.asked)
+        decision = await look_at_texts(self._guard, parts, self.asked)
         again = self._tries < tries_of(decision)
         done = decision if again else decision.withheld()
         await self._guard.record(done, parts, self.asked, Told())

@@ -6,14 +6,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
-from guard.chat import tries_of
+from guard.chat import envelope_of, tries_of
 from guard.decision import Decision
 from guard.engine import Asked, Guard
 from guard.openai_api import (
     ApiError,
     Channel,
     Chunk,
-    Envelope,
     Finish,
     Frame,
     FrameWriter,
@@ -36,16 +35,19 @@ class LiveAnswer:
     Args:
         guard: decides.
         asked: what is being answered.
-        n: how many choices were asked for; all of them get their end.
+        n: how many choices were asked for: all of them get their end, and others count as unknown
+            keys do. None where nobody knows; then all that come are taken.
         mode: other than the policy's, as where a client can't withdraw text.
     """
 
-    def __init__(self, guard: Guard, asked: Asked, n: int = 1, mode: Mode | None = None) -> None:
-        self._policy, self._prompt, self._n = guard.policy, asked.prompt, n
+    def __init__(
+        self, guard: Guard, asked: Asked, n: int | None = 1, mode: Mode | None = None
+    ) -> None:
+        self._policy, self._prompt = guard.policy, asked.prompt
+        self._n, self._most = n or 1, n
         self._mode: Mode = mode or guard.policy.stream.mode
         self._session = StreamSession(guard, asked, mode)
-        envelope = Envelope(id=f"chatcmpl-{asked.request_id}", model=asked.model or "")
-        self._writer = FrameWriter(envelope)
+        self._writer = FrameWriter(envelope_of(asked))
         self.usage: dict[str, Any] | None = None
         self._shown: dict[tuple[int, Channel], int] = {}
         self._finished: set[int] = set()
@@ -81,10 +83,13 @@ class LiveAnswer:
         frames: list[Frame] = []
         if self.over:
             return frames
-        for chunk in chunks:
-            self._writer.see(chunk)
-            self.count(chunk)  # first, since a stop leaves out what follows it
         try:
+            if self._most is not None:
+                unknown = self._policy.unknown_keys
+                chunks = [chunk.within(self._most, unknown) for chunk in chunks]
+            for chunk in chunks:
+                self._writer.see(chunk)
+                self.count(chunk)  # first, since a stop leaves out what follows it
             for event in joined(event for chunk in chunks for event in chunk.events):
                 frames += await self._event(event)
                 if self.over:

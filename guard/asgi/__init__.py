@@ -33,6 +33,7 @@ from guard.asgi.responder import (
     send_json,
 )
 from guard.asgi.routes import Route, Routes
+from guard.chat import envelope_of
 from guard.decision import Decision
 from guard.engine import Guard
 from guard.loading import load_guard
@@ -40,7 +41,6 @@ from guard.openai_api import (
     DONE_FRAME,
     ApiError,
     Channel,
-    Envelope,
     FrameWriter,
     encode_json,
     guard_unavailable,
@@ -52,7 +52,6 @@ from judge.errors import FlamesJudgeError
 
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 MOST_BYTES: Final = 10 * 2**20
-_CHOICES: Final = 128
 
 
 class GuardMiddleware:
@@ -157,16 +156,14 @@ class GuardMiddleware:
             await send_json(send, route.answer(message), words)
             return
         finish = "stop" if quiet else "content_filter"
-        name = f"chatcmpl-{question.asked.request_id}"
-        envelope = Envelope(id=name, model=request.model, created=int(time.time()))
-        choices = min(request.n, _CHOICES)
+        envelope = envelope_of(question.asked)
         if not request.stream:
-            await send_json(send, said(envelope, message, n=choices, finish=finish), words)
+            await send_json(send, said(envelope, message, n=request.n, finish=finish), words)
             return
         writer = FrameWriter(envelope)
         frames = [
             frame
-            for choice in range(choices)
+            for choice in range(request.n)
             for frame in (
                 *writer.text(choice, Channel("content"), message),
                 *writer.finish(choice, finish),

@@ -10,6 +10,7 @@ from guard.asgi.question import Question, parsed
 from guard.asgi.routes import Route
 from guard.decision import Decision
 from guard.engine import Guard
+from guard.escapes import Unescaping
 from guard.live import LiveAnswer
 from guard.openai_api import (
     DONE,
@@ -28,6 +29,7 @@ from guard.stream import Step, StreamSession
 
 MOST_OF_A_LINE: Final = 1024 * 1024
 MOST_OF_A_TEXT: Final = 10_000_000
+LONGEST_RETRY_MS: Final = 10**9  # longer numbers are no times
 WITHDRAWN: Final = {"flames_guard": {"retract": True, "from": 0}}
 
 
@@ -73,7 +75,7 @@ class EventBody:
             out.append(await self._event(event))
             if self.over:
                 break
-        if self._parser.retry_ms != self._retry:
+        if self._parser.retry_ms != self._retry and (self._parser.retry_ms or 0) < LONGEST_RETRY_MS:
             self._retry = self._parser.retry_ms
             out.append(f"retry: {self._retry}\n\n".encode())
         return b"".join(out)
@@ -103,7 +105,7 @@ class EventBody:
         if self._live is None and self._flow is None:
             if isinstance(value, dict) and isinstance(value.get("choices"), list):
                 request = self._question.request
-                n = 1 if request is None else request.n
+                n = None if request is None else request.n
                 self._live = LiveAnswer(self._guard, self._question.asked, n)
             else:
                 self._flow = Flow(self._guard, self._question, self._route)
@@ -209,19 +211,21 @@ class TextBody:
         self._session = StreamSession(guard, question.asked, held)
         self._guard, self._question = guard, question
         self._decoder = codecs.getincrementaldecoder("utf-8")("strict")
+        self._text = Unescaping()
         self._size = 0
         self.over = False
 
     async def take(self, data: bytes) -> bytes:
         self._size += len(data)
-        text = self._decoded(data)
+        text = self._text.add(self._decoded(data))
         if self._size > MOST_OF_A_TEXT:
             raise upstream_unreadable()
         return self._out(await self._session.feed(0, "body", text)) if text else b""
 
     async def end(self) -> bytes:
-        self._decoded(b"", final=True)
-        return self._out(await self._session.finish(0))
+        text = self._text.add(self._decoded(b"", final=True), final=True)
+        out = self._out(await self._session.feed(0, "body", text)) if text else b""
+        return out if self.over else out + self._out(await self._session.finish(0))
 
     def broken(self, _: ApiError) -> bytes | None:
         return None
@@ -236,7 +240,7 @@ class TextBody:
             raise upstream_unreadable() from None
 
     def _out(self, step: Step) -> bytes:
-        text = "".join(release.text for release in step.released)
+        text = "".join(self._text.raw(len(release.text)) for release in step.released)
         return (text + self._message(step.stop)).encode()
 
     def _message(self, stop: Decision | None) -> str:

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from guard.asgi.headers import header, is_plain, media_type
 from guard.asgi.routes import Route
-from guard.chat import parts_of
+from guard.chat import parts_of, with_turns_joined
 from guard.decision import Decision, Part, merged
 from guard.engine import Asked, Guard, Told
 from guard.json_replies import texts_of, turns_of
@@ -52,6 +52,7 @@ class Question:
     async def look(self, guard: Guard) -> Decision:
         """The decision about the request, recorded."""
         decision = await guard.look("input", self.parts, self.asked)
+        decision = await with_turns_joined(guard, self.request, self.asked, decision)
         if self.unread:
             decision = merged(decision, guard.unread("input", self.unread))
         await guard.record(decision, self.parts, self.asked, Told())

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from guard.answers import body_of, look_at_answer
+from guard.answers import body_of, look_at_answer, look_at_texts
 from guard.asgi.headers import Said
 from guard.asgi.question import Question, is_json, parsed
 from guard.asgi.routes import Route
 from guard.decision import Decision, Part
 from guard.engine import Guard, Told
+from guard.escapes import unescaped
 from guard.json_replies import said_in, texts_of
 from guard.openai_api import (
     ApiError,
@@ -80,7 +81,7 @@ class Whole:
         if is_json(body):
             return await self.json()
         try:
-            parts = [Part("body", body.decode())]
+            parts = [Part("body", unescaped(body.decode()))]
         except UnicodeDecodeError:
             raise upstream_unreadable() from None
         decision = await self._decided(parts)
@@ -90,7 +91,9 @@ class Whole:
 
     async def _completion(self, value: dict[str, Any]) -> dict[str, Any]:
         policy, asked = self._guard.policy, self._question.asked
-        completion = read_completion(value, policy.unknown_keys)
+        request = self._question.request
+        n = None if request is None else request.n
+        completion = read_completion(value, policy.unknown_keys, n)
         looked = await look_at_answer(self._guard, completion, asked)
         await self._recorded(looked.decision, list(looked.parts))
         if any(one.stops and one.failed for one in looked.by_choice.values()):
@@ -99,7 +102,7 @@ class Whole:
         return body_of(completion, looked, policy, asked.prompt)
 
     async def _decided(self, parts: list[Part]) -> Decision:
-        decision = await self._guard.look("output", parts, self._question.asked)
+        decision = await look_at_texts(self._guard, parts, self._question.asked)
         await self._recorded(decision, parts)
         if decision.stops and decision.failed:
             raise guard_unavailable()

@@ -35,6 +35,7 @@ from guard.litellm_guardrail.request import (
     mark,
     request_in,
     streams_unread,
+    wanted,
 )
 from guard.live import LiveAnswer
 from guard.loading import load_guard
@@ -117,9 +118,7 @@ class FlamesGuardrail(CustomGuardrail):
                 yield chunk
             return
         await self._ready()
-        n = request_data.get("n")
-        asked = asked_in(request_data)
-        live = LiveAnswer(self._guard, asked, n if isinstance(n, int) and 0 < n <= 128 else 1)
+        live = LiveAnswer(self._guard, asked_in(request_data), wanted(request_data))
         broken: ApiError | None = None
         try:
             async for frames in frames_of(live, response):
@@ -188,7 +187,7 @@ class FlamesGuardrail(CustomGuardrail):
     ) -> Any:
         policy = self._guard.policy
         try:
-            completion = read_completion(value, policy.unknown_keys)
+            completion = read_completion(value, policy.unknown_keys, wanted(data))
         except ApiError as error:
             self._refuse(data, _AFTER, error)
         looked = await look_at_answer(self._guard, completion, asked)

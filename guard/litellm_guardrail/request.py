@@ -11,7 +11,7 @@ from fastapi import HTTPException
 from guard.chat import asked_by
 from guard.engine import Asked
 from guard.live import LiveAnswer
-from guard.openai_api import ApiError, ChatRequest, guard_unavailable, read_request
+from guard.openai_api import MOST_CHOICES, ApiError, ChatRequest, guard_unavailable, read_request
 from guard.plain import OPAQUE, plain
 
 _CHAT: Final = frozenset({"completion", "acompletion"})
@@ -68,6 +68,12 @@ def asked_in(data: Mapping[str, Any]) -> Asked:
         return asked_by(request, name)
     prompt = body.get("prompt") or body.get("input")
     return Asked(prompt=prompt if isinstance(prompt, str) else "", request_id=name)
+
+
+def wanted(data: Mapping[str, Any]) -> int:
+    """How many answers a request asks for."""
+    n = data.get("n")
+    return n if isinstance(n, int) and 0 < n <= MOST_CHOICES else 1
 
 
 async def frames_of(live: LiveAnswer, response: Any) -> AsyncGenerator[list[dict[str, Any]], None]:

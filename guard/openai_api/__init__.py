@@ -44,8 +44,16 @@ from guard.openai_api.moderation import (
     moderation_body,
     read_moderation,
 )
-from guard.openai_api.parts import Channel, Dropped, TextPart, UnknownKeys, Unread
-from guard.openai_api.request import ChatRequest, read_request
+from guard.openai_api.parts import (
+    ARGUMENTS,
+    THINKING,
+    Channel,
+    Dropped,
+    TextPart,
+    UnknownKeys,
+    Unread,
+)
+from guard.openai_api.request import MOST_CHOICES, ChatRequest, read_request
 from guard.openai_api.sse import (
     DONE,
     DONE_FRAME,
@@ -59,9 +67,12 @@ from guard.openai_api.sse import (
 from guard.openai_api.strict_json import check_headers, parse_object, serialised
 
 __all__ = [
+    "ARGUMENTS",
     "DONE",
     "DONE_FRAME",
     "KEEP_ALIVE",
+    "MOST_CHOICES",
+    "THINKING",
     "ApiError",
     "Category",
     "Channel",

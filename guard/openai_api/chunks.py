@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from guard.openai_api.envelope import Envelope, read_envelope, read_index
 from guard.openai_api.errors import UpstreamError, read_error, upstream_unreadable
 from guard.openai_api.found import Found
+from guard.openai_api.identifiers import FINISH_REASONS, is_identifier, is_one_of
 from guard.openai_api.parts import Channel, Dropped, UnknownKeys
 from guard.openai_api.response_keys import CHOICE_WITHHELD, MESSAGE_WITHHELD
-from guard.openai_api.shapes import is_name
 from guard.openai_api.strict_json import serialised
 
 _TEXTS = ("reasoning_content", "reasoning", "refusal")
-_IN_CHOICE: AbstractSet[str] = {"index", "delta", "finish_reason", "native_finish_reason"}
+_IN_CHOICE: AbstractSet[str] = {"index", "delta", "finish_reason"}
 _IN_DELTA: AbstractSet[str] = {"role", "content", *_TEXTS, "tool_calls", "function_call", "audio"}
 _IN_CALL: AbstractSet[str] = {"index", "id", "type", "function", "custom"}
 _BESIDE_CALL: AbstractSet[str] = {"extra_content", "provider_specific_fields"}
@@ -85,6 +85,19 @@ class Chunk:
     events: tuple[StreamEvent, ...]
     dropped: tuple[Dropped, ...]
 
+    def within(self, n: int, unknown: UnknownKeys) -> Chunk:
+        """The chunk without choices that were not asked for: they count as unknown keys do.
+
+        Raises:
+            ApiError: 502; there are some, and `unknown` is "block".
+        """
+        kept = tuple(event for event in self.events if getattr(event, "choice", 0) < n)
+        if len(kept) == len(self.events):
+            return self
+        if unknown == "block":
+            raise upstream_unreadable("choices")
+        return replace(self, events=kept, dropped=(*self.dropped, Dropped("choices[?]", "unknown")))
+
 
 def read_chunk(value: dict[str, Any], unknown: UnknownKeys = "drop") -> Chunk:
     """Take a chunk apart.
@@ -125,7 +138,7 @@ def _choice(choice: object, path: str, found: Found) -> Iterator[StreamEvent]:
         yield from _delta(delta, index, f"{path}.delta", found)
     reason = choice.get("finish_reason")
     if reason:
-        yield Finish(index, reason if is_name(reason) else "stop")
+        yield Finish(index, reason if is_one_of(reason, FINISH_REASONS) else "stop")
 
 
 def _delta(delta: dict[str, Any], index: int, path: str, found: Found) -> Iterator[StreamEvent]:
@@ -185,9 +198,10 @@ def _tool_call(call: Any, place: int, index: int, path: str, found: Found) -> It
     kind = "custom" if call.get("type") == "custom" or call.get("custom") else "function"
     name = call.get("id")
     if name:
-        if not is_name(name):
+        known = is_identifier(name)
+        if not known:
             found.drop(f"{path}.id", "withheld")
-        yield ToolStart(index, tool, name if is_name(name) else f"call_{tool}", kind)
+        yield ToolStart(index, tool, name if known else f"call_{tool}", kind)
     inner = call.get(kind)
     if inner is None:
         return

@@ -9,7 +9,7 @@ from typing import Any
 from guard.openai_api.envelope import Envelope, read_envelope, read_index
 from guard.openai_api.errors import upstream_unreadable
 from guard.openai_api.found import Found
-from guard.openai_api.parts import Dropped, TextPart, UnknownKeys
+from guard.openai_api.parts import THINKING, Dropped, TextPart, UnknownKeys
 from guard.openai_api.response_keys import CHOICE
 
 _OBJECT = "chat.completion"
@@ -34,6 +34,13 @@ class CompletionChoice:
         """What it says as its answer; "" when it only calls tools."""
         return "\n".join(part.text for part in self.parts if part.kind == "content")
 
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """Its texts in the order in which clients show them: the thinking stands above."""
+        said = [part for part in self.parts if part.kind != "joined"]
+        said.sort(key=lambda part: part.kind not in THINKING)
+        return tuple(part.text for part in said)
+
 
 @dataclass(frozen=True, slots=True)
 class Completion:
@@ -53,12 +60,19 @@ class Completion:
     dropped: tuple[Dropped, ...]
 
 
-def read_completion(value: dict[str, Any], unknown: UnknownKeys = "drop") -> Completion:
+def read_completion(
+    value: dict[str, Any], unknown: UnknownKeys = "drop", n: int | None = None
+) -> Completion:
     """Take an answer's body apart.
 
+    Args:
+        value: the parsed body.
+        unknown: what happens to keys that the tables don't know.
+        n: how many choices were asked for: others count as unknown keys do. None takes all.
+
     Raises:
-        ApiError: 502; it is not a completion, two choices have one number, or something is unknown
-            and `unknown` is "block".
+        ApiError: 502; it is not a completion, two choices have one number, none was asked for, or
+            something is unknown and `unknown` is "block".
     """
     choices = value.get("choices") if isinstance(value, dict) else None
     if not isinstance(choices, list) or value.get("error"):
@@ -71,11 +85,14 @@ def read_completion(value: dict[str, Any], unknown: UnknownKeys = "drop") -> Com
     for place, choice in enumerate(choices):
         one = Found(unknown, of_upstream=True, role="assistant")
         body = _choice(choice, place, one)
+        if n is not None and body["index"] >= n:
+            around.drop(f"choices[{place}]", "unknown")
+            continue
         rebuilt.append(body)
         finish = body.get("finish_reason")
         read.append(CompletionChoice(body["index"], tuple(one.parts), finish))
         dropped += one.dropped
-    if len({choice.index for choice in read}) < len(read):
+    if len({choice.index for choice in read}) < len(read) or (choices and not read):
         raise upstream_unreadable("choices")
     forward = {**envelope.body(_OBJECT, rebuilt), **counts}
     return Completion(forward, tuple(read), envelope, tuple(dropped))
@@ -88,6 +105,8 @@ def _choice(choice: object, place: int, found: Found) -> dict[str, Any]:
         raise upstream_unreadable(path)
     body = CHOICE.read(choice, path, found)
     found.join(f"{path}.message.content")
+    for tool, call in enumerate(body["message"].get("tool_calls") or ()):
+        call["id"] = call.get("id") or f"call_{tool}"  # as in a stream, where clients need one
     return {**body, "index": index}
 
 

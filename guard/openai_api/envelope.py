@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from guard.openai_api.found import Found
+from guard.openai_api.identifiers import SERVICE_TIERS, is_count, is_identifier, is_one_of
 from guard.openai_api.response_keys import (
     COUNTS,
     ENVELOPE_COUNTS,
     ENVELOPE_NAMES,
     ENVELOPE_WITHHELD,
 )
-from guard.openai_api.shapes import is_name, is_number
 
 MAX_INDEX = 1024
 """Choices and tool calls are numbered below this."""
@@ -63,14 +63,15 @@ def read_envelope(value: Mapping[str, Any], found: Found) -> tuple[Envelope, dic
         if item is None or key in ("choices", "object", "error"):
             continue
         if key in ENVELOPE_NAMES:
-            if is_name(item):
+            tier = key == "service_tier"
+            if is_one_of(item, SERVICE_TIERS) if tier else is_identifier(item):
                 names[key] = item
             elif item != "":
                 found.drop(key, "withheld")
         elif key in ENVELOPE_COUNTS:
             counts[key] = COUNTS.read(item, key, found)
         elif key == "created":
-            created = int(item) if is_number(item) else 0
+            created = int(item) if is_count(item) else 0
         elif key in ENVELOPE_WITHHELD:
             found.drop(key, "withheld")
         else:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from guard.openai_api.identifiers import is_identifier
 from judge.errors import FlamesJudgeError
 
 _WORD = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
@@ -107,4 +108,5 @@ def read_error(value: object) -> UpstreamError:
 
 def _word(value: object) -> str | None:
     """An identifier without room for a sentence, else None."""
-    return value if isinstance(value, str) and _WORD.fullmatch(value) else None
+    known = isinstance(value, str) and _WORD.fullmatch(value) and is_identifier(value)
+    return value if known and isinstance(value, str) else None

@@ -12,11 +12,9 @@ from typing import Any
 from guard.openai_api.chunks import Chunk, Finish, RoleDelta, TextDelta, ToolStart
 from guard.openai_api.envelope import Envelope
 from guard.openai_api.errors import ApiError
-from guard.openai_api.parts import Channel
+from guard.openai_api.parts import ARGUMENTS, NAMES, Channel
 
 _OBJECT = "chat.completion.chunk"
-_NAMES = frozenset({"tool_name", "function_name"})
-_ARGUMENTS = frozenset({"tool_arguments", "function_arguments"})
 _CONTENT = Channel("content")
 
 Frame = dict[str, Any]
@@ -83,13 +81,13 @@ class FrameWriter:
         state = self._choice(choice)
         if state.closed or not text:
             return []
-        if channel.kind in _NAMES:
+        if channel.kind in NAMES:
             call = state.call(channel.tool)
             if not call.started:
                 call.name += text
                 return []
             return [self._delta(choice, _call_delta(call, channel.tool, name=text))]
-        if channel.kind in _ARGUMENTS:
+        if channel.kind in ARGUMENTS:
             call = state.call(channel.tool)
             start = self._start(choice, channel.tool, call)
             return [*start, self._delta(choice, _call_delta(call, channel.tool, arguments=text))]

@@ -10,7 +10,13 @@ UnknownKeys = Literal["drop", "block"]
 
 Reason = Literal["unknown", "withheld", "wrong_type"]
 
-HELD_WHOLE = frozenset({"tool_name", "tool_arguments", "function_name", "function_arguments"})
+NAMES = frozenset({"tool_name", "function_name"})
+ARGUMENTS = frozenset({"tool_arguments", "function_arguments"})
+"""The texts that are JSON inside a string."""
+HELD_WHOLE = NAMES | ARGUMENTS
+
+THINKING = frozenset({"reasoning_content", "reasoning"})
+"""The texts that clients show above the answer."""
 
 
 @dataclass(frozen=True, slots=True)

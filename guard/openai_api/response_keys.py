@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from typing import Final
 
+from guard.openai_api.identifiers import FINISH_REASONS
 from guard.openai_api.shapes import (
+    Count,
+    Counts,
     Either,
+    Identifier,
     Json,
     ListOf,
-    Name,
-    Number,
-    NumberTree,
     Obj,
+    OneOf,
     Tagged,
     Text,
     Withheld,
 )
 
-_NAME, _NUMBER, _OUT = Name(), Number(), Withheld()
+_ID, _COUNT, _OUT = Identifier(), Count(), Withheld()
+_A_TEXT = OneOf(frozenset({"text"}), "text")
 
 ENVELOPE_NAMES: Final = ("id", "model", "system_fingerprint", "service_tier")
 ENVELOPE_COUNTS: Final = ("usage", "timings", "metrics")
@@ -31,7 +34,7 @@ prompt_token_ids search_info search_results videos x_groq
 """
 _IN_CHOICE = """
 content_filter_offsets content_filter_result content_filter_results finish_details logprobs
-matched_stop provider_specific_fields routed_experts seed stop_reason token_ids
+matched_stop native_finish_reason provider_specific_fields routed_experts seed stop_reason token_ids
 """
 _IN_MESSAGE = """
 annotations citations content_blocks context encrypted_content images provider_specific_fields
@@ -41,18 +44,18 @@ ENVELOPE_WITHHELD: Final = frozenset(_AROUND.split())
 CHOICE_WITHHELD: Final = frozenset(_IN_CHOICE.split())
 MESSAGE_WITHHELD: Final = frozenset(_IN_MESSAGE.split())
 
-_TEXT = Obj({"type": _NAME, "text": Text("content")})
+_TEXT = Obj({"type": _ID, "text": Text("content")})
 _CONTENT_PARTS = Tagged(
     {
         "text": _TEXT,
         "output_text": _TEXT,
-        "refusal": Obj({"type": _NAME, "refusal": Text("refusal")}),
+        "refusal": Obj({"type": _ID, "refusal": Text("refusal")}),
         "thinking": Obj(
             {
-                "type": _NAME,
+                "type": _ID,
                 "thinking": Either(
                     string=Text("reasoning_content"),
-                    array=ListOf(Obj({"type": _NAME, "text": Text("reasoning_content")})),
+                    array=ListOf(Obj({"type": _A_TEXT, "text": Text("reasoning_content")})),
                 ),
                 "signature": _OUT,
                 "closed": _OUT,
@@ -62,9 +65,9 @@ _CONTENT_PARTS = Tagged(
 )
 _TOOL_CALL = Obj(
     {
-        "id": _NAME,
-        "type": _NAME,
-        "index": _NUMBER,
+        "id": _ID,
+        "type": OneOf(frozenset({"function", "custom"}), "function"),
+        "index": _COUNT,
         "function": Obj(
             {
                 "name": Text("tool_name"),
@@ -78,7 +81,7 @@ _TOOL_CALL = Obj(
 )
 MESSAGE: Final = Obj(
     {
-        "role": _NAME,
+        "role": OneOf(frozenset({"assistant"}), "assistant"),
         "content": Either(string=Text("content"), array=ListOf(_CONTENT_PARTS)),
         "reasoning_content": Text("reasoning_content"),
         "reasoning": Text("reasoning"),
@@ -89,8 +92,8 @@ MESSAGE: Final = Obj(
         ),
         "audio": Obj(
             {
-                "id": _NAME,
-                "expires_at": _NUMBER,
+                "id": _ID,
+                "expires_at": _COUNT,
                 "transcript": Text("audio_transcript"),
                 "data": _OUT,
             }
@@ -100,11 +103,10 @@ MESSAGE: Final = Obj(
 )
 CHOICE: Final = Obj(
     {
-        "index": _NUMBER,
+        "index": _COUNT,
         "message": MESSAGE,
-        "finish_reason": _NAME,
-        "native_finish_reason": _NAME,
+        "finish_reason": OneOf(FINISH_REASONS, "stop"),
         **dict.fromkeys(CHOICE_WITHHELD, _OUT),
     }
 )
-COUNTS: Final = NumberTree()
+COUNTS: Final = Counts()

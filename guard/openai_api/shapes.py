@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from guard.openai_api.found import OMIT, Found
+from guard.openai_api.identifiers import is_count, is_identifier, is_one_of, names_a_count
 
 _NAME = re.compile(r"[A-Za-z0-9_.:/\\+=\-]{1,128}")
 _NUMBER_LIMIT = 2**64
@@ -104,6 +105,58 @@ class NumberTree:
             elif item is None or is_number(item):
                 built[key] = item
             elif inner:
+                built[key] = self._level(item, f"{path}.?", found, levels - 1)
+            else:
+                found.drop(f"{path}.?", "withheld")
+        return built
+
+
+@dataclass(frozen=True, slots=True)
+class Identifier:
+    """An identifier of the upstream's; anything else is left out."""
+
+    def read(self, value: Any, path: str, found: Found) -> Any:
+        return value if is_identifier(value) else found.drop(path, "withheld")
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """One of a few words; `otherwise` stands in for any other value."""
+
+    known: frozenset[str]
+    otherwise: str
+
+    def read(self, value: Any, path: str, found: Found) -> Any:
+        if is_one_of(value, self.known):
+            return value
+        found.drop(path, "withheld")
+        return self.otherwise
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """A number of an answer's."""
+
+    def read(self, value: Any, path: str, found: Found) -> Any:
+        return value if is_count(value) else found.drop(path, "wrong_type")
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """An answer's counts under their names, such as `usage`; whatever is none is left out."""
+
+    def read(self, value: Any, path: str, found: Found) -> Any:
+        if not isinstance(value, dict):
+            return found.drop(path, "wrong_type")
+        return self._level(value, path, found, 4)
+
+    def _level(self, value: dict[Any, Any], path: str, found: Found, levels: int) -> dict[str, Any]:
+        built: dict[str, Any] = {}
+        for key, item in value.items():
+            known = isinstance(key, str) and names_a_count(key)
+            if known and (item is None or is_count(item)):
+                built[key] = item
+            elif known and isinstance(item, dict) and levels > 1:
                 built[key] = self._level(item, f"{path}.?", found, levels - 1)
             else:
                 found.drop(f"{path}.?", "withheld")

@@ -13,7 +13,10 @@ from typing import NamedTuple
 
 from guard.decision import Decision, Part, merged
 from guard.engine import Asked, Guard, Told
+from guard.escapes import unescaped
+from guard.openai_api import THINKING
 from guard.policy import Mode
+from guard.seams import seams
 from guard.stream.windows import Look, Windows
 
 _Released = Callable[[Windows], str]
@@ -53,7 +56,15 @@ class _Channel:
 
     @property
     def part(self) -> Part:
-        return Part(self.where, "".join(self.pieces))
+        return self._since(0)
+
+    def unseen(self, before: int) -> Part:
+        """What no look has passed, with so many characters before it."""
+        return self._since(max(0, self.windows.passed - before))
+
+    def _since(self, start: int) -> Part:
+        text = "".join(self.pieces)[start:]
+        return Part(self.where, unescaped(text) if self.whole else text)
 
 
 class StreamSession:
@@ -73,7 +84,7 @@ class StreamSession:
         self._decision: Decision | None = None
         self._looking: asyncio.Task[None] | None = None
         self._looks = self._exposed = 0
-        self._recorded = False
+        self._recorded: Decision | None = None
 
     @property
     def decision(self) -> Decision | None:
@@ -87,7 +98,7 @@ class StreamSession:
 
     @property
     def exposed(self) -> int:
-        """The most characters that were out before their check was done."""
+        """The most characters of the whole answer that were out before their check was done."""
         return self._exposed
 
     async def feed(self, choice: int, channel: Hashable, text: str, *, whole: bool = False) -> Step:
@@ -129,12 +140,11 @@ class StreamSession:
             one.ended = True
             if tail is not None and not (held or one.whole):
                 one.queue.append(tail)
-        early = self._let_go(channels) if self._mode in AHEAD else ()
+        early = self._let_go() if self._mode in AHEAD else ()
         if self._looking is not None:
             await self._looking
         await self._look()
-        if self._stopped is None and channels:
-            await self._decide([one.part for one in channels], judged=True)
+        await self._look_at_all(channels)
         if self._stopped is not None:
             return Step(early, self._stopped)
         for one in channels:
@@ -145,25 +155,23 @@ class StreamSession:
     async def close(self, *, again: bool = False) -> Decision:
         """Record what was decided about all that came; also when the client has left.
 
+        What no look has seen by then is scanned; the judge is not asked about it any more.
+
         Args:
             again: another answer is asked for in place of this one; without it a decision to
                 regenerate is one to block.
         """
+        if self._recorded is not None:
+            return self._recorded
         if self._looking is not None:
             self._looking.cancel()
             await asyncio.gather(self._looking, return_exceptions=True)
-        if self._decision is None:
-            await self._decide([one.part for one in self._channels.values()], judged=False)
-        decision = self._decision
-        if decision is None:
-            raise AssertionError("a look always decides")
-        decision = decision if again else decision.withheld()
-        if not self._recorded:
-            self._recorded = True
-            parts = [one.part for one in self._channels.values()]
-            told = Told(streamed=True, looks=self._looks, exposed=self._exposed)
-            await self._guard.record(decision, parts, self._asked, told)
-        return decision
+        decision = await self._last()
+        self._recorded = decision if again else decision.withheld()
+        parts = [one.part for one in self._channels.values()]
+        told = Told(streamed=True, looks=self._looks, exposed=self._exposed)
+        await self._guard.record(self._recorded, parts, self._asked, told)
+        return self._recorded
 
     @property
     def _stopped(self) -> Decision | None:
@@ -178,35 +186,42 @@ class StreamSession:
 
     async def _ahead(self, one: _Channel) -> Step:
         """Release at once, but never more than `exposure` characters ahead of the looks."""
-        released = self._let_go([one])
+        released = self._let_go()
         if self._looking is None or self._looking.done():
             self._looking = asyncio.ensure_future(self._look())
         await asyncio.sleep(0)
-        while one.windows.released < one.windows.added and one.queue:
+        while one.windows.released < one.windows.added and self._due:
             await asyncio.shield(self._looking)
             if self._stopped is not None:
                 break
-            released += self._let_go([one])
+            released += self._let_go()
             self._looking = asyncio.ensure_future(self._look())
         return Step(released, self._stopped)
 
-    def _let_go(self, channels: Sequence[_Channel]) -> tuple[Release, ...]:
+    @property
+    def _due(self) -> bool:
+        """Whether any look waits for its turn."""
+        return any(one.queue for one in self._channels.values())
+
+    def _let_go(self) -> tuple[Release, ...]:
+        """Release what the looks have passed, and `exposure` characters of all channels more."""
+        channels = [one for one in self._channels.values() if not one.whole]
+        ahead = sum(max(0, one.windows.released - one.windows.passed) for one in channels)
         out = []
         for one in channels:
-            if one.whole:
-                continue
             windows = one.windows
-            text = windows.release(windows.passed + self._policy.exposure)
-            self._exposed = max(self._exposed, windows.released - windows.passed)
+            start = max(windows.released, windows.passed)
+            text = windows.release(start + self._policy.exposure - ahead)
+            ahead += max(0, windows.released - start)
             out += [Release(one.choice, one.key, text)] if text else []
+        self._exposed = max(self._exposed, ahead)
         return tuple(out)
 
     def _step(self, channels: Sequence[_Channel], release: _Released) -> Step:
-        """What the looks allow; nothing more once one says stop."""
-        if self._stopped is not None:
-            return Step(stop=self._stopped)
+        """What the looks have passed, and why to stop, if one says so."""
         texts = [(one, release(one.windows)) for one in channels]
-        return Step(tuple(Release(one.choice, one.key, text) for one, text in texts if text))
+        released = tuple(Release(one.choice, one.key, text) for one, text in texts if text)
+        return Step(released, self._stopped)
 
     async def _look(self) -> None:
         """Go through the looks that are due, in order, until one says stop."""
@@ -217,6 +232,25 @@ class StreamSession:
                 one.queue.pop(0)
                 if self._stopped is None:
                     one.windows.settle(look.end)
+
+    async def _look_at_all(self, channels: Sequence[_Channel]) -> None:
+        """All that a choice says; where it is several texts, also what they say together."""
+        shown = sorted(channels, key=lambda one: str(one.key) not in THINKING)
+        if self._stopped is None and (joined := seams(one.part.text for one in shown)):
+            await self._decide(joined, judged=False)
+        if self._stopped is None and channels:
+            await self._decide([one.part for one in channels], judged=True)
+
+    async def _last(self) -> Decision:
+        """The decision about all that came, once no more looks are made."""
+        late = [one for one in self._channels.values() if one.windows.passed < one.windows.added]
+        if self._decision is None or (late and self._stopped is None):
+            await self._decide([one.unseen(self._policy.window) for one in late], judged=False)
+        decision = self._decision
+        if decision is None:
+            raise AssertionError("a look always decides")
+        left = late and self._stopped is None
+        return decision.unheard(self._guard.rules) if left else decision
 
     async def _decide(self, parts: Sequence[Part], *, judged: bool) -> None:
         self._looks += 1

@@ -33,7 +33,7 @@ class Windows:
         self._window, self._overlap, self._step = window, overlap, window - overlap
         self._kept, self._base = "", 0  # what is not yet released, or still needed for a look
         self._next = 0  # where the next look starts
-        self._passed = 0
+        self._passed = self._freed = 0
         self.added = self.released = 0
         self.looks = 0
 
@@ -67,8 +67,12 @@ class Windows:
     def safe(self) -> str:
         """Release what windows, with their overlap, have passed.
 
-        Only to the end of a sentence, if one ends in the newest step.
+        Only to the end of a sentence, if one ends in the newest step; and once for each look, so
+        that no network's cuts decide how far.
         """
+        if self._passed == self._freed:
+            return ""
+        self._freed = self._passed
         limit = self._passed - self._overlap
         low = max(self.released, limit - self._step)
         ends = [

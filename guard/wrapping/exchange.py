@@ -6,8 +6,8 @@ import uuid
 from collections.abc import Sequence
 from typing import Any, Final, Literal, NamedTuple
 
-from guard.answers import body_of, look_at_answer
-from guard.chat import tries_of
+from guard.answers import body_of, look_at_answer, look_at_texts
+from guard.chat import tries_of, with_turns_joined
 from guard.decision import Decision, Part, merged
 from guard.engine import Guard, Told
 from guard.errors import Blocked, GuardUnavailable
@@ -47,6 +47,11 @@ class Exchange:
         self.asked = call.asked(uuid.uuid4().hex)
         self._tries = 0
 
+    @property
+    def n(self) -> int | None:
+        """How many answers the model is asked for; None where the call does not say."""
+        return self.call.n if isinstance(self.call.kwargs.get("n"), int) else None
+
     async def begin(self) -> Refusal | None:
         """Check the question.
 
@@ -56,6 +61,7 @@ class Exchange:
         """
         parts = self.call.parts
         decision = await self.guard.look("input", parts, self.asked)
+        decision = await with_turns_joined(self.guard, self.call.request, self.asked, decision)
         if self.call.unread:
             decision = merged(decision, self.guard.unread("input", self.call.unread))
         await self.guard.record(decision, parts, self.asked, Told())
@@ -109,7 +115,7 @@ class Exchange:
 
     async def _completion(self, result: Any, value: dict[str, Any]) -> Any:
         policy = self.guard.policy
-        completion = read_completion(value, policy.unknown_keys)
+        completion = read_completion(value, policy.unknown_keys, self.n)
         looked = await look_at_answer(self.guard, completion, self.asked)
         failed = next((one for one in looked.by_choice.values() if one.stops and one.failed), None)
         decision = failed or looked.decision
@@ -121,7 +127,7 @@ class Exchange:
 
     async def _text(self, value: Any, result: Any) -> Any:
         parts = texts_of(value, _REPLIES)
-        decision = await self.guard.look("output", parts, self.asked)
+        decision = await look_at_texts(self.guard, parts, self.asked)
         if await self._settled(decision, parts):
             return AGAIN
         if not decision.stops:

@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 from guard.chat import tries_of
 from guard.decision import Decision
+from guard.escapes import Unescaping
 from guard.live import LiveAnswer
 from guard.openai_api import ApiError, Channel, Frame, FrameWriter
 from guard.plain import OPAQUE, like, plain
@@ -73,6 +74,7 @@ class LiveText:
         held = "window" if mode == "retract" else mode
         self._session = StreamSession(exchange.guard, exchange.asked, held)
         self._exchange, self._whole = exchange, yields == "whole"
+        self._text = Unescaping()
         self._got = self._sent = ""
         self.stopped: Decision | None = None
 
@@ -89,11 +91,14 @@ class LiveText:
                 raise InputError("a text was yielded that does not go on from the one before")
             new = item[len(self._got) :]
             self._got = item
-        return self._out(await self._session.feed(0, CONTENT, new) if new else Step())
+        return await self._fed(self._text.add(new))
 
     async def end(self) -> Out:
+        rest = await self._fed(self._text.add("", final=True))
+        if rest.over:
+            return rest
         out = self._out(await self._session.finish(0))
-        return Out(out.items, over=True)
+        return Out([*rest.items, *out.items], over=True)
 
     def last_words(self) -> list[Any]:
         if self.stopped is None:
@@ -104,9 +109,12 @@ class LiveText:
     async def close(self, *, again: bool = False) -> Decision:
         return await self._session.close(again=again)
 
+    async def _fed(self, text: str) -> Out:
+        return self._out(await self._session.feed(0, CONTENT, text) if text else Step())
+
     def _out(self, step: Step) -> Out:
         self.stopped = step.stop
-        text = "".join(release.text for release in step.released)
+        text = "".join(self._text.raw(len(release.text)) for release in step.released)
         self._sent += text
         items = [self._sent if self._whole else text] if text else []
         return Out(items, over=step.stop is not None)
@@ -116,7 +124,7 @@ class LiveChunks:
     """Chunks in OpenAI's form, as dicts or objects; what goes out is of the kind that came."""
 
     def __init__(self, exchange: Exchange, sample: Any) -> None:
-        self._answer = LiveAnswer(exchange.guard, exchange.asked, exchange.call.n)
+        self._answer = LiveAnswer(exchange.guard, exchange.asked, exchange.n)
         self._sample = sample
 
     @property

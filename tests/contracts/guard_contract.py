@@ -317,6 +317,20 @@ class AheadContract:
         (event,) = guarded.events.of("output")
         assert (event.status, event.exposed <= 60) == ("blocked", True)
 
+    @pytest.mark.parametrize("mode", AHEAD)
+    async def test_several_answers_share_the_exposure(self, edge: Edge, mode: str) -> None:
+        """Three at once, of which none was looked at yet, put out no more than one would."""
+        guarded = marked(stream={"mode": mode, "exposure": 60}, deadline_s=0.3)
+        texts = [SLOW + story(300, seed=n) for n in range(3)]
+        said = Bot(
+            [Delta(text[at : at + 5], n) for at in range(0, 300, 5) for n, text in enumerate(texts)]
+        )
+        got = await ask_once(edge, guarded, said, question(n=3, stream=True))
+        assert got.error == "guard_unavailable"
+        assert sum(map(len, got.texts.values())) <= 60
+        (event,) = guarded.events.of("output")
+        assert 0 < event.exposed <= 60
+
 
 class ChoicesContract:
     """Several answers to one question."""
@@ -338,6 +352,13 @@ class ChoicesContract:
         got = await ask_once(edge, marked(), said, question(n=2, stream=stream))
         assert got.texts == said.whole()
         assert got.finishes == {0: "stop", 1: "stop"}
+
+    async def test_an_answer_that_nobody_asked_for_does_not_arrive(self, edge: Edge) -> None:
+        """Two are streamed where one was asked for: the first one is the answer."""
+        said, guarded = self.two(), marked()
+        got = await ask_once(edge, guarded, said, question(n=1, stream=True))
+        assert got.texts == {(0, "content"): said.whole()[0, "content"]}
+        assert got.finishes == {0: "stop"}
 
     async def test_one_bad_answer_of_two_is_withheld(self, edge: Edge) -> None:
         """The other one is the user's."""

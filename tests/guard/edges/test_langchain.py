@@ -145,6 +145,13 @@ class TestAgents(EdgeContract, RegenerateContract):
         return Agents()
 
 
+async def test_the_blocks_of_an_answer_are_judged_together() -> None:
+    """What they say one behind the other, none of them need say alone."""
+    blocks: list[Any] = [{"type": "text", "text": text} for text in (ADVERT[:2], ADVERT[2:])]
+    state = await agent(saying(AIMessage(blocks)), marked().guard).ainvoke(asking("你好"))
+    assert last(state) == (SORRY, "content_filter")
+
+
 def test_it_guards_synchronous_agents_too() -> None:
     """Questions and answers; `raises` raises."""
     guard = marked().guard

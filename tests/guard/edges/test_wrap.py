@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import itertools
+import json
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,6 +99,55 @@ def test_a_blocked_question_is_answered_without_the_model() -> None:
     (choice,) = answer["choices"]
     assert (choice["message"]["content"], choice["finish_reason"]) == (SORRY, "content_filter")
     assert asked == []
+
+
+def test_turns_that_come_at_once_are_judged_together() -> None:
+    """A question in two messages is one question."""
+
+    def form(messages: list[dict[str, str]]) -> str:
+        return "好"
+
+    turns = [{"role": "user", "content": text} for text in (ADVERT[:2], ADVERT[2:])]
+    assert wrap(form, marked().guard)(turns) == SORRY
+
+
+def test_texts_that_a_caller_gets_at_once_are_judged_together() -> None:
+    """A thinking that ends where the reply goes on."""
+
+    def thinking(prompt: str) -> dict[str, str]:
+        return {"thinking": f"想：{ADVERT[:2]}", "reply": f"{ADVERT[2:]}。"}
+
+    assert wrap(thinking, marked().guard)("你好") == {"thinking": "", "reply": SORRY}
+
+
+def test_more_answers_than_a_call_asks_for_do_not_arrive() -> None:
+    """Where it does not say how many, the function knows: all of them are the caller's."""
+
+    def form(messages: list[dict[str, str]], n: int = 2) -> dict[str, Any]:
+        choices = [{"index": at, "message": {"content": f"第{at}个"}} for at in range(2)]
+        return {"choices": choices}
+
+    chat, turns = wrap(form, marked().guard), [{"role": "user", "content": "你好"}]
+    assert [one["index"] for one in chat(turns)["choices"]] == [0, 1]
+    assert [one["index"] for one in chat(turns, n=1)["choices"]] == [0]
+
+
+def test_json_in_pieces_of_text_is_read_without_its_escapes() -> None:
+    """Many applications yield JSON: what is judged is what its reader reads."""
+    good, bad = (json.dumps({"reply": story(150) + text}) for text in ("好", BAD))
+    assert "".join(wrap(words, marked().guard)(good)) == good
+    said = "".join(wrap(words, marked().guard)(bad))
+    assert said.endswith(SORRY_EN)
+    assert bad.startswith(said.removesuffix(SORRY_EN))
+    assert json.dumps(BAD)[1:-1] not in said
+    whole = list(wrap(words_so_far, marked().guard, yields="whole")(good))
+    assert whole[-1] == good
+    assert wrap(echo, marked().guard)(bad) == SORRY_EN
+
+
+def words_so_far(prompt: str) -> Iterator[str]:
+    """Says it in pieces, each with all that came before."""
+    yield from (prompt[: at + 3] for at in range(0, len(prompt), 3))
 
 
 def test_blocked_can_raise_instead() -> None:

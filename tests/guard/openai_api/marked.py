@@ -9,14 +9,18 @@ from typing import Any
 
 from guard.openai_api.media import Media, Stored
 from guard.openai_api.shapes import (
+    Count,
+    Counts,
     Either,
     Flag,
+    Identifier,
     Json,
     ListOf,
     Name,
     Number,
     NumberTree,
     Obj,
+    OneOf,
     Tagged,
     Text,
     Withheld,
@@ -65,15 +69,17 @@ class Marker:
             case Either(string, array, object_):
                 rules = [one for one in (string, array, object_) if one is not None]
                 return self.following(self.random.choice(rules))
-            case Number():
+            case Number() | Count():
                 return self.random.choice([0, 1, 2, 0.5])
             case Flag():
                 return self.random.random() < 0.5
             case NumberTree():
                 return {"a": 1, self.mark(): 2, "b": self.mark(), "c": {"d": self.anything()}}
+            case Counts():
+                return {"n": 1, self.mark(): 2, "text": self.mark(), "c": {"d": self.anything()}}
             case Json() | Withheld():
                 return self.anything()
-            case Text() | Name() | Media() | Stored():
+            case Text() | Name() | Media() | Stored() | Identifier() | OneOf():
                 return self.mark()
         raise AssertionError(rule)
 

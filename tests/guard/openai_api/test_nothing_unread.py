@@ -26,7 +26,7 @@ from guard.openai_api import (
 from guard.openai_api.request_keys import MESSAGE, REQUEST, ROLES
 from guard.openai_api.response_keys import CHOICE
 from guard.openai_api.response_keys import MESSAGE as ANSWER
-from guard.openai_api.shapes import Flag, Number, NumberTree, Withheld
+from guard.openai_api.shapes import Flag, Number, NumberTree, OneOf, Withheld
 from tests.guard.openai_api.marked import Marker, marks
 
 SEEDS = st.integers(0, 2**32 - 1).map(random.Random)
@@ -95,7 +95,7 @@ def test_the_made_bodies_reach_every_key_of_the_tables() -> None:
             *((choice["message"], "answer") for choice in answer.forward["choices"]),
         ):
             marked |= {f"{table}.{key}" for key, value in body.items() if marks(value)}
-    silent = (Number, Flag, NumberTree, Withheld)
+    silent = (Number, Flag, NumberTree, Withheld, OneOf)
     tables = (("", REQUEST), ("message.", MESSAGE), ("answer.", ANSWER))
     speaking = {
         f"{t}{k}" for t, o in tables for k, r in o.keys.items() if not isinstance(r, silent)

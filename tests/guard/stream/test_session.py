@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import json
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from guard.decision import Decision
 from guard.engine import Asked, Guard
-from guard.stream import StreamSession
+from guard.stream import Step, StreamSession
 from judge.testing import ScriptedJudge
 from judge.verdict import Case, FailureKind, Outcome
 from tests.guard.made import ABUSE, BAD, LEGAL, Memory, WordScanner, guard, policy
@@ -194,3 +196,150 @@ async def test_the_work_grows_with_the_text_and_not_with_its_square() -> None:
     scanner = WordScanner()
     await through(streaming("window", around={"scanner": scanner}), pieces("好" * 8000, 5))
     assert sum(map(len, scanner.seen)) <= 3 * 8000 + 200
+
+
+def text_of(step: Step) -> list[tuple[int, str]]:
+    """What a step releases, by choice."""
+    return [(release.choice, release.text) for release in step.released]
+
+
+@pytest.mark.parametrize("mode", ["async", "retract"])
+async def test_the_exposure_is_that_of_the_whole_answer(mode: str) -> None:
+    """Many choices, each with its thinking, put out no more than one; in the end all is out."""
+    judge, sink = Slow(), Memory()
+    one = streaming(mode, LEGAL, judge=judge, around={"sinks": (sink,)})
+    session, out = StreamSession(one, ASKED), {}
+    channels = [(choice, kind) for choice in range(5) for kind in ("reasoning", "content")]
+
+    def took(step: Step) -> None:
+        for release in step.released:
+            key = (release.choice, release.channel)
+            out[key] = out.get(key, "") + release.text
+
+    for choice, kind in channels:
+        took(await session.feed(choice, kind, f"{choice}" * 79))
+    assert sum(map(len, out.values())) == session.exposed == 200
+    judge.gate.set()
+    for choice in range(5):
+        took(await session.finish(choice))
+    assert out == {(choice, kind): f"{choice}" * 79 for choice, kind in channels}
+    await session.close()
+    assert sink.events[0].exposed == 200
+
+
+TALK = st.lists(
+    st.tuples(st.integers(0, 1), st.sampled_from(["好" * 9, "嗯。", "话", BAD, "，是" * 30])),
+    max_size=40,
+)
+
+
+async def told(talk: Sequence[tuple[int, str]]) -> tuple[Decision, dict[int, str]]:
+    """What is decided about an answer of two choices in window mode, and what of it goes out."""
+    session, out, stop = StreamSession(streaming("window"), ASKED), {0: "", 1: ""}, False
+    for choice, text in talk:
+        step = await session.feed(choice, "content", text)
+        for at, released in text_of(step):
+            out[at] += released
+        stop = step.stop is not None
+        if stop:
+            break
+    for choice in () if stop else (0, 1):
+        for at, released in text_of(await session.finish(choice)):
+            out[at] += released
+    return await session.close(), out
+
+
+@settings(max_examples=100, deadline=None)
+@given(TALK, st.integers(1, 5), st.booleans())
+@example([*[(0, "好" * 9)] * 10, (0, BAD), *[(0, "好" * 9)] * 5], 1, True)
+def test_how_a_network_cuts_two_choices_changes_nothing(
+    talk: list[tuple[int, str]], size: int, together: bool
+) -> None:
+    """Neither what is decided nor what goes out of either: only their own order counts."""
+    if together:  # what comes together of one choice is one text
+        runs = itertools.groupby(talk, key=lambda one: one[0])
+        other = [(choice, "".join(text for _, text in run)) for choice, run in runs]
+    else:
+        other = [(choice, piece) for choice, text in talk for piece in pieces(text, size)]
+    (first, out), (second, out_too) = asyncio.run(told(talk)), asyncio.run(told(other))
+    assert (first.action, first.status, first.least) == (second.action, second.status, second.least)
+    assert [hit.rule for hit in first.hits] == [hit.rule for hit in second.hits]
+    assert out == out_too
+    assert "坏话" not in "".join(out.values())
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("order", [("reasoning_content", "content"), ("content", "reasoning")])
+async def test_what_two_texts_of_a_choice_say_together_is_found(
+    mode: str, order: tuple[str, str]
+) -> None:
+    """Thinking that ends in the middle of a word, and an answer that begins there; clients show the
+    thinking above, whichever comes first."""
+    thinking, answer = "好" * 30 + BAD[:1], BAD[1:] + "呀" * 30
+    session = StreamSession(streaming(mode), ASKED)
+    for kind in order:
+        await session.feed(0, kind, answer if kind == "content" else thinking)
+    assert (await session.finish(0)).stop is not None
+    assert (await session.close()).hits[0].found == ("abuse", "joined", "plain")
+
+
+async def test_one_text_alone_is_not_scanned_once_more() -> None:
+    """A window, and all of it."""
+    scanner = WordScanner()
+    await through(streaming("window", around={"scanner": scanner}), ["好" * 30])
+    assert len(scanner.seen) == 2
+
+
+async def test_choices_say_nothing_together() -> None:
+    """Each is an answer of its own."""
+    session = StreamSession(streaming("window"), ASKED)
+    for choice, text in ((0, BAD[:1]), (1, BAD[1:])):
+        await session.feed(choice, "content", text)
+    for choice in (0, 1):
+        assert (await session.finish(choice)).stop is None
+
+
+@pytest.mark.parametrize("failure", ["block", "allow"])
+@pytest.mark.parametrize(("mode", "length"), [("window", 30), ("buffer", 300), ("async", 30)])
+async def test_a_stream_that_is_left_before_a_look_does_not_pass_for_judged(
+    mode: str, length: int, failure: str
+) -> None:
+    """The record says which rules were never asked; nothing failed, and nothing is withheld."""
+    sink = Memory()
+    one = streaming(mode, LEGAL, ABUSE, on_failure=failure, around={"sinks": (sink,)})
+    session = StreamSession(one, ASKED)
+    await session.feed(0, "content", "好" * length)
+    decision = await session.close()
+    [event] = sink.events
+    rule = next(bound.rule.name for bound in one.rules if bound.rubric is not None)
+    assert [(missed.rule, missed.kind) for missed in event.missed] == [(rule, "closed")]
+    assert (event.action, event.status, event.scores) == ("allow", "allowed", {})
+    assert (decision.failed, decision.failed_open) == (False, False)
+
+
+async def test_what_was_looked_at_to_its_end_was_not_left() -> None:
+    """Neither a whole answer nor one that was stopped has rules that were not asked."""
+    _, decision = await through(streaming("window", LEGAL), ["好" * 30])
+    assert decision.missed == ()
+    session = StreamSession(streaming("window", LEGAL, ABUSE), ASKED)
+    assert (await session.feed(0, "content", BAD + "好" * 100)).stop is not None
+    assert (await session.close()).missed == ()
+
+
+@pytest.mark.parametrize("mode", ["window", "async"])
+async def test_the_rest_of_a_stream_that_is_left_is_scanned(mode: str) -> None:
+    """What came behind the last look, and may be out already."""
+    session = StreamSession(streaming(mode), ASKED)
+    await session.feed(0, "content", "好" * 100)
+    await session.feed(0, "content", BAD)
+    assert (await session.close()).status == "blocked"
+
+
+async def test_arguments_are_judged_without_their_escapes() -> None:
+    """They are JSON inside a string: what a tool gets is what the judge reads."""
+    judge = ScriptedJudge(lambda case: 0.1 if BAD in case.response else 0.9)
+    session = StreamSession(streaming("window", LEGAL, judge=judge), ASKED)
+    written = json.dumps({"q": BAD})
+    assert BAD not in written
+    await session.feed(0, "tool_arguments[0]", written, whole=True)
+    assert (await session.finish(0)).stop is not None

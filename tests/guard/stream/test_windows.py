@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from guard.stream.windows import Look, Windows
@@ -95,6 +95,24 @@ def test_first_text_is_held_no_longer_than_one_window_and_any_text_than_two(
         if windows.added >= sizes[0]:
             assert windows.released > 0
         assert windows.added - windows.released < 2 * sizes[0]
+
+
+@given(TEXT, st.lists(st.integers(0, 1000)), SIZES)
+@example("好。" + "好" * 80, [], (80, 40))
+def test_how_far_a_text_is_out_depends_on_the_text_alone(
+    text: str, places: list[int], sizes: tuple[int, int]
+) -> None:
+    """Not on how a network cuts it, nor on how often one asks."""
+    out = []
+    for pieces in (cut(text, places), [text], [*text]):
+        windows = Windows(*sizes)
+        for piece in pieces:
+            for look in windows.add(piece):
+                windows.settle(look.end)
+            windows.safe()
+        assert windows.safe() == ""
+        out.append(windows.released)
+    assert len(set(out)) == 1
 
 
 def test_a_release_ends_with_a_sentence_where_one_ends() -> None:

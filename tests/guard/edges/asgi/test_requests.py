@@ -73,6 +73,11 @@ async def test_an_inner_compression_or_a_file_can_t_go_round_the_guard() -> None
         (ADVERT, JSON, {}),
         ({"messages": [{"role": "user", "content": ADVERT}]}, JSON, {}),
         ({"messages": [{"role": "user", "content": "好", "name": ADVERT}]}, JSON, {}),
+        (
+            {"messages": [{"role": "user", "content": one} for one in (ADVERT[:2], ADVERT[2:])]},
+            JSON,
+            {},
+        ),
         ({"messages": "好", "message": ADVERT}, JSON, {}),
         (urlencode({"message": ADVERT}).encode(), FORM, {}),
         (urlencode([("message", ADVERT), ("message", "好")]).encode(), FORM, {}),

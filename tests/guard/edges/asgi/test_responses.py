@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from starlette.applications import Starlette
-from starlette.responses import FileResponse, JSONResponse, RedirectResponse
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, RedirectResponse
 from starlette.routing import Route as AppRoute
 
 from guard.asgi import GuardMiddleware, Route
@@ -76,6 +76,8 @@ async def test_a_good_answer_keeps_status_headers_and_shape() -> None:
         ({"data": {"说": BAD}}, ["/chat"], {"reply": SORRY}),
         ({"data": {"text": [BAD, "甲"]}, "text": "乙"}, [Route("/chat", replies=["data.text"])],
          {"data": {"text": [SORRY, SORRY]}, "text": ""}),
+        ({"thinking": "好" + ADVERT[:2], "reply": ADVERT[2:]}, ["/chat"],
+         {"thinking": "", "reply": SORRY}),
         (BAD, ["/chat"], SORRY),
         ([{"x": BAD}], ["/chat"], {"reply": SORRY}),
     ],
@@ -314,6 +316,81 @@ async def test_plain_text_ends_with_the_message_or_is_cut() -> None:
     assert story(150).startswith(sent.text.removesuffix(SORRY))
     with pytest.raises(BrokenOffError):
         await call(guarded(streaming([*story(300), BROKEN, *story(300)], "text/plain")))
+
+
+@pytest.mark.parametrize("size", [1, 4, 50, 10_000])
+@pytest.mark.parametrize(
+    "written",
+    [
+        lambda text: json.dumps({"reply": text}),
+        lambda text: "".join(json.dumps({"delta": part}) + "\n" for part in (text, "。")),
+        lambda text: f"0:{json.dumps(text)}\n",
+        lambda text: f"```json\n{json.dumps([text])}\n```",
+    ],
+)
+async def test_json_that_streams_as_plain_text_is_read_without_its_escapes(
+    written: Any, size: int
+) -> None:
+    """An object, lines, a client library's own form: the judge reads what the client will, and what
+    passes comes out as the application wrote it."""
+    good, bad = written(story(300)), written(story(150) + BAD + story(300))
+    assert story(300) not in good
+    for text, fine in ((good, True), (bad, False)):
+        pieces = [text[at : at + size] for at in range(0, len(text), size)]
+        sent = await call(guarded(streaming(pieces, "text/plain")))
+        assert (sent.text == text) is fine
+        assert text.startswith(sent.text.removesuffix(SORRY))
+        assert fine or (sent.text.endswith(SORRY) and json.dumps(BAD)[1:-1] not in sent.text)
+
+
+async def test_plain_text_that_comes_whole_is_read_without_its_escapes_too() -> None:
+    """Lines of JSON are no JSON."""
+    lines = "".join(json.dumps({"delta": part}) + "\n" for part in ("好", BAD))
+    sent = await call(guarded(PlainTextResponse(lines)))
+    assert sent.text == SORRY
+
+
+async def test_a_plain_text_that_ends_within_an_escape_comes_out_whole() -> None:
+    """Nothing waits for ever."""
+    for text in ("好\\", "好\\u57", "好\\ud83d"):
+        assert (await call(guarded(streaming([*text], "text/plain")))).text == text
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_more_answers_than_were_asked_for_do_not_arrive(stream: bool) -> None:
+    """Where the question says how many; where it has a form of its own, nobody knows."""
+    texts = [story(40, seed=n) for n in range(3)]
+    key = "delta" if stream else "message"
+    choices = [{"index": n, key: {"content": one}} for n, one in enumerate(texts)]
+    if stream:
+        ends = [{"index": n, "delta": {}, "finish_reason": "stop"} for n in range(3)]
+        bodies = [{"choices": [one]} for one in (*choices, *ends)]
+        data = [f"data: {json.dumps(one)}\n\n" for one in bodies]
+        app = streaming([*data, "data: [DONE]\n\n"], EVENTS)
+    else:
+        app = answering(json_body({"choices": choices}))
+    asked = {"messages": [{"role": "user", "content": "你好"}], "stream": stream}
+    for body, n in ((asked, 1), ({**asked, "n": 2}, 2), ({"message": "你好"}, 3)):
+        sent = await call(guarded(app), json_body(body))
+        said = [json.loads(one.data) for one in events(sent) if one.data != "[DONE]"]
+        answers = said if stream else [json.loads(sent.body)]
+        assert {c["index"] for one in answers for c in one["choices"]} == set(range(n))
+
+
+async def test_an_answer_that_is_stopped_does_not_grow_with_the_number_asked_for() -> None:
+    """A question may ask for any number of answers; no server gives so many."""
+    asked = {"messages": [{"role": "user", "content": "你好"}], "stream": True, "n": 10**9}
+    data = json.dumps({"choices": [{"index": 0, "delta": {"content": BAD + story(200)}}]})
+    sent = await call(guarded(streaming([f"data: {data}\n\n"], EVENTS)), json_body(asked))
+    assert len(events(sent)) <= 2 * 128 + 1
+
+
+async def test_a_time_to_wait_that_is_none_is_left_out() -> None:
+    """It would be a number that nobody looked at."""
+    pieces = ["retry: 500\n\n", "retry: 13800138000\n\n", "data: 好\n\n"]
+    sent = await call(guarded(streaming(pieces, EVENTS)))
+    assert b"retry: 500\n\n" in sent.body
+    assert b"13800138000" not in sent.body
 
 
 async def test_a_broken_stream_releases_nothing_that_was_held() -> None:

@@ -1,0 +1,53 @@
+"""JSON's escapes inside texts: what is judged is what their reader will read."""
+
+from __future__ import annotations
+
+import itertools
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from guard.escapes import Unescaping, unescaped
+
+PIECES = st.lists(
+    st.one_of(
+        st.sampled_from(["\\", "\\u", "\\u574f", "\\ud83d\\ude00", "\\ud83d", "\\ude00", "4f60"]),
+        st.text(alphabet="好a\\ud83", max_size=4),
+    ),
+    max_size=12,
+).map("".join)
+
+
+def cut(text: str, places: list[int]) -> list[str]:
+    edges = [0, *sorted({place % (len(text) + 1) for place in places}), len(text)]
+    return [text[a:b] for a, b in itertools.pairwise(edges)]
+
+
+@given(PIECES, st.lists(st.integers(0, 200)), st.lists(st.integers(1, 5)))
+def test_a_text_is_read_the_same_and_comes_out_as_it_was_however_it_is_cut(
+    text: str, places: list[int], sizes: list[int]
+) -> None:
+    """In the middle of an escape too; not a character of it is lost."""
+    one = Unescaping()
+    pieces = cut(text, places)
+    read = "".join(one.add(piece) for piece in pieces) + one.add("", final=True)
+    assert read == unescaped(text)
+    out = "".join(one.raw(size) for size in sizes)
+    assert text.startswith(out)
+    assert out + one.raw(len(read)) == text
+
+
+@given(st.text(alphabet=st.characters(exclude_categories=["Cs"])))
+def test_what_json_writes_as_escapes_is_read_as_the_characters(text: str) -> None:
+    """Whatever they are, faces made of two escapes too."""
+    inside = json.dumps(text)[1:-1]
+    kept = json.dumps(text, ensure_ascii=False)[1:-1]
+    assert unescaped(inside).replace("\\", "") == unescaped(kept).replace("\\", "")
+
+
+def test_halves_of_a_character_stay_as_they_are() -> None:
+    """No text may hold one."""
+    for text in ("\\ud83d", "\\ude00", "\\ud83dx", "\\ud83d\\u574f"):
+        unescaped(text).encode()
+    assert unescaped("\\ud83d\\u574f") == "\\ud83d坏"
