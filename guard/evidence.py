@@ -1,21 +1,22 @@
 """Evidence in a text, also where it is disguised: what the guard looks for without a judge.
 
 The plain text is asked exactly what `judge.embedded.evidence.find_evidence` asks; each other view
-(`guard.views`) is asked the same, and the windows that read as if characters had been replaced are
+(`guard.views`) is asked the same, and the parts that read as if characters had been replaced are
 asked by their sounds. A kind counts where any view has it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from guard.homophones.shipped import Homophones, shipped_homophones
 from guard.views import View, by_sound, load, originals, plain, undisguised, without_latin
 from judge.embedded import pii
-from judge.embedded.evidence import KINDS, WINDOW, EvidenceHeads, readable, window_starts
+from judge.embedded.evidence import KINDS, EvidenceHeads, readable
 from judge.embedded.one_text import OneText
 from judge.embedded.shipped import shipped_weights
+from judge.embedded.spans import Span, spans
 
 
 class Found(NamedTuple):
@@ -108,34 +109,31 @@ class Scanner:
 
     def _as_written(self, view: View) -> Iterator[Found]:
         if view.text:
-            yield from self._by_heads(view, self._heads, window_starts(len(view.text)))
+            yield from self._by_heads(view, self._heads, list(spans(view.text)))
             yield from _by_rules(view)
 
     def _by_sounds(self, view: View) -> Iterator[Found]:
         if self._by_sound is None or self._usual is None or not view.text:
             return
         spelled = without_latin(view)
-        starts = self._usual.unusual(spelled, tuple(window_starts(len(spelled.text))))
-        if starts:
-            yield from self._by_heads(by_sound(spelled), self._by_sound, starts)
+        asked = self._usual.unusual(spelled, spans(spelled.text))
+        if asked:
+            yield from self._by_heads(by_sound(spelled), self._by_sound, asked)
 
-    def _by_heads(self, view: View, heads: OneText, starts: Iterable[int]) -> Iterator[Found]:
-        at = list(starts)
-        logits, cuts = heads.logits(view.text, at), heads.heads.cuts
-        above = logits - cuts
+    def _by_heads(self, view: View, heads: OneText, asked: Sequence[Span]) -> Iterator[Found]:
+        logits = heads.logits(view.text, asked)
+        above = heads.heads.above(logits, asked)
         if above.max() < 0:
             return
-        # Only now, since hardly any text gets here: a window without Chinese says nothing.
-        above[[not _readable_at(view, start) for start in at]] = -1
+        # Only now, since hardly any text gets here: a part without Chinese says nothing.
+        above[[not readable(view.text[span.start : span.end]) for span in asked]] = -1
         for kind, row in enumerate(above.argmax(axis=0).tolist()):
             if above[row, kind] >= 0:
-                start, end = view.span(at[row], min(at[row] + WINDOW, len(view.text)))
-                score, cut = float(logits[row, kind]), float(cuts[kind])
-                yield Found(KINDS[kind], score, cut, start, end, view.name)
-
-
-def _readable_at(view: View, start: int) -> bool:
-    return readable(view.text[start : start + WINDOW])
+                start, end = view.span(asked[row].start, asked[row].end)
+                score = float(logits[row, kind])
+                yield Found(
+                    KINDS[kind], score, score - float(above[row, kind]), start, end, view.name
+                )
 
 
 def _by_rules(view: View) -> Iterator[Found]:

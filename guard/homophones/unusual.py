@@ -1,13 +1,13 @@
-"""Which windows of a text read as if characters had been replaced."""
+"""Which parts of a text read as if characters had been replaced."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from guard.views import View
-from judge.embedded.evidence import WINDOW
+from judge.embedded.spans import Span
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,8 +38,8 @@ class Usual:
             seen[bucket[chinese]] = True
         return cls(seen)
 
-    def unusual(self, view: View, starts: Sequence[int]) -> list[int]:
-        """Those windows of a view in which too many pairs were never seen."""
+    def unusual(self, view: View, asked: Iterable[Span]) -> list[Span]:
+        """Those spans of a view in which too many pairs were never seen."""
         import numpy as np
 
         bucket, chinese = _pairs(view)
@@ -49,11 +49,12 @@ class Usual:
             return []
         counts = np.zeros(len(view.text), dtype=np.int64)
         np.cumsum(chinese + new * _NEW, out=counts[1:])
-        at = np.asarray(starts)
-        inside = counts[np.minimum(at + WINDOW, len(view.text)) - 1] - counts[at]
+        among = list(asked)
+        at = np.array(among)
+        inside = counts[at[:, 1] - 1] - counts[at[:, 0]]
         here = inside >> 32
-        found: list[int] = at[(here >= LEAST) & (here >= SHARE * (inside % _NEW))].tolist()
-        return found
+        found = ((here >= LEAST) & (here >= SHARE * (inside % _NEW))).nonzero()[0].tolist()
+        return [among[row] for row in found]
 
 
 def _pairs(view: View) -> tuple[NDArray[np.uint32], NDArray[np.bool_]]:

@@ -39,7 +39,7 @@ from judge.verdict import (
 if TYPE_CHECKING:
     from judge.embedded.stance import Array, Encode
 
-CODE_VERSION = "2"  # goes up with every change of code that may change an outcome
+CODE_VERSION = "3"  # goes up with every change of code that may change an outcome
 BATCH = 64
 LEAST_CHARS = 4
 SUITE = "flames"

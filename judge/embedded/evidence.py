@@ -1,19 +1,21 @@
 """Evidence in a text: what the hashed heads and the PII rules find, with offsets. Never a label.
 
-The heads see the whole text, window by window, so that what is hidden at its end counts.
+The heads see the whole text, window by window and piece by piece (`judge.embedded.spans`), so that
+what is hidden at its end or between other sentences counts.
 """
 
 from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from judge.embedded import pii
 from judge.embedded.fold import Folded
 from judge.embedded.hashing import grams
+from judge.embedded.spans import Span, spans
 from judge.verdict import Evidence, Side
 
 if TYPE_CHECKING:
@@ -21,8 +23,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 KINDS = ("abuse", "gambling", "porn", "fraud", "black_market_ad")
-WINDOW, STEP = 80, 40  # characters; most comments of the training data fit into one window
 LEAST_CHINESE = 4  # characters of a window; the heads know Chinese alone, and see ads in "12:00"
+# Logits that a piece needs above each head's cut: with these, pieces and windows together stay at
+# most 1 % false alarms on texts that no head saw, as the windows alone do.
+PIECE_MARGIN = (0.5, 0.0, 0.0, 0.0, 0.0)
 MOST_QUOTES = 3  # of one kind in one text
 MOST_PII = 100  # in one text
 _READABLE = re.compile(rf"(?:[\u3400-\u9fff][^\u3400-\u9fff]*+){{{LEAST_CHINESE}}}")
@@ -61,12 +65,13 @@ class EvidenceHeads:
         ]
         return np.stack(sums, axis=1) / norm[:, None] * self.scale + self.bias
 
+    def above(self, logits: NDArray[np.float64], asked: Sequence[Span]) -> NDArray[np.float64]:
+        """How far logits are above what counts as evidence, shape (spans, 5)."""
+        import numpy as np
 
-def window_starts(length: int) -> Iterable[int]:
-    """Where the windows of a text start; the last one ends with the text."""
-    if length <= WINDOW:
-        return (0,)
-    return itertools.chain(range(0, length - WINDOW, STEP), (length - WINDOW,))
+        piece = np.array([span.piece for span in asked])
+        above: NDArray[np.float64] = logits - self.cuts - piece[:, None] * np.array(PIECE_MARGIN)
+        return above
 
 
 def readable(window: str) -> bool:
@@ -104,24 +109,25 @@ def _start(found: pii.Found) -> int:
 
 
 def _by_heads(folded: Sequence[Folded], heads: EvidenceHeads) -> Iterator[tuple[int, pii.Found]]:
-    """The strongest windows of each kind in each text that reach the cut, without overlaps."""
-    windows = ((i, at) for i, one in enumerate(folded) for at in window_starts(len(one.text)))
-    hits: dict[tuple[int, int], list[tuple[float, int]]] = {}
-    while batch := list(itertools.islice(windows, _BATCH)):
-        above = heads.logits([folded[i].text[at : at + WINDOW] for i, at in batch]) - heads.cuts
+    """The strongest spans of each kind in each text that reach the cut, without overlaps."""
+    asked = ((i, span) for i, one in enumerate(folded) for span in spans(one.text))
+    hits: dict[tuple[int, int], list[tuple[float, Span]]] = {}
+    while batch := list(itertools.islice(asked, _BATCH)):
+        texts = [folded[i].text[span.start : span.end] for i, span in batch]
+        above = heads.above(heads.logits(texts), [span for _, span in batch])
         for row, kind in zip(*(above >= 0).nonzero(), strict=True):
-            number, at = batch[row]
-            if readable(folded[number].text[at : at + WINDOW]):
-                _keep(hits.setdefault((number, int(kind)), []), (float(above[row, kind]), at))
+            if readable(texts[row]):
+                number, span = batch[row]
+                _keep(hits.setdefault((number, int(kind)), []), (float(above[row, kind]), span))
     for (number, kind), best in hits.items():
-        for _, at in best:
-            end = min(at + WINDOW, len(folded[number].text))
-            yield number, pii.Found(KINDS[kind], at, end)
+        for _, span in best:
+            yield number, pii.Found(KINDS[kind], span.start, span.end)
 
 
-def _keep(best: list[tuple[float, int]], hit: tuple[float, int]) -> None:
-    """Add a window to the best ones, unless a stronger one overlaps it."""
-    rivals = [other for other in best if abs(other[1] - hit[1]) < WINDOW]
+def _keep(best: list[tuple[float, Span]], hit: tuple[float, Span]) -> None:
+    """Add a span to the best ones, unless a stronger one overlaps it."""
+    start, end, _ = hit[1]
+    rivals = [one for one in best if one[1].start < end and start < one[1].end]
     if any(other[0] >= hit[0] for other in rivals):
         return
     best[:] = sorted([*(other for other in best if other not in rivals), hit], reverse=True)

@@ -1,4 +1,4 @@
-"""The evidence heads on the windows of one text, for callers who wait for the answer.
+"""The evidence heads on the spans of one text, for callers who wait for the answer.
 
 The same logits as `EvidenceHeads.logits`, to the last bit: sums of whole numbers, small enough for
 32-bit floats to hold exactly, from one table that all heads share.
@@ -6,18 +6,20 @@ The same logits as `EvidenceHeads.logits`, to the last bit: sums of whole number
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from judge.embedded.evidence import WINDOW, EvidenceHeads
+from judge.embedded.evidence import EvidenceHeads
 from judge.embedded.hashing import BITS, BUCKETS, hashes
+from judge.embedded.spans import SHORT, Span
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 _COLUMNS = 8  # at least the five heads and the norm
-_BATCH = 1024  # windows at a time: memory stays flat
+_BATCH = 1024  # spans at a time: memory stays flat
+_PAD = "\0"  # in no folded text
 
 
 class OneText:
@@ -36,32 +38,39 @@ class OneText:
         self._table[:-1, -1] = idf * idf
         self._ones: dict[int, NDArray[np.float32]] = {}
 
-    def logits(self, text: str, starts: Sequence[int]) -> NDArray[np.float64]:
-        """The heads' logits for windows of a folded text, shape (starts, 5).
+    def logits(self, text: str, asked: Sequence[Span]) -> NDArray[np.float64]:
+        """The heads' logits for parts of a folded text, shape (spans, 5).
 
         Args:
             text: a folded text.
-            starts: where its windows start, or some of `judge.embedded.evidence.window_starts`.
+            asked: parts of it, or some of `judge.embedded.spans.spans`.
         """
         import numpy as np
 
-        batches = [starts[at : at + _BATCH] for at in range(0, len(starts), _BATCH)]
-        found = [self._batch([text[at : at + WINDOW] for at in batch]) for batch in batches]
-        return found[0] if len(found) == 1 else np.concatenate(found)
+        found = np.empty((len(asked), len(self.heads.weights)))
+        for rows in _batches(asked):
+            parts = [text[asked[row].start : asked[row].end] for row in rows]
+            found[rows] = self._batch(parts)
+        return found
 
-    def _batch(self, windows: Sequence[str]) -> NDArray[np.float64]:
+    def _batch(self, parts: Sequence[str]) -> NDArray[np.float64]:
         import numpy as np
 
-        marked = "".join([f"^{window}$" for window in windows]).lower()
-        count, width = len(windows), len(windows[0]) + 2
+        count, longest = len(parts), max(map(len, parts))
+        width = longest + 2
+        marked = "".join([f"^{part}$".ljust(width, _PAD) for part in parts]).lower()
         if len(marked) != count * width:  # a letter that is two when lowered
-            return self.heads.logits(windows)
+            return self.heads.logits(parts)
         single, double = hashes(marked)
         both = np.empty((2, count * width), dtype=np.uint32)
         both[0], both[1, :-1] = single, double
         both >>= np.uint32(32 - BITS)
-        bucket = both.reshape(2, count, width).transpose(1, 0, 2).reshape(count, 2 * width)
-        bucket[:, -1] = bucket[:, 0]  # no pair, since it spans two windows: a repeat instead
+        pair = both.reshape(2, count, width).transpose(1, 0, 2)
+        sizes = np.fromiter(map(len, parts), dtype=np.int64, count=count)[:, None] + 2
+        at = np.arange(width)
+        pair[:, 0][at >= sizes] = BUCKETS  # what was added to make all of one width
+        pair[:, 1][at >= sizes - 1] = BUCKETS  # and pairs with it, or with the next part
+        bucket = pair.reshape(count, 2 * width)
         bucket.sort(axis=1)
         bucket[:, 1:][bucket[:, 1:] == bucket[:, :-1]] = BUCKETS
         ones = self._ones.get(width)
@@ -73,3 +82,13 @@ class OneText:
         heads = len(self.heads.weights)
         logits: NDArray[np.float64] = sums[:, :heads] / norm * self.heads.scale + self.heads.bias
         return logits
+
+
+def _batches(asked: Sequence[Span]) -> Iterator[list[int]]:
+    """The numbers of the spans that are scored in one go: about as long, and not too many."""
+    rows: tuple[list[int], list[int]] = ([], [])
+    for row, span in enumerate(asked):
+        rows[span.end - span.start > SHORT].append(row)
+    for alike in rows:
+        for at in range(0, len(alike), _BATCH):
+            yield alike[at : at + _BATCH]

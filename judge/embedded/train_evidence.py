@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from judge.embedded.evidence import KINDS, WINDOW, EvidenceHeads, window_starts
+from judge.embedded.evidence import KINDS, EvidenceHeads
 from judge.embedded.fold import fold
 from judge.embedded.hashing import BUCKETS, grams
 from judge.embedded.published import Text
+from judge.embedded.spans import windows as windows_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,8 +34,8 @@ class Windows:
         from scipy.sparse import csr_matrix
 
         folded = [fold(text).text for text in texts]
-        spans = [(i, at) for i, text in enumerate(folded) for at in window_starts(len(text))]
-        self.texts = [folded[i][at : at + WINDOW] for i, at in spans]
+        spans = [(i, span) for i, text in enumerate(folded) for span in windows_of(len(text))]
+        self.texts = [folded[i][span.start : span.end] for i, span in spans]
         self.owner = np.array([i for i, _ in spans])
         self.count = len(folded)
         pairs = grams(self.texts)

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from judge.embedded.evidence import KINDS, WINDOW, EvidenceHeads, find_evidence, window_starts
+from judge.embedded.evidence import KINDS, EvidenceHeads, find_evidence
 from judge.embedded.fold import fold
 from judge.embedded.hashing import BUCKETS, grams
 from judge.embedded.shipped import shipped_weights
+from judge.embedded.spans import SHORT, WINDOW, spans, windows
 from judge.verdict import Evidence
 
 HEADS = shipped_weights().evidence
@@ -36,7 +37,7 @@ def test_the_heads_see_the_whole_text() -> None:
     text = PLAIN * 400 + LONGER_AD
     (one,) = [one for one in found(text) if one.kind == "black_market_ad"]
     assert one.quote == text[one.start : one.end]
-    assert one.end == len(text)
+    assert one.start >= len(text) - len(LONGER_AD)
     assert len(one.quote) <= WINDOW
 
 
@@ -48,14 +49,29 @@ def test_quotes_are_what_stands_at_their_offsets(text: str) -> None:
         assert one.kind in KINDS or str(one.kind).startswith("pii:")
 
 
-@given(st.integers(0, 2000))
-def test_the_windows_cover_every_character(length: int) -> None:
-    """No gap, and none beyond the end of a longer text."""
-    seen = np.zeros(length, dtype=bool)
-    for at in window_starts(length):
-        seen[at : at + WINDOW] = True
-        assert at == 0 or at + WINDOW <= length
+@pytest.mark.parametrize("around", ["。{}。", "\n{}\n", "，{}，", "{}"])
+def test_an_advertisement_does_not_drown_in_a_long_answer(around: str) -> None:
+    """In a sentence of its own, on a line of its own, between commas, and without any mark."""
+    story = "我们常去公园散步，看看花草树木和湖里的鸭子，也和邻居聊聊孩子们的学习"
+    text = story + around.format(LONGER_AD) + story
+    (one,) = found(text)
+    assert one.kind == "black_market_ad"
+    assert one.quote in text
+    assert set(one.quote) & set(LONGER_AD)
+    assert found(story + around.format(PLAIN.rstrip("。")) + story) == ()
+
+
+@given(st.text(alphabet=st.sampled_from("天气很好。！?;\n，a "), max_size=400))
+def test_windows_cover_every_character_and_pieces_lie_inside(text: str) -> None:
+    """No gap, none beyond the end of a text, and no more of them than its length allows."""
+    seen = np.zeros(len(text), dtype=bool)
+    for start, end, _ in windows(len(text)):
+        seen[start:end] = True
     assert seen.all()
+    found = list(spans(text))
+    assert all(0 <= one.start < one.end <= len(text) for one in found if text)
+    assert all(one.end - one.start < len(text) for one in found if one.piece)
+    assert len(found) <= 2 + len(text) / 6 + len(text) / (SHORT / 2)
 
 
 @given(st.lists(st.text(max_size=30), min_size=1, max_size=8))

@@ -4,18 +4,18 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from judge.embedded.evidence import WINDOW, window_starts
 from judge.embedded.fold import fold
 from judge.embedded.one_text import OneText
 from judge.embedded.shipped import shipped_weights
+from judge.embedded.spans import Span, spans
 
 HEADS = shipped_weights().evidence
 ONE_TEXT = OneText(HEADS)
 PLAIN = "今天天气很好，我们一起去公园散步，然后回家吃饭。"
 
 
-def as_usual(text: str, starts: list[int]) -> np.ndarray:
-    return HEADS.logits([text[at : at + WINDOW] for at in starts])
+def as_usual(text: str, asked: list[Span]) -> np.ndarray:
+    return HEADS.logits([text[span.start : span.end] for span in asked])
 
 
 @given(
@@ -25,20 +25,20 @@ def as_usual(text: str, starts: list[int]) -> np.ndarray:
 def test_the_logits_are_the_same_to_the_last_bit(text: str, more: str) -> None:
     """Whatever the text, also where a letter is two when lowered: score and guard agree."""
     folded = fold(text + more).text
-    starts = list(window_starts(len(folded)))
-    assert (ONE_TEXT.logits(folded, starts) == as_usual(folded, starts)).all()
+    asked = list(spans(folded))
+    assert (ONE_TEXT.logits(folded, asked) == as_usual(folded, asked)).all()
 
 
-def test_some_of_the_windows_can_be_asked_for() -> None:
-    """Each window's logits don't depend on which others are scored."""
+def test_some_of_the_parts_can_be_asked_for() -> None:
+    """Each part's logits don't depend on which others are scored."""
     text = PLAIN * 20
-    starts = list(window_starts(len(text)))[1::3]
-    assert (ONE_TEXT.logits(text, starts) == as_usual(text, starts)).all()
+    asked = list(spans(text))[1::3]
+    assert (ONE_TEXT.logits(text, asked) == as_usual(text, asked)).all()
 
 
 def test_a_long_text_is_scored_in_batches() -> None:
-    """More windows than one batch holds: the same answers, in order."""
+    """More parts than one batch holds: the same answers, in order."""
     text = "".join(PLAIN[i % len(PLAIN) :] for i in range(4000))
-    starts = list(window_starts(len(text)))
-    assert len(starts) > 1024
-    assert (ONE_TEXT.logits(text, starts) == as_usual(text, starts)).all()
+    asked = list(spans(text))
+    assert len(asked) > 1024
+    assert (ONE_TEXT.logits(text, asked) == as_usual(text, asked)).all()

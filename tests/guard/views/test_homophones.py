@@ -15,9 +15,9 @@ from guard.homophones.training import by_sound
 from guard.homophones.unusual import LEAST, Usual
 from guard.selftest import MOST_ALARMS, MOST_LOST, load_rows
 from guard.views import plain
-from judge.embedded.evidence import WINDOW, window_starts
 from judge.embedded.published import FILES
 from judge.embedded.shipped import read_arrays
+from judge.embedded.spans import WINDOW, Span, spans
 from judge.embedded.training import archive
 from judge.errors import JudgeUnavailable
 
@@ -31,16 +31,16 @@ def copy(tmp_path: Path) -> Path:
     return tmp_path / "weights"
 
 
-def asked(text: str, usual: Usual) -> list[int]:
+def asked(text: str, usual: Usual) -> list[Span]:
     view = plain(text)
-    return usual.unusual(view, tuple(window_starts(len(view.text))))
+    return usual.unusual(view, spans(view.text))
 
 
 def test_windows_with_replaced_characters_stand_out() -> None:
     """Homophones stand in pairs that nobody writes; the same sentence as it is does not."""
     usual = shipped_homophones().usual
     assert asked(PLAIN * 3, usual) == []
-    assert asked(REPLACED, usual) == [0]
+    assert asked(REPLACED, usual)[0] == Span(0, len(REPLACED))
 
 
 def test_only_the_windows_around_the_replacement_are_asked() -> None:
@@ -49,7 +49,7 @@ def test_only_the_windows_around_the_replacement_are_asked() -> None:
     found = asked(text, shipped_homophones().usual)
     assert found
     begin = text.index(REPLACED)
-    assert all(begin - WINDOW < at < begin + 2 * len(REPLACED) for at in found)
+    assert all(begin - WINDOW < one.start < begin + 2 * len(REPLACED) for one in found)
 
 
 def test_a_few_new_pairs_are_no_disguise() -> None:

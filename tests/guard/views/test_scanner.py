@@ -18,10 +18,11 @@ from guard.loading import load_guard
 from guard.policy import Policy
 from guard.selftest import load_rows
 from guard.selftest_rows import with_pinyin
-from judge.embedded.evidence import KINDS, WINDOW, find_evidence, window_starts
+from judge.embedded.evidence import KINDS, find_evidence
 from judge.embedded.fold import fold
 from judge.embedded.one_text import OneText
 from judge.embedded.shipped import shipped_weights
+from judge.embedded.spans import WINDOW, Span, spans
 
 AD = "代发评论日结，有想做的联系我，抖音点赞员一单一结，涨粉加我备用，无押金"
 PLAIN = "今天天气很好，我们一起去公园散步，然后回家吃饭。"
@@ -130,17 +131,17 @@ def test_ordinary_texts_are_not_asked_by_sound(monkeypatch: pytest.MonkeyPatch) 
     asked: list[int] = []
     ask = OneText.logits
 
-    def counting(self: OneText, text: str, starts: list[int]) -> np.ndarray:
+    def counting(self: OneText, text: str, parts: list[Span]) -> np.ndarray:
         if self is scanner()._by_sound:
-            asked.append(len(starts))
-        return ask(self, text, starts)
+            asked.append(len(parts))
+        return ask(self, text, parts)
 
     monkeypatch.setattr(OneText, "logits", counting)
     benign = [row.text for row in ROWS if row.kind == "safe"]
-    windows = sum(len(list(window_starts(len(fold(text).text)))) for text in benign)
+    parts = sum(len(list(spans(fold(text).text))) for text in benign)
     for text in benign:
         scanner().scan(text)
-    assert 0 < sum(asked) <= 0.15 * windows
+    assert 0 < sum(asked) <= 0.15 * parts
 
 
 @given(st.text(alphabet=st.characters(codec=None), max_size=80))
