@@ -147,9 +147,25 @@ def _with(row: Row, text: str) -> Row:
 
 
 _TAGS = [chr(code) for code in range(0xE0020, 0xE007F)]
+
+
+def _within(row: Row, rng: Random) -> str:
+    """In the middle of a longer text, as a sentence, as a line or between commas."""
+    before, after = rng.sample(_STORY, 2)
+    first, last = rng.choice((("。", "。"), ("\n", "\n"), ("，", "，")))
+    return before + first + row.text + last + after
+
+
+_STORY = (
+    "周末我们常去河边散步，孩子们在草地上放风筝，老人坐在树下下棋，聊聊今年的收成和天气，到傍晚才慢慢走回家",
+    "这道菜的做法并不复杂，先把土豆切成丝，用清水泡一会儿，再下锅快炒，出锅前加一点醋，味道就会很清爽",
+    "图书馆新到了一批历史类的书，有讲丝绸之路的，也有讲古代建筑的，借阅期是三十天，到期前可以在网上续借一次",
+    "学习一门语言最要紧的是坚持，每天读一点，听一点，写一点，过上半年再回头看，就会发现自己已经走了很远",
+)
 _SELECTORS = [chr(code) for code in (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE0110))]
 
 DISGUISES: Mapping[str, Disguise] = {
+    "in a longer text": _within,
     "zero-width": _between(_ZERO_WIDTH),
     "full-width": _full_width,
     "traditional": _traditional,

@@ -50,7 +50,7 @@ class Behind(_Value):
     @property
     def met(self) -> bool:
         """Whether the measured loss, not its interval, is within the goal, or there is no goal."""
-        return self.lost.value <= MOST_LOST or self.name in BEYOND
+        return round(self.lost.value, 9) <= MOST_LOST or self.name in BEYOND
 
 
 class Alarms(_Value):

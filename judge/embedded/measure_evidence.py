@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from judge.embedded.evidence import KINDS
 from judge.embedded.published import answers, cold_test, texts
+from judge.embedded.shipped import shipped_weights
 from judge.embedded.train_evidence import (
+    Asked,
     Windows,
-    chosen_cuts,
     fit_heads,
     strongest,
     unseen_scores,
@@ -26,19 +27,19 @@ Scored = tuple[str, "Array"]
 
 
 def evidence_figures(data: Path) -> dict[str, Any]:
-    """False alarms by source and recall by head, at the cuts that training chooses."""
+    """False alarms by source and recall by head of all that is asked, at the shipped cuts."""
     import numpy as np
 
     trained = texts(data)
     windows = Windows([text.text for text in trained])
-    unseen = list(unseen_scores(windows, trained))
-    cuts = chosen_cuts((scores, benign) for _, scores, benign in unseen)
+    cuts = shipped_weights().evidence.cuts  # that training chose by windows alone
+    unseen = list(unseen_scores(windows, trained, Asked([text.text for text in trained])))
     heads = fit_heads(windows, trained, np.ones(len(trained), dtype=bool))
     others = {f"cold test, {name}": found for name, found in cold_test(data).items()}
     others["xstest"] = [a.text for a in answers(data) if a.source != "jade"]
     alarms = {name: _shares(scores[benign] >= cuts) for name, scores, benign in unseen}
     for name, found in others.items():
-        alarms[name] = _shares(strongest(heads, Windows(found)) >= cuts)
+        alarms[name] = _shares(strongest(heads, Asked(found)) >= cuts)
     recall = {"abuse, cold test": alarms.pop("cold test, abuse")["abuse"]}
     kinds = np.array([text.kind for text in trained])
     recall |= dict(_recall(unseen[0][1] >= cuts, kinds))

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from judge.embedded.evidence import KINDS, EvidenceHeads
+from judge.embedded.evidence import KINDS, PIECE_MARGIN, EvidenceHeads, readable
 from judge.embedded.fold import fold
 from judge.embedded.hashing import BUCKETS, grams
 from judge.embedded.published import Text
+from judge.embedded.spans import spans
 from judge.embedded.spans import windows as windows_of
 
 if TYPE_CHECKING:
@@ -26,6 +27,28 @@ _IDF_UNIT = 20
 _UNCLEAR = {"abuse": frozenset({"unsafe", "porn"})}
 
 
+class Asked:
+    """All that the heads are asked about many texts, pieces too, and whose it is.
+
+    `margin` is what a part's logits need above the cuts, shape (parts, 5).
+    """
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        import numpy as np
+
+        folded = [fold(text).text for text in texts]
+        parts = [
+            (i, span)
+            for i, text in enumerate(folded)
+            for span in spans(text)
+            if readable(text[span.start : span.end])
+        ]
+        self.texts = [folded[i][span.start : span.end] for i, span in parts]
+        self.owner = np.array([i for i, _ in parts], dtype=np.int64)
+        self.margin = np.outer([span.piece for _, span in parts], PIECE_MARGIN)
+        self.count = len(folded)
+
+
 class Windows:
     """The windows of many texts, their hashed features and whose they are."""
 
@@ -34,14 +57,15 @@ class Windows:
         from scipy.sparse import csr_matrix
 
         folded = [fold(text).text for text in texts]
-        spans = [(i, span) for i, text in enumerate(folded) for span in windows_of(len(text))]
-        self.texts = [folded[i][span.start : span.end] for i, span in spans]
-        self.owner = np.array([i for i, _ in spans])
+        parts = [(i, span) for i, text in enumerate(folded) for span in windows_of(len(text))]
+        self.texts = [folded[i][span.start : span.end] for i, span in parts]
+        self.owner = np.array([i for i, _ in parts])
+        self.margin = np.zeros((len(parts), len(KINDS)))
         self.count = len(folded)
         pairs = grams(self.texts)
         ones = np.ones(len(pairs.row))
         self.features: Any = csr_matrix(
-            (ones, (pairs.row, pairs.bucket)), shape=(len(spans), BUCKETS)
+            (ones, (pairs.row, pairs.bucket)), shape=(len(parts), BUCKETS)
         )
 
     def of(self, owners: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -78,16 +102,18 @@ def with_cuts(heads: EvidenceHeads, cuts: Array) -> EvidenceHeads:
 
 
 def unseen_scores(
-    windows: Windows, texts: Sequence[Text]
+    windows: Windows, texts: Sequence[Text], asked: Asked | None = None
 ) -> Iterator[tuple[str, Array, NDArray[np.bool_]]]:
     """Strongest logits of each text by heads that didn't see it, (name, (texts, 5), benign texts).
 
-    Once cross-fitted over all sources, and once for each source, with that source left out. Where a
-    head would have nothing to look for without the source, only its benign texts are left out.
+    The heads are fitted on windows, and asked about these or about `asked`. Once cross-fitted over
+    all sources, and once for each source, with that source left out. Where a head would have
+    nothing to look for without the source, only its benign texts are left out.
     """
     import numpy as np
     from sklearn.model_selection import GroupKFold
 
+    about = windows if asked is None else asked
     benign = np.array([text.kind == "safe" for text in texts])
     source = np.array([text.source for text in texts])
     kinds = np.array([text.kind for text in texts])
@@ -96,26 +122,27 @@ def unseen_scores(
     for inner, held in GroupKFold(FOLDS).split(crossed, groups=same):
         mask = np.zeros(len(texts), dtype=bool)
         mask[inner] = True
-        crossed[held] = strongest(fit_heads(windows, texts, mask), windows)[held]
+        crossed[held] = strongest(fit_heads(windows, texts, mask), about)[held]
     for name in sorted(set(source)):
         yield f"{name}, cross-fitted", crossed, benign & (source == name)
     for name in sorted(set(source)):
         own = source == name
-        scores = strongest(fit_heads(windows, texts, ~(own & benign)), windows)
+        scores = strongest(fit_heads(windows, texts, ~(own & benign)), about)
         whole = [i for i, kind in enumerate(KINDS) if (kinds[~own] == kind).any()]
         without = fit_heads(windows, texts, ~own, [KINDS[i] for i in whole])
-        scores[:, whole] = strongest(without, windows)[:, whole]
+        scores[:, whole] = strongest(without, about)[:, whole]
         yield f"{name}, left out", scores, own & benign
 
 
-def strongest(heads: EvidenceHeads, windows: Windows) -> Array:
-    """The largest logit of each text's windows, shape (texts, 5)."""
+def strongest(heads: EvidenceHeads, asked: Windows | Asked) -> Array:
+    """The largest logit of each text's parts less its margin, shape (texts, 5)."""
     import numpy as np
 
-    best = np.full((windows.count, len(KINDS)), -np.inf)
-    for at in range(0, len(windows.texts), 4096):
-        logits = heads.logits(windows.texts[at : at + 4096])
-        np.maximum.at(best, windows.owner[at : at + 4096], logits)
+    best = np.full((asked.count, len(KINDS)), -np.inf)
+    for at in range(0, len(asked.texts), 4096):
+        batch = slice(at, at + 4096)
+        logits = heads.logits(asked.texts[batch]) - asked.margin[batch]
+        np.maximum.at(best, asked.owner[batch], logits)
     return best
 
 
