@@ -57,6 +57,12 @@ class Metrics:
             ("side",),
             registry=self._registry,
         )
+        self._dropped = Counter(
+            f"{name}_dropped_keys",
+            "Keys of bodies that were left out, since nothing is known of them.",
+            ("side",),
+            registry=self._registry,
+        )
         self._seconds = Histogram(
             f"{name}_check_seconds",
             "Time of one decision.",
@@ -102,6 +108,8 @@ class Metrics:
             self._abstained.labels(name).inc()
         if event.status == "failed_open":
             self._open.labels(event.side).inc()
+        if event.dropped:
+            self._dropped.labels(event.side).inc(event.dropped)
         self._seconds.labels(event.side).observe(event.elapsed_s)
         if event.streamed:
             self._exposed.observe(event.exposed)

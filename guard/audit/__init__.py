@@ -16,7 +16,7 @@ from typing import Protocol
 from guard.event import AuditSink, GuardEvent
 from judge.errors import InputError
 
-PREFIX = "jsonl:"
+DATABASES = {"sqlite", "postgresql", "postgres"}
 
 
 class AuditLog(AuditSink, Protocol):
@@ -45,22 +45,42 @@ def open_audit(place: str) -> Iterator[AuditLog]:
     Raises:
         InputError: the place is none, or can't be opened.
     """
-    log = _opened(place)
+    log = open_log(place)
     try:
         yield log
     finally:
         log.close()
 
 
-def _opened(place: str) -> AuditLog:
-    if place.startswith(PREFIX) or "://" not in place:
+def file_of(place: str) -> Path | None:
+    """The file of a log; None where it is on a server.
+
+    Raises:
+        InputError: the place is none. Never shows it, since it may hold a password.
+    """
+    kind, _, name = place.partition(":")
+    if kind == "jsonl" and name:
+        return Path(name)
+    if kind.partition("+")[0] not in DATABASES or not name.startswith("//"):
+        mend = "write jsonl:FILE, sqlite:///FILE or postgresql://USER@HOST/NAME"
+        raise InputError("is no place of a log", file="--audit", mend=mend)
+    from judge.database import database_url, is_sqlite
+
+    url = database_url(place, "--audit")
+    return Path(url.database or "") if is_sqlite(url) else None
+
+
+def open_log(place: str) -> AuditLog:
+    """The same for as long as the process lives; each event is written before its text goes out.
+
+    Raises:
+        InputError: as `open_audit`.
+    """
+    file = file_of(place)
+    if file is not None and place.startswith("jsonl:"):
         from guard.audit.jsonl import JsonlLog
 
-        name = place.removeprefix(PREFIX)
-        if not name:
-            mend = "write jsonl:FILE, sqlite:///FILE or postgresql://USER@HOST/NAME"
-            raise InputError("is no place", file="--audit", mend=mend)
-        return JsonlLog(Path(name))
+        return JsonlLog(file)
     from guard.audit.sql import SqlLog
 
     return SqlLog.connect(place)

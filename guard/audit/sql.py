@@ -1,14 +1,16 @@
 """Events in a database: SQLite, or PostgreSQL. One thread writes, many events a transaction.
 
-While the database is gone or full, events go into a file beside; they are moved in when it is back.
+While the database is gone or full, events wait in a file beside; they are moved in when it is back,
+also by a later process.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import logging
 import os
 import queue
-import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
@@ -17,18 +19,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from pydantic import ValidationError
+import platformdirs
 from sqlalchemy import URL, Engine, create_engine, delete, event, insert, or_, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
-from guard.audit.lines import LineFile
+from guard.audit.spill import Spill
 from guard.event import GuardEvent
 from judge.database import database_url, is_sqlite
 from judge.errors import InputError
 
 MOST_AT_ONCE = 500
 OPEN_WAIT_S = 5
+_log = logging.getLogger("flames_judge.audit")
 
 
 class _Table(DeclarativeBase):
@@ -58,7 +61,10 @@ class SqlLog:
     """Events in a database. Use `connect`."""
 
     def __init__(self, engine: Engine, spill: Path) -> None:
-        self._engine, self._spill = engine, spill
+        self._engine, self._spill, self._away = engine, Spill(spill), False
+        self._file = Path(engine.url.database or "") if is_sqlite(engine.url) else None
+        self._inode = None if self._file is None else self._file.stat().st_ino
+        self._move_in()
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._write, name="audit", daemon=True)
         self._thread.start()
@@ -69,8 +75,8 @@ class SqlLog:
 
         Args:
             place: a URL of SQLite or PostgreSQL.
-            spill: where events go while it can't be written; beside an SQLite file, else in the
-                folder for temporary files.
+            spill: where events wait while it can't be written; beside an SQLite file, else in
+                the user's folder for such things.
 
         Raises:
             InputError: it can't be opened. Never shows a password.
@@ -102,7 +108,7 @@ class SqlLog:
     def events(self) -> Iterator[GuardEvent]:
         """Every event in the database."""
         with Session(self._engine) as session:
-            asked = select(_Event.body).order_by(_Event.id)
+            asked = select(_Event.body).order_by(_Event.at, _Event.id)  # some came in later
             for body in session.scalars(asked.execution_options(yield_per=1000)):
                 yield GuardEvent.model_validate_json(body)
 
@@ -158,31 +164,43 @@ class SqlLog:
                 one.done.set_result(None)
 
     def _save(self, events: Sequence[GuardEvent]) -> None:
-        """Into the database, with what waits in the file; or into the file."""
-        spilled = self._spilled()
+        """Into the database, and then what waits in the file too; or into the file."""
         try:
+            self._follow()
             with Session(self._engine) as session, session.begin():
-                session.execute(insert(_Event), [_row(one) for one in (*spilled, *events)])
-        except SQLAlchemyError:
-            lines = LineFile(self._spill)
-            try:
-                for one in events:
-                    lines.append(one.model_dump_json())
-            finally:
-                lines.close()
+                session.execute(insert(_Event), [_row(one) for one in events])
+        except (SQLAlchemyError, OSError):
+            self._spill.add(events)
+            if not self._away:
+                _log.error("the database can't be written: events wait in %s", self._spill.file)
+            self._away = True
         else:
-            if spilled:
-                self._spill.unlink(missing_ok=True)
+            self._away = False
+            self._move_in()
 
-    def _spilled(self) -> list[GuardEvent]:
-        if not self._spill.exists():
-            return []
-        found = []
-        # not `splitlines`: a text that is recorded may hold U+2028, and what looks like an event
-        for line in self._spill.read_bytes().split(b"\n"):
-            with suppress(ValidationError):  # a torn line is none
-                found.append(GuardEvent.model_validate_json(line))
-        return found
+    def _follow(self) -> None:
+        """The file may have been replaced, or taken away: what is open then leads nowhere.
+
+        Raises:
+            OSError: it is gone.
+        """
+        if self._file is None or (inode := self._file.stat().st_ino) == self._inode:
+            return
+        self._engine.dispose()
+        _Table.metadata.create_all(self._engine)
+        self._inode = inode
+
+    def _move_in(self) -> None:
+        """Move what waits into the database; what can't be moved goes on waiting."""
+        with suppress(SQLAlchemyError, OSError):
+            if self._spill.waits:
+                with (
+                    self._spill.taken() as waiting,
+                    Session(self._engine) as session,
+                    session.begin(),
+                ):
+                    for some in waiting:
+                        _insert_new(session, some)
 
 
 def _engine(url: URL) -> Engine:
@@ -204,11 +222,21 @@ def _engine(url: URL) -> Engine:
 
 
 def _spill_of(url: URL) -> Path:
-    name = f"flames-audit-{os.getpid()}.jsonl"
+    """The same for every process; a folder for all users would let others read and write it."""
     if is_sqlite(url):
         file = Path(url.database or "")
-        return file.with_name(f"{file.name}.{name}")
-    return Path(tempfile.gettempdir()) / name
+        return file.with_name(f"{file.name}.waiting.jsonl")
+    place = hashlib.sha256(url.set(password=None).render_as_string().encode()).hexdigest()[:16]
+    return platformdirs.user_state_path("flames-judge", appauthor=False) / f"audit-{place}.jsonl"
+
+
+def _insert_new(session: Session, events: Sequence[GuardEvent]) -> None:
+    """Insert events that are not there: a process may have died before they waited no longer."""
+    ids = {one.request_id for one in events}
+    known = set(session.scalars(select(_Event.body).where(_Event.request_id.in_(ids))))
+    rows = [row for one in events if (row := _row(one))["body"] not in known]
+    if rows:
+        session.execute(insert(_Event), rows)
 
 
 def _row(one: GuardEvent) -> dict[str, str | None]:

@@ -16,13 +16,12 @@ from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
 
 from guard.limits import DailyBudget
+from guard.server.paying import RecordsJudge
 from judge.calibration import Calibration
 from judge.dispatch import together
 from judge.errors import BudgetReached, InputError
-from judge.llm.bill import billing
 from judge.protocols import Judge
-from judge.rubric import Rubric
-from judge.verdict import Case, Failure, FailureKind, JudgeRef, Outcome, RubricRef, Verdict
+from judge.verdict import Case, Failure, FailureKind, Outcome, RubricRef, Verdict
 
 BATCH: Final = 16  # cases that are judged in one go, so that all who wait get their turn
 THREADS: Final = 4
@@ -40,7 +39,7 @@ class Bench:
     """
 
     def __init__(self, judge: Judge, budget: DailyBudget, calibration: Calibration | None) -> None:
-        self.judge: Judge = PayingJudge(judge, budget)
+        self.judge: Judge = RecordsJudge(judge, budget, BATCH)
         self.budget, self.calibration = budget, calibration
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="bench")
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -125,59 +124,3 @@ class Bench:
 
             await close_loop_clients()
         await asyncio.get_running_loop().shutdown_asyncgens()
-
-
-class PayingJudge(Judge):
-    """A judge whose calls are paid from a budget.
-
-    Args:
-        judge: is asked.
-        budget: the day's money; a call that was begun may overdraw it by its own cost.
-    """
-
-    def __init__(self, judge: Judge, budget: DailyBudget) -> None:
-        self._judge, self._budget = judge, budget
-
-    @property
-    def name(self) -> str:
-        return self._judge.name
-
-    @property
-    def batch_size(self) -> int:
-        return min(self._judge.batch_size, BATCH)
-
-    def ref(self, rubric: Rubric) -> JudgeRef:
-        return self._judge.ref(rubric)
-
-    def signers(self, rubric: Rubric) -> Sequence[JudgeRef]:
-        return self._judge.signers(rubric)
-
-    def trust(self) -> str | None:
-        return self._judge.trust()
-
-    async def assess(self, cases: Sequence[Case]) -> Sequence[Outcome]:
-        """As the judge does; calls that were broken off are paid for too.
-
-        Raises:
-            BudgetReached: the day's money is spent.
-            JudgeUnavailable: no case can be judged as things stand.
-        """
-        if not self._budget.open:
-            raise BudgetReached("the day's budget for records is spent")
-        with billing() as bill:
-            try:
-                outcomes = await self._judge.assess(cases)
-            except BaseException:
-                if bill.cost_usd:
-                    self._budget.spend(bill.cost_usd)
-                raise
-        for outcome in outcomes:
-            if not outcome.cached and (outcome.usage is not None or outcome.cost_usd is not None):
-                self._budget.spend(outcome.cost_usd)
-        return outcomes
-
-    async def warm(self) -> None:
-        await self._judge.warm()
-
-    async def aclose(self) -> None:
-        await self._judge.aclose()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final
 
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
@@ -14,6 +14,8 @@ from guard.openai_api import ApiError, check_headers, parse_object
 from guard.server.exchange import exchange_of
 from guard.server.responses import Refusal
 from guard.server.settings import Limits
+
+MOST_DIGITS: Final = 18  # of a length; more of them may be more than Python reads
 
 
 async def read_body(scope: Scope, receive: Receive, limits: Limits) -> bytes:
@@ -61,7 +63,7 @@ async def pass_on(
         ClientDisconnect: the caller has left.
     """
     told = Headers(scope=scope).get("content-length", "0")
-    if not told.isascii() or not told.isdigit() or int(told) > most:
+    if not told.isascii() or not told.isdigit() or len(told) > MOST_DIGITS or int(told) > most:
         raise _too_large(most)
     size = 0
     try:

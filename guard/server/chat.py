@@ -18,16 +18,18 @@ from guard.openai_api import (
     ChatRequest,
     Envelope,
     FrameWriter,
+    check_types,
     guard_unavailable,
     input_blocked,
     read_request,
     said,
     serialised,
+    unread_keys,
 )
 from guard.server.body import read_object
 from guard.server.event_stream import EventStream
 from guard.server.exchange import Exchange, exchange_of
-from guard.server.question import MOST_CHOICES, Question, encoded
+from guard.server.question import Question, encoded
 from guard.server.responses import send_json
 from guard.server.state import State
 from guard.server.streamed import StreamedAnswer
@@ -51,10 +53,12 @@ class Chat:
         exchange = exchange_of(scope)
         body = await read_object(scope, receive, self._state.limits)
         request = read_request(body, self._guard.policy.unknown_keys)
+        check_types(request)
         asked = asked_by(request, exchange.request_id)
         async with while_wanted(receive, exchange):
             decision, parts = await look_at_request(self._guard, request, asked)
-            await self._guard.record(decision, parts, asked, Told())
+            told = Told(dropped=unread_keys(request.dropped))
+            await self._guard.record(decision, parts, asked, told)
             exchange.decided(decision)
             if decision.stops:
                 await self._refused(request, decision, exchange, send)
@@ -83,7 +87,7 @@ class Chat:
         name = f"chatcmpl-{exchange.request_id}"
         envelope = Envelope(id=name, model=request.model, created=int(time.time()))
         finish = "stop" if decision.action == "replace" else "content_filter"
-        choices = range(min(request.n, MOST_CHOICES))
+        choices = range(request.n)
         if not request.stream:
             body = said(envelope, message, n=len(choices), finish=finish)
             await send_json(send, serialised(body))

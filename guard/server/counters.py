@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -29,6 +30,8 @@ class Counters:
 
     def __init__(self, file: Path | None = None) -> None:
         place = ":memory:" if file is None else str(file)
+        if file is not None:  # its owner's alone: it names callers
+            os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
         self._database = sqlite3.connect(
             place, timeout=_WAIT_S, isolation_level=None, check_same_thread=False
         )
@@ -36,6 +39,7 @@ class Counters:
         self._database.execute("PRAGMA journal_mode=WAL")
         self._database.execute("PRAGMA synchronous=NORMAL")
         self._database.executescript(_TABLES)
+        self._own: Counters | None = None  # counts this process's requests while the file can't
 
     def spent(self, day: str) -> float:
         """USD spent on a day, `2026-01-31`."""
@@ -62,8 +66,16 @@ class Counters:
             now: seconds since 1970.
 
         Returns:
-            0 when it is counted, else the seconds after which it may be tried again.
+            0 when it is counted, else the seconds after which it may be tried again. While the file
+            can't be written, as on a full disk, each process counts for itself.
         """
+        try:
+            return self._admitted(who, rpm, now)
+        except sqlite3.OperationalError:
+            self._own = self._own or Counters()
+            return self._own.admit(who, rpm, now)
+
+    def _admitted(self, who: str, rpm: int, now: float) -> float:
         minute, second = divmod(now, MINUTE_S)
         with self._changing():
             before, current = self._hits(who, int(minute) - 1), self._hits(who, int(minute))
@@ -80,6 +92,8 @@ class Counters:
     def close(self) -> None:
         """Let go of the file."""
         self._database.close()
+        if self._own is not None:
+            self._own.close()
 
     def _hits(self, who: str, minute: int) -> int:
         asked = "SELECT n FROM hits WHERE who = ? AND minute = ?"
@@ -92,10 +106,11 @@ class Counters:
             self._database.execute("BEGIN IMMEDIATE")
             try:
                 yield
+                self._database.execute("COMMIT")
             except BaseException:
-                self._database.execute("ROLLBACK")
+                if self._database.in_transaction:  # also where a full disk let it not be kept
+                    self._database.execute("ROLLBACK")
                 raise
-            self._database.execute("COMMIT")
 
 
 def _wait(before: int, current: int, rpm: int, second: float) -> float:

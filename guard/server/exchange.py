@@ -31,6 +31,7 @@ class Exchange:
         request_id: ours; a caller's own is never used.
         room: the memory that its body takes.
         caller: the name of the key; None where no keys are asked for.
+        runs: the key's own number of runs that may be open; None where it has none.
         route: the route's own path, for metrics.
         status: what was decided; None where nothing was judged.
         missed: checks that could not be made.
@@ -41,6 +42,7 @@ class Exchange:
     request_id: str
     room: Room
     caller: str | None = None
+    runs: int | None = None
     route: str = "other"
     status: Status | None = None
     missed: int = 0

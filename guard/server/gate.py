@@ -90,14 +90,17 @@ class Gate:
         """Let a request in, or refuse it.
 
         Raises:
-            ApiError: 421 it is addressed to another name; 401 it has no valid key; 429 its caller
-                has had the minute's requests.
+            ApiError: 400 it names no host, or several; 421 it is addressed to another name; 401 it
+                has no valid key; 429 its caller has had the minute's requests.
         """
         state = self._state
-        if state.hosts is not None:
-            names = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
-            if len(names) != 1 or not state.hosts.allow(names[0]):
-                raise ApiError("this host name is not served here", status=421, code="wrong_host")
+        names = [value for name, value in scope["headers"] if name == b"host"]
+        if len(names) != 1 and scope["http_version"] == "1.1":
+            raise ApiError("a request names one host", status=400, code="invalid_host")
+        if state.hosts is not None and not (
+            len(names) == 1 and state.hosts.allow(names[0].decode("latin-1"))
+        ):
+            raise ApiError("this host name is not served here", status=421, code="wrong_host")
         if state.keys is None or scope["path"] in OPEN_TO_ALL:
             return
         key = state.keys.find(_key(scope))
@@ -108,7 +111,7 @@ class Gate:
                 code="invalid_api_key",
                 headers={"www-authenticate": "Bearer"},
             )
-        exchange.caller = key.name
+        exchange.caller, exchange.runs = key.name, key.runs
         wait = 0.0 if key.rpm is None else state.counters.admit(key.name, key.rpm, time.time())
         if wait:
             raise Refusal(

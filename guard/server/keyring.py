@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import hmac
 import logging
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from guard.server.keys import Key, key_hash, read_keys
 from judge.errors import InputError
 
 _log = logging.getLogger("flames_judge.serve")
-_Stamp = tuple[int, int, int]
+_Stamp = tuple[int, int, int, int]
+
+
+class _Known(NamedTuple):
+    """The file as it was read; `keys` are None where it could not be."""
+
+    stamp: _Stamp | None
+    keys: Mapping[str, Key] | None
 
 
 class KeyRing:
     """The keys that are valid now. A file that is gone or broken lets nobody in.
+
+    Threads may share it.
 
     Args:
         file: the file of keys.
@@ -25,8 +36,8 @@ class KeyRing:
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        self._stamp = self._stamp_now()
-        self._keys = {key.sha256: key for key in read_keys(file)}
+        stamp = self._stamp_now()
+        self._known = _Known(stamp, _by_hash(read_keys(file)))
 
     def find(self, given: str) -> Key | None:
         """Whose key it is.
@@ -34,26 +45,40 @@ class KeyRing:
         It is looked up by its hash, of which a caller can't choose the beginning, so that the time
         that it takes says nothing about the keys that there are.
         """
-        self._follow()
+        keys = self._follow() or {}
         digest = key_hash(given)
-        key = self._keys.get(digest)
+        key = keys.get(digest)
         return key if key is not None and hmac.compare_digest(key.sha256, digest) else None
 
-    def _follow(self) -> None:
-        """Read the file again if it has changed."""
-        stamp = self._stamp_now()
-        if stamp == self._stamp:
-            return
-        self._stamp = stamp
-        try:
-            self._keys = {key.sha256: key for key in read_keys(self._file)}
-        except InputError as error:
-            self._keys = {}
-            _log.error("nobody is let in: %s", error)
+    def knows(self, name: str) -> bool:
+        """Whether there is a key of this name.
+
+        Raises:
+            InputError: the file can't be read at the moment, so that nobody knows.
+        """
+        keys = self._follow()
+        if keys is None:
+            raise InputError("the file of keys can't be read")
+        return any(key.name == name for key in keys.values())
+
+    def _follow(self) -> Mapping[str, Key] | None:
+        """The keys by their hashes; the file is read again if it has changed."""
+        stamp = self._stamp_now()  # first: a change while it is read shows the next time
+        if stamp != self._known.stamp:
+            try:
+                self._known = _Known(stamp, _by_hash(read_keys(self._file)))
+            except InputError as error:
+                self._known = _Known(stamp, None)
+                _log.error("nobody is let in: %s", error)
+        return self._known.keys
 
     def _stamp_now(self) -> _Stamp | None:
         try:
             found = self._file.stat()
         except OSError:
             return None
-        return found.st_mtime_ns, found.st_size, found.st_ino
+        return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
+
+
+def _by_hash(keys: Iterable[Key]) -> Mapping[str, Key]:
+    return {key.sha256: key for key in keys}

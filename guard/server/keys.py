@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import secrets
+import stat
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from judge.errors import InputError
 
 PREFIX: Final = "fj-"
+MOST_BYTES: Final = 16 * 2**20
 _HEX = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 _NAME = Annotated[str, StringConstraints(pattern=r"^[\w.@-]{1,64}$")]
 
@@ -35,6 +37,7 @@ class Key(BaseModel):
         sha256: of the key, hex.
         created: when it was made.
         rpm: most requests a minute; None for any number.
+        runs: most runs that have not ended; None for the server's own number.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -43,6 +46,7 @@ class Key(BaseModel):
     sha256: _HEX
     created: datetime
     rpm: Annotated[int, Field(ge=1)] | None = None
+    runs: Annotated[int, Field(ge=0)] | None = None
 
 
 class _File(BaseModel):
@@ -61,10 +65,10 @@ def read_keys(file: Path) -> tuple[Key, ...]:
     """The keys of a file.
 
     Raises:
-        InputError: it can't be read, or isn't a file of keys.
+        InputError: it can't be read, isn't a file of keys, or is one that anybody can change.
     """
     try:
-        return _File.model_validate_json(file.read_bytes()).keys
+        return _File.model_validate_json(_content(file)).keys
     except OSError as error:
         raise InputError(
             f"can't be read: {error.strerror}",
@@ -75,15 +79,43 @@ def read_keys(file: Path) -> tuple[Key, ...]:
         raise InputError("is not a file of keys", file=file) from None
 
 
-def add_key(file: Path, name: str, rpm: int | None, now: datetime) -> str:
+def _content(file: Path) -> bytes:
+    """The bytes of a plain file; neither a pipe nor a device keeps a server waiting.
+
+    Raises:
+        OSError, InputError: as `read_keys`.
+    """
+    handle = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    try:
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode) or found.st_size > MOST_BYTES:
+            raise InputError("is not a file of keys", file=file)
+        if os.name == "posix" and found.st_mode & stat.S_IWOTH:
+            raise InputError("can be changed by anybody", file=file, mend=f"chmod o-w {file}")
+        with os.fdopen(handle, "rb", closefd=False) as opened:
+            return opened.read(MOST_BYTES)
+    finally:
+        os.close(handle)
+
+
+def add_key(
+    file: Path, name: str, rpm: int | None, now: datetime, *, runs: int | None = None
+) -> str:
     """Add a key to a file, which is made if needed; gives the key, which is stored nowhere.
+
+    Args:
+        file: where keys are kept.
+        name: the caller's.
+        rpm: most requests a minute.
+        now: when the key is made.
+        runs: most runs that have not ended.
 
     Raises:
         InputError: the name is taken or no name, or the file can't be used.
     """
     key = PREFIX + secrets.token_urlsafe(32)
     try:
-        made = Key(name=name, sha256=key_hash(key), created=now, rpm=rpm)
+        made = Key(name=name, sha256=key_hash(key), created=now, rpm=rpm, runs=runs)
     except ValidationError:
         mend = "1 to 64 letters, digits and . _ - @"
         raise InputError(f"{name!r} is not a name for a key", file="NAME", mend=mend) from None
@@ -129,8 +161,12 @@ def _changing(file: Path) -> Iterator[None]:
 
 
 def _write(file: Path, keys: Sequence[Key]) -> None:
-    """Replace the file at once, readable by its owner alone."""
-    content = _File(keys=tuple(keys)).model_dump(mode="json")
+    """Replace the file at once, readable by its owner alone; a link to it stays one."""
+    content = {
+        "format": 1,
+        "keys": [key.model_dump(mode="json", exclude_none=True) for key in keys],
+    }
+    file = file.resolve()
     handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")  # mode 0600
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as new:

@@ -70,26 +70,32 @@ def _chat() -> Shape:
     chat = operation(
         "createChatCompletion",
         "As OpenAI's route of this name; an answer that is stopped ends with content_filter",
-        Answer("the answer, as JSON or (`stream`) as server-sent events", OBJECT),
+        Answer("the answer, as JSON or (`stream`) as events", ref("ChatCompletion")),
         (*_READ, 502, 504),
         body,
     )
-    chat["responses"]["200"]["content"][EVENTS] = {"schema": TEXT}
+    events = "Events of ChatCompletionChunk, or of Error; `[DONE]` is the last one's data"
+    chat["responses"]["200"]["content"][EVENTS] = {"schema": {**TEXT, "description": events}}
     models = operation(
-        "listModels", "The models of the server behind", Answer("them", OBJECT), (502, 504)
+        "listModels",
+        "The models of the server behind",
+        Answer("them", ref("ModelList")),
+        (502, 504),
     )
     found = "What the guard finds in texts, in OpenAI's form"
     return {
         "/v1/chat/completions": {"post": chat},
         "/v1/models": {"get": models},
         "/v1/moderations": {
-            "post": operation("createModeration", found, Answer("it", OBJECT), _READ, body)
+            "post": operation(
+                "createModeration", found, Answer("it", ref("Moderation")), _READ, body
+            )
         },
         "/beta/litellm_basic_guardrail_api": {
             "post": operation(
                 "applyGuardrail",
                 "As litellm's proxy asks a guardrail elsewhere",
-                Answer("what is to be done", OBJECT),
+                Answer("what is to be done", ref("GuardrailAnswer")),
                 _READ,
                 body,
             )
@@ -113,7 +119,7 @@ def _runs() -> Shape:
         "submitRun",
         "Have a file of records judged: the body is the file, uncompressed",
         Answer("the run, which waits for its turn", ref("Run"), status=202),
-        (*_READ, 404, 507),
+        (*_READ, 403, 404, 507),
         dict.fromkeys(KINDS, TEXT),
     )
     submit["parameters"] = [
@@ -164,7 +170,10 @@ def _run() -> dict[str, Shape]:
         },
         "/resume": {
             "post": operation(
-                "resumeRun", "Go on with a run that failed or was cancelled", again, (*early, 507)
+                "resumeRun",
+                "Go on with a run that failed or was cancelled",
+                again,
+                (403, *early, 507),
             )
         },
     }
@@ -172,9 +181,9 @@ def _run() -> dict[str, Shape]:
 
 def _own() -> Shape:
     """About the service itself."""
-    alive = operation("isAlive", "The process answers", Answer("it lives", OBJECT))
-    ready = operation("isReady", "It may be sent requests", Answer("it may", OBJECT))
-    ready["responses"]["503"] = Answer("it is ending", OBJECT).shape()
+    alive = operation("isAlive", "The process answers", Answer("it lives", ref("Health")))
+    ready = operation("isReady", "It may be sent requests", Answer("it may", ref("Health")))
+    ready["responses"]["503"] = Answer("it is ending", ref("Health")).shape()
     numbers = Answer("OpenMetrics or Prometheus text", TEXT, PLAIN)
     return {
         "/healthz": {"get": {**alive, "security": [{}]}},

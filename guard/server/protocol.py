@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from http import HTTPStatus
 from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from guard.openai_api import ApiError, serialised
 from guard.server.joined_writes import JoinedWrites
 
 HEADER_BYTES: Final = 64 * 2**10
 LINGER_S: Final = 0.5
-_TOO_LARGE: Final = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
-    b"connection: close\r\ncontent-length: 0\r\n\r\n"
+_MALFORMED: Final = ApiError("this is no HTTP request", status=400, code="invalid_http")
+_TOO_LARGE: Final = ApiError(
+    "address or headers are too large", status=431, code="headers_too_large"
 )
 
 
@@ -33,7 +35,7 @@ class BoundedProtocol(HttpToolsProtocol):
     _ending = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(JoinedWrites(transport, self.loop))  # type: ignore[arg-type]
+        super().connection_made(_Line(transport, self.loop, self))  # type: ignore[arg-type]
         self._limits = _application(self).limits
         self._within(self._limits.header_s)
 
@@ -48,19 +50,48 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._in_headers:
             self._header_bytes += len(data)
         super().data_received(data)
+        if self._refused:
+            return
         if self._in_headers and self._header_bytes > HEADER_BYTES:
-            self._refuse()
+            self._refuse(_TOO_LARGE)
         elif self._deadline is None and self.timeout_keep_alive_task is None and self._is_idle:
             self._within(self._limits.header_s)  # it sent something, but no request
+
+    def send_400_response(self, msg: str) -> None:
+        """What can't be read as HTTP is refused; an answer that is under way just breaks off."""
+        del msg
+        cycle = self.cycle
+        if self.pipeline or (not self._is_idle and cycle.response_started):
+            self.transport.close()
+            return
+        if not self._is_idle:  # its request is over, since its body can't be read
+            cycle.disconnected = True
+            cycle.message_event.set()
+        large = self._in_headers and self._header_bytes > HEADER_BYTES
+        self._refuse(_TOO_LARGE if large else _MALFORMED)
+
+    def lingers(self) -> bool:
+        """Whether a close has to wait: who still sends could lose the answer to it."""
+        cycle = self.cycle
+        if self._refused or cycle is None or not (cycle.response_complete and cycle.more_body):
+            return False
+        self._refused = True
+        self._in_time()
+        self._within(LINGER_S)
+        return True
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._in_headers = True
 
     def on_headers_complete(self) -> None:
+        if self._header_bytes > HEADER_BYTES:  # with what came behind them, or without
+            self._header_bytes = len(self.url) + sum(len(k + v) + 4 for k, v in self.headers)
+            if self._header_bytes > HEADER_BYTES:
+                raise ValueError("the headers are too large")
+        super().on_headers_complete()
         self._in_headers, self._header_bytes = False, 0
         self._in_time()
-        super().on_headers_complete()
         if self._ending:
             self.cycle.keep_alive = False
 
@@ -95,13 +126,16 @@ class BoundedProtocol(HttpToolsProtocol):
     def _is_idle(self) -> bool:
         return self.cycle is None or self.cycle.response_complete
 
-    def _refuse(self) -> None:
+    def _refuse(self, error: ApiError) -> None:
         """Answer, and drop what still comes: closed at once, the answer could be lost."""
         self._refused = True
         self._in_time()
         if self.transport.is_closing():
             return
-        self.transport.write(_TOO_LARGE)
+        body, phrase = serialised(error.body()), HTTPStatus(error.status).phrase
+        head = f"HTTP/1.1 {error.status} {phrase}\r\ncontent-type: application/json\r\n"
+        head += f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
+        self.transport.write(head.encode() + body)
         self._within(LINGER_S)
 
     def _within(self, seconds: float) -> None:
@@ -121,6 +155,24 @@ class BoundedProtocol(HttpToolsProtocol):
         self._deadline = None
         if not self.transport.is_closing():
             self.transport.close()
+
+
+class _Line(JoinedWrites):
+    """A connection that closes when its protocol lets it."""
+
+    def __init__(
+        self,
+        transport: asyncio.Transport,
+        loop: asyncio.AbstractEventLoop,
+        protocol: BoundedProtocol,
+    ) -> None:
+        super().__init__(transport, loop)
+        self._protocol = protocol
+
+    def close(self) -> None:
+        """Send what is held, and close."""
+        if not self._protocol.lingers():
+            super().close()
 
 
 def _application(protocol: HttpToolsProtocol) -> Any:

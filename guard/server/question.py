@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from guard.engine import Asked
 from guard.openai_api import ChatRequest, Frame, encode_json
 from guard.server.exchange import Exchange
-
-MOST_CHOICES: Final = 128
 
 
 @dataclass(frozen=True)
@@ -32,7 +30,7 @@ class Question:
     @property
     def choices(self) -> range:
         """The numbers of the answers that it asks for."""
-        return range(min(self.request.n, MOST_CHOICES))
+        return range(self.request.n)
 
 
 def encoded(frames: Iterable[Frame]) -> bytes:

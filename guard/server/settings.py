@@ -17,8 +17,9 @@ class Limits:
         run_bytes: of a file of records that is to be judged; four times as many must be free on
             the disk for one to be taken.
         run_rows: of such a file.
-        open_runs: runs of one caller that have not ended.
+        open_runs: runs of one caller that have not ended, where its key says no other number.
         kept_runs: runs of one caller that are kept, ended or not.
+        runs_at_once: runs that a worker judges at once.
         run_rests_s: seconds before a run is tried again whose judge or disk failed; after the last
             of them it has failed.
         held_bytes: of the bodies of all requests that a worker has in hand.
@@ -38,6 +39,7 @@ class Limits:
     run_rows: int = 100_000
     open_runs: int = 4
     kept_runs: int = 100
+    runs_at_once: int = 2
     run_rests_s: tuple[float, ...] = (5.0, 15.0, 60.0, 240.0)
     held_bytes: int = 256 * MIB
     answer_bytes: int = 16 * MIB

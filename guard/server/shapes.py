@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
+from guard.server.told_shapes import told_schemas
 from guard.wire import MOST_RECORDS, Judgement, Run, RunList
 from judge.records import BadRow
 from judge.report.model import Report
@@ -23,6 +24,7 @@ OBJECT: Final[Shape] = {"type": "object", "additionalProperties": True}
 _REFUSALS: Final = {
     400: "the body, or what was asked, can't be read; or the policy stopped the prompt",
     401: "no valid key",
+    403: "no runs are taken from this caller",
     404: "there is no such thing, or it is another key's",
     405: "the method is not allowed here",
     408: "the body did not arrive in time",
@@ -107,7 +109,13 @@ def refusal(status: int | None) -> Shape:
 def schemas() -> Shape:
     """The components' schemas: the very models that the server writes with."""
     _, written = models_json_schema(_WRITTEN, ref_template="#/components/schemas/{model}")
-    return {**written["$defs"], "Error": _error(), "Record": _record(), "Records": _records()}
+    return {
+        **written["$defs"],
+        **told_schemas(),
+        "Error": _error(),
+        "Record": _record(),
+        "Records": _records(),
+    }
 
 
 def _error() -> Shape:

@@ -25,6 +25,7 @@ IDLE_S: Final = 4.0  # shorter than the 5 s after which many servers hang up
 PROBE_S: Final = 2.0
 FRESH_S: Final = 5.0
 LAST_BYTES_S: Final = 0.05
+PULSE_S: Final = 1.0
 ERROR_BYTES: Final = 64 * 2**10
 JSON_MOST_DEPTH: Final = 64
 
@@ -124,12 +125,35 @@ async def pieces(response: aiohttp.ClientResponse, most: int) -> AsyncGenerator[
     if response.headers.get("content-encoding", "identity").lower() != "identity":
         raise upstream_unreadable()
     size = 0
-    with told():
+    with told(), _Pulse(response):
         while piece := await response.content.readany():
             size += len(piece)
             if size > most:
                 raise upstream_unreadable()
             yield piece
+
+
+class _Pulse(AbstractContextManager[None]):
+    """Ends the wait for a body whose connection is gone.
+
+    aiohttp ends it itself, but not where the size of a chunk can't be read.
+    """
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response, self._loop = response, asyncio.get_running_loop()
+        self._next = self._loop.call_later(PULSE_S, self._feel)
+
+    def __exit__(self, *_: object) -> None:
+        self._next.cancel()
+
+    def _feel(self) -> None:
+        line, content = self._response.connection, self._response.content
+        if content.is_eof() or content.exception() is not None:
+            return
+        if line is None or line.closed:
+            content.set_exception(aiohttp.ClientPayloadError("the connection is closed"))
+        else:
+            self._next = self._loop.call_later(PULSE_S, self._feel)
 
 
 async def whole(response: aiohttp.ClientResponse, most: int) -> bytes:

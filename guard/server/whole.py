@@ -12,10 +12,12 @@ from guard.chat import asked_again, parts_of, tries_of
 from guard.decision import Decision
 from guard.engine import Told
 from guard.openai_api import (
+    MOST_CHOICES,
     Completion,
     guard_unavailable,
     read_completion,
     serialised,
+    unread_keys,
 )
 from guard.server.question import Question, added
 from guard.server.refused import check_status
@@ -71,13 +73,16 @@ class WholeAnswer:
                 finally:
                     response.close()  # one that was read to its end is back in the pool already
         value = parsed(body, limits.answer_bytes)
-        return read_completion(value, self._guard.policy.unknown_keys)
+        asked = max(1, min(int(forward.get("n") or 1), MOST_CHOICES))
+        return read_completion(value, self._guard.policy.unknown_keys, asked)
 
     async def _record(self, completion: Completion, decisions: Mapping[int, Decision]) -> None:
+        told = Told(dropped=unread_keys(completion.dropped))
         for choice in completion.choices:
             if choice.index in decisions:
                 parts, asked = parts_of(choice.parts), self._question.asked
-                await self._guard.record(decisions[choice.index], parts, asked, Told())
+                await self._guard.record(decisions[choice.index], parts, asked, told)
+                told = Told()  # the keys are the body's, and counted once
 
     async def _again(
         self, completion: Completion, bad: Sequence[int], decision: Decision
@@ -108,4 +113,6 @@ class WholeAnswer:
         if usage is not None:
             forward["usage"] = usage
         renewed = replace(more, choices=tuple(choice for choice, _ in news.values()))
-        return replace(completion, forward=forward, choices=choices), renewed
+        # the keys that were left out of the first one are counted by now
+        found = replace(completion, forward=forward, choices=choices, dropped=more.dropped)
+        return found, renewed

@@ -26,7 +26,7 @@ KINDS = ("abuse", "gambling", "porn", "fraud", "black_market_ad")
 LEAST_CHINESE = 4  # characters of a window; the heads know Chinese alone, and see ads in "12:00"
 # Logits that a piece needs above each head's cut: with these, pieces and windows together stay at
 # most 1 % false alarms on texts that no head saw, as the windows alone do.
-PIECE_MARGIN = (0.5, 0.0, 0.0, 0.0, 0.0)
+PIECE_MARGIN = (1.0, 0.0, 0.5, 0.0, 0.0)
 MOST_QUOTES = 3  # of one kind in one text
 MOST_PII = 100  # in one text
 _READABLE = re.compile(rf"(?:[\u3400-\u9fff][^\u3400-\u9fff]*+){{{LEAST_CHINESE}}}")

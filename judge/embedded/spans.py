@@ -1,7 +1,7 @@
 """What of a text the evidence heads are asked about, so that nothing drowns in what stands around.
 
-Windows over the whole text, as the heads were trained on; beside them pieces: each sentence, and
-short windows for what no punctuation parts. A line of advertising in a long answer is mostly seen
+Windows over the whole text, as the heads were trained on; beside them pieces: each sentence, each
+two clauses of a longer one, and short windows for what no punctuation parts. A line of advertising in a long answer is mostly seen
 by a piece alone.
 """
 
@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 WINDOW, STEP = 80, 40  # characters; most comments of the training data fit into one window
 SHORT, SHORT_STEP = 24, 12
 LEAST = 6  # characters of a sentence
-_SENTENCE = re.compile(r"[^。!?;\n]+")
+_SENTENCE, _CLAUSE = re.compile(r"[^。!?;\n]+"), re.compile(r"[^,、:]+")
 
 
 class Span(NamedTuple):
@@ -39,10 +40,13 @@ def windows(length: int) -> Iterator[Span]:
 
 def pieces(text: str) -> Iterator[Span]:
     """What is asked about by itself, too; nothing where the text is one short sentence."""
-    for found in _SENTENCE.finditer(text):
-        start, end = found.span()
-        if LEAST <= end - start <= WINDOW and end - start < len(text):
-            yield Span(start, end, piece=True)
+    for sentence in _SENTENCE.finditer(text):
+        start, end = sentence.span()
+        clauses = [found.span() for found in _CLAUSE.finditer(text, start, end)]
+        pairs = {(one[0], other[1]) for one, other in pairwise(clauses)}
+        for first, last in sorted({(start, end), *pairs}):
+            if LEAST <= last - first <= WINDOW and last - first < len(text):
+                yield Span(first, last, piece=True)
     if len(text) > SHORT:
         for start in _starts(len(text), SHORT, SHORT_STEP):
             yield Span(start, start + SHORT, piece=True)

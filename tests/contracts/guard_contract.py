@@ -353,10 +353,13 @@ class ChoicesContract:
         assert got.texts == said.whole()
         assert got.finishes == {0: "stop", 1: "stop"}
 
-    async def test_an_answer_that_nobody_asked_for_does_not_arrive(self, edge: Edge) -> None:
-        """Two are streamed where one was asked for: the first one is the answer."""
+    @pytest.mark.parametrize("stream", [True, False])
+    async def test_an_answer_that_nobody_asked_for_does_not_arrive(
+        self, edge: Edge, stream: bool
+    ) -> None:
+        """Two are sent where one was asked for: the first one is the answer."""
         said, guarded = self.two(), marked()
-        got = await ask_once(edge, guarded, said, question(n=1, stream=True))
+        got = await ask_once(edge, guarded, said, question(n=1, stream=stream))
         assert got.texts == {(0, "content"): said.whole()[0, "content"]}
         assert got.finishes == {0: "stop"}
 

@@ -9,7 +9,7 @@ from typing import Final
 from starlette.responses import Response, StreamingResponse
 
 from guard.openai_api import KEEP_ALIVE, SseEvent, encode_event
-from guard.server.runs.store import RunRequest, RunStore, told
+from guard.server.runs.store import RunRequest, RunStore, Stamp, told
 from guard.server.state import State
 
 LOOK_S: Final = 0.25
@@ -32,10 +32,13 @@ def progress_events(state: State, store: RunStore, request: RunRequest) -> Respo
 
 
 async def _events(state: State, store: RunStore, request: RunRequest) -> AsyncIterator[bytes]:
-    clock, last = asyncio.get_running_loop().time, b""
-    said = clock()
+    clock = asyncio.get_running_loop().time
+    stamp: Stamp = ()
+    last, event, ended, said = b"", b"", False, clock()
     while not state.drain.begun:
-        event, ended = _event(store, request)
+        before, stamp = stamp, store.stamp(request.ref)
+        if stamp != before:  # many may follow: what has not changed is not read again
+            event, ended = _event(store, request)
         if event != last:
             yield event
             last, said = event, clock()

@@ -39,18 +39,23 @@ class Intake:
     def __init__(self, store: RunStore, limits: Limits, rubrics: Rubrics) -> None:
         self._store, self._limits, self._rubrics = store, limits, rubrics
 
-    def open(self, caller: str | None, options: RunOptions) -> Upload:
+    def open(self, caller: str | None, options: RunOptions, own: int | None = None) -> Upload:
         """A place for a caller's next run.
 
+        Args:
+            caller: whose it is.
+            options: how it is to be judged.
+            own: the caller's own number of open runs, in place of everybody's.
+
         Raises:
-            ApiError: 429 the caller has as many as may be; 507 the disk is full.
+            ApiError: 429 the caller has as many as may be; 403; 507 the disk is full.
         """
         if not self._store.has_room(SPARE * self._limits.run_bytes):
             raise no_room()
         who = who_of(caller)
         try:
             with self._alone(who):
-                self._check_quota(who)
+                self._check_quota(who, own)
                 ref = RunRef(who, new_id())
                 return Upload(self._store, ref, caller, options)
         except OSError:
@@ -69,16 +74,24 @@ class Intake:
         except OSError:
             raise no_room() from None
 
-    def check_open(self, who: str) -> None:
+    def check_open(self, who: str, own: int | None = None) -> None:
         """Refuse a caller who has as many open runs as may be.
 
+        Args:
+            who: the caller's folder.
+            own: the caller's own number, in place of everybody's.
+
         Raises:
-            ApiError: 429.
+            ApiError: 429; 403 where it is none at all.
         """
         receiving = sum(name.startswith(".") and "-" not in name for name in self._folders(who))
         mine = (ref for ref in self._store.waiting() if ref.who == who)
         waiting = sum(not self._store.progress(ref).ended for ref in mine)
-        most = self._limits.open_runs
+        most = self._limits.open_runs if own is None else own
+        if not most:
+            raise ApiError(
+                "no runs are taken from this caller", status=403, code="runs_not_allowed"
+            )
         if receiving + waiting >= most:
             raise ApiError(
                 f"{most} runs have not ended yet: wait, or cancel one",
@@ -86,9 +99,9 @@ class Intake:
                 code="too_many_runs",
             )
 
-    def _check_quota(self, who: str) -> None:
+    def _check_quota(self, who: str, own: int | None) -> None:
         sweep(self._store.home(who))
-        self.check_open(who)
+        self.check_open(who, own)
         most = self._limits.kept_runs
         if len(self._store.ids(who)) >= most:
             raise ApiError(

@@ -87,8 +87,7 @@ class Job:
                     "the day's budget is spent", lambda: self._state.bench.budget.open
                 )
             except (JudgeUnavailable, InputError, OSError) as error:
-                problem, rest = _setback(error), next(rests, None)
-                _log.warning("run %s: %s", self._ref.id, problem)
+                problem, rest = self._setback(error), next(rests, None)
                 if rest is None:
                     return _End("failed", problem)
                 await self._pause(problem, _later(rest))
@@ -97,6 +96,13 @@ class Job:
                 return _End("failed", "the server has failed")
             else:
                 return _End("done")
+
+    def _setback(self, error: Exception) -> str:
+        """What holds the run up, for its caller; of one that is wanted the operator hears too."""
+        problem = _setback(error)
+        if self._is_wanted():  # not one that was deleted, and so can't be written
+            _log.warning("run %s: %s", self._ref.id, problem)
+        return problem
 
     async def _attempt(self) -> None:
         """Judge what is not judged yet, and report on all.
@@ -119,10 +125,28 @@ class Job:
         await asyncio.to_thread(self._report, "done")
 
     def _check(self) -> None:
+        """Whether it may go on.
+
+        Raises:
+            Cancelled, Hopeless: it may not.
+            InputError, OSError: not at the moment.
+        """
         if self._store.cancelled(self._ref):
             raise Cancelled
+        self._check_key()
         if not self._store.has_room(SPARE * self._state.limits.run_bytes):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def _check_key(self) -> None:
+        """What a key has asked for isn't done any more once the key is taken back.
+
+        Raises:
+            Hopeless: it is.
+            InputError: the file of keys can't be read, so that nobody knows.
+        """
+        keys, caller = self._state.keys, self._request.caller
+        if keys is not None and caller is not None and not keys.knows(caller):
+            raise Hopeless("its key was taken back")
 
     async def _watched(self, scoring: Coroutine[Any, Any, bool]) -> bool:
         """Score until done, unless the run is cancelled or the disk fills."""
@@ -139,9 +163,19 @@ class Job:
             await asyncio.gather(task, return_exceptions=True)
 
     async def _pause(self, problem: str, over: Callable[[], bool]) -> None:
+        """Wait until that is over, or nobody wants the run any more."""
         self._say("paused", problem)
-        while not over() and not self._store.cancelled(self._ref):  # noqa: ASYNC110 - files tell
+        while not over() and self._is_wanted():  # noqa: ASYNC110 - files tell
             await asyncio.sleep(min((LOOK_S, *self._rests_s)))
+
+    def _is_wanted(self) -> bool:
+        try:
+            self._check_key()
+        except Hopeless:
+            return False
+        except InputError:
+            pass
+        return not self._store.cancelled(self._ref)
 
     def _rows(self) -> Iterator[Record | BadRow]:
         """The file's rows.

@@ -53,9 +53,9 @@ class Runs:
             ApiError: it can't be read, the caller has too many, or there is no room.
         """
         _check_kind(request)
-        options, caller = self._options(request), exchange_of(request.scope).caller
+        options, asked = self._options(request), exchange_of(request.scope)
         bench = self._state.bench
-        upload = await bench.aside(self._intake.open, caller, options)
+        upload = await bench.aside(self._intake.open, asked.caller, options, asked.runs)
         try:
             await self._received(request, upload)
             run = await bench.aside(self._intake.accept, upload)
@@ -78,7 +78,10 @@ class Runs:
         return json_response(self._told(self._own(request)))
 
     async def follow(self, request: Request) -> Response:
-        """Its progress as server-sent events, until it has ended."""
+        """Its progress as server-sent events, until it has ended; HEAD gets none of them."""
+        if request.method == "HEAD":
+            self._own(request)
+            return Response(media_type="text/event-stream")
         return progress_events(self._state, self._store, self._own(request))
 
     async def verdicts(self, request: Request) -> Response:
@@ -127,7 +130,7 @@ class Runs:
             ApiError: 409 it has not ended; 429 the caller has as many open runs as may be.
         """
         run = self._ended(request)
-        self._intake.check_open(run.ref.who)
+        self._intake.check_open(run.ref.who, exchange_of(request.scope).runs)
         try:
             await self._state.bench.aside(self._store.resume, run.ref)
         except InputError:

@@ -34,6 +34,7 @@ from judge.run_folder import BAD_ROWS, LOG, SUMMARY, RunFolder
 _ID: Final = re.compile(r"[0-9a-f]{32}")
 _OPEN: Final = "open"
 _LETS_GO_S: Final = 2.0
+Stamp = tuple[tuple[int, int] | None, ...]
 
 
 class RunRef(NamedTuple):
@@ -173,6 +174,11 @@ class RunStore:
         except (OSError, ValidationError):
             return RunProgress()
 
+    def stamp(self, ref: RunRef) -> Stamp:
+        """What is another one as soon as there is something else to tell of a run."""
+        place = self.place(ref)
+        return tuple(_written(place / name) for name in ("run.json", "progress.json"))
+
     def tell(self, ref: RunRef, progress: RunProgress) -> None:
         """Write down how far a run is.
 
@@ -243,6 +249,15 @@ def told(request: RunRequest, progress: RunProgress) -> Run:
     return Run(
         id=request.id, created=request.created, **request.options.model_dump(), **dict(progress)
     )
+
+
+def _written(file: Path) -> tuple[int, int] | None:
+    """When a file was written, and which one it is; None without one."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ino
 
 
 def _names(folder: Path) -> list[str]:

@@ -21,7 +21,6 @@ from guard.server.state import State
 from judge.errors import InputError
 from judge.run_folder import RunFolder
 
-AT_ONCE: Final = 2
 REST_S: Final = 60.0  # for a run whose end could not be written down
 SWEEP_S: Final = 3600.0
 DAY_S: Final = 86_400.0
@@ -85,7 +84,7 @@ class RunWorker:
         for ref in filter(self._store.cancelled, list(waiting)):  # these need no turn
             waiting.remove(ref)
             self._begin_run(ref)
-        while waiting and len(self._tasks) < AT_ONCE:
+        while waiting and len(self._tasks) < self._state.limits.runs_at_once:
             busy = Counter(ref.who for ref in self._tasks)
             ref = min(waiting, key=lambda one: (busy[one.who], one.id))
             waiting.remove(ref)

@@ -143,7 +143,7 @@ async def test_a_full_disk_is_told_and_the_next_event_is_on_a_line_of_its_own(
     """A torn line doesn't swallow the event after it."""
     file = tmp_path / "a.jsonl"
     file.write_text(event(0).model_dump_json() + "\n" + '{"format":1,"at":"20', encoding="utf-8")
-    with open_audit(str(file)) as log:
+    with open_audit(f"jsonl:{file}") as log:
         await log.emit(event(1))
         assert [one.request_id for one in log.events()] == ["r0", "r1"]
 
@@ -151,7 +151,7 @@ async def test_a_full_disk_is_told_and_the_next_event_is_on_a_line_of_its_own(
 async def test_a_rotated_file_is_followed(tmp_path: Path) -> None:
     """logrotate moves the file away; the next event makes a new one."""
     file = tmp_path / "a.jsonl"
-    with open_audit(str(file)) as log:
+    with open_audit(f"jsonl:{file}") as log:
         await log.emit(event(0))
         file.rename(tmp_path / "a.jsonl.1")
         await log.emit(event(1))
@@ -160,7 +160,7 @@ async def test_a_rotated_file_is_followed(tmp_path: Path) -> None:
 
 def test_several_processes_write_one_file(tmp_path: Path) -> None:
     """Workers share a log; no line is torn."""
-    file = tmp_path / "a.jsonl"
+    place = f"jsonl:{tmp_path / 'a.jsonl'}"
     code = (
         "import asyncio, sys\n"
         "from guard.audit import open_audit\n"
@@ -170,9 +170,9 @@ def test_several_processes_write_one_file(tmp_path: Path) -> None:
         "        for n in range(100): await log.emit(event(n, request_id=f'{sys.argv[2]}-{n}'))\n"
         "asyncio.run(main())\n"
     )
-    workers = [subprocess.Popen([sys.executable, "-c", code, str(file), str(w)]) for w in range(3)]
+    workers = [subprocess.Popen([sys.executable, "-c", code, place, str(w)]) for w in range(3)]
     assert [worker.wait() for worker in workers] == [0, 0, 0]
-    with open_audit(str(file)) as log:
+    with open_audit(place) as log:
         assert len({one.request_id for one in log.events()}) == 300
 
 
@@ -189,7 +189,11 @@ def test_a_log_is_its_owners_alone(tmp_path: Path) -> None:
     ("place", "said"),
     [
         ("jsonl:", "is no place"),
-        ("mysql://h/d", "neither SQLite nor PostgreSQL"),
+        ("mysql://u:secret@h/d", "--audit: is no place of a log .write jsonl:FILE, sqlite:///FILE"),
+        ("sqlite://", "neither SQLite nor PostgreSQL"),
+        ("events", "is no place of a log"),
+        ("events:secret", "is no place of a log"),
+        ("sqlite:events", "is no place of a log"),
         ("jsonl:/proc/none/a", "can't be written"),
         ("sqlite:////proc/none/a", "can't be opened"),
         ("postgresql://u:secret@127.0.0.1:1/d", "the database can't be used"),

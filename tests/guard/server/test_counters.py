@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import stat
+import sys
 from pathlib import Path
 
 import pytest
@@ -46,6 +48,15 @@ def test_callers_are_counted_apart() -> None:
     counters = Counters()
     assert [counters.admit("ann", 1, 90.0) > 0 for _ in range(2)] == [False, True]
     assert counters.admit("bob", 1, 90.0) == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has other rights")
+def test_the_file_is_its_owner_s_alone(tmp_path: Path) -> None:
+    """It names callers, and how much they ask."""
+    counters = Counters(tmp_path / "counters.sqlite")
+    counters.admit("ann", 2, 90.0)
+    assert {stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()} == {0o600}
+    counters.close()
 
 
 def test_workers_and_restarts_share_one_count(tmp_path: Path) -> None:

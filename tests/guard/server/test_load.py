@@ -15,6 +15,7 @@ from guard.server import run
 from guard.server.settings import Limits
 from tests.benchmarks.guard_load import rss_mib
 from tests.contracts.guard_marks import story
+from tests.guard.server.records import until
 from tests.guard.server.serving import says, standing
 from tests.guard.server.test_serve_command import POLICY, running
 from tests.guard.upstream import Call, Upstream, chunk, completion, cut, frame, streamed
@@ -91,6 +92,11 @@ async def test_callers_with_different_fates_do_not_touch_one_another() -> None:
             assert texts[f"问{number}"].startswith(text)
 
 
+def handles(pid: int) -> int:
+    """Files and connections that a process has open."""
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
 @pytest.mark.slow
 async def test_a_thousand_slow_callers_fit_into_memory(tmp_path: Path) -> None:
     """Half send their questions byte by byte, half read their answers so; others are served on."""
@@ -118,6 +124,7 @@ async def test_a_thousand_slow_callers_fit_into_memory(tmp_path: Path) -> None:
             writer.write(head.encode() + b"content-length: %d\r\n\r\n" % size)
             writer.write(data if number % 2 else b" " * 1000)
         async with asyncio.timeout(120):
+            await until(lambda: handles(server.process.pid) > 1000)
             statuses = [(await server.chat())[0] for _ in range(20)]
         grown = rss_mib(server.process.pid) - before
         for _, writer in callers:

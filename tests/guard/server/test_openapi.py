@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,12 @@ from jsonschema.protocols import Validator
 from starlette.routing import Route
 
 from guard.server.app import routes
+from guard.server.keys import add_key
 from guard.server.openapi import description
 from guard.server.runs import RunStore
 from judge.testing import ScriptedJudge
 from judge.verdict import FailureKind
+from tests.contracts.guard_marks import ADVERT, BAD, BROKEN
 from tests.guard.server.records import (
     LINES,
     HeldJudge,
@@ -29,7 +32,8 @@ from tests.guard.server.records import (
     sent,
     submitted,
 )
-from tests.guard.server.serving import Answer, Served
+from tests.guard.server.serving import Answer, Served, says, standing
+from tests.guard.upstream import Call
 
 DOC = description()
 METHODS = ("get", "post", "delete")
@@ -176,6 +180,66 @@ async def test_answers_are_as_described(tmp_path: Path) -> None:
         body = {"input": "今天天气怎么样"}
         check("post", "/v1/moderations", await served.post("/v1/moderations", body))
         assert (await served.get("/openapi.json")).json == json.loads(json.dumps(DOC))
+
+
+async def test_what_a_chatbot_gets_is_as_described() -> None:
+    """Answers, streams, blocks, failures and refusals of the guard's own routes."""
+    chat, models = "/v1/chat/completions", "/v1/models"
+    moderations, guardrail = "/v1/moderations", "/beta/litellm_basic_guardrail_api"
+    text = ["今天天气很好，", "适合散步。"]
+    for bot in (says(*text, usage=True), says(BAD), says(BROKEN), fails):
+        async with standing(bot) as stand:
+            whole, streamed = await stand.served.chat(), await stand.served.chat(stream=True)
+            check("post", chat, whole)
+            check("post", chat, streamed)
+            assert check_frames(streamed) == (bot is not fails)
+    async with standing(says(*text)) as stand:
+        served = stand.served
+        check("get", models, await served.get(models))
+        check("post", chat, await served.chat(ADVERT))
+        check("post", chat, await served.post(chat, b"{"))
+        check("post", chat, await served.post(chat, b"{}", content_type="text/plain"))
+        for body in ({"input": ["好", ADVERT]}, {"input": 7}, {"input": BROKEN}):
+            check("post", moderations, await served.post(moderations, body))
+        for said in ("好", ADVERT, BROKEN):
+            body = {"texts": [said], "input_type": "response"}
+            check("post", guardrail, await served.post(guardrail, body))
+        check("post", guardrail, await served.post(guardrail, {}))
+    async with standing(says(*text), base="http://127.0.0.1:1/v1") as stand:
+        check("post", chat, await stand.served.chat())
+        check("get", models, await stand.served.get(models))
+        check("get", "/readyz", await stand.served.get("/readyz"))
+
+
+async def fails(call: Call) -> None:
+    """A model's server that is overloaded."""
+    await call.answer({"error": {"message": "busy", "type": "x", "code": 7}}, 503)
+
+
+def check_frames(answer: Answer) -> bool:
+    """Each event is as described; gives whether it was a stream, and not a refusal."""
+    names = {True: "Error", False: "ChatCompletionChunk"}
+    for frame in answer.frames:
+        validator(DOC["components"]["schemas"][names["error" in frame]]).validate(frame)
+    return bool(answer.events)
+
+
+async def test_refusals_of_any_route_are_as_described(tmp_path: Path) -> None:
+    """Without a key, by another name, too often: the same form everywhere."""
+    file = tmp_path / "keys.json"
+    key = add_key(file, "ann", 1, datetime(2026, 1, 1, tzinfo=UTC))
+    paths = [(method, path) for method, path, _ in operations() if method == "get"]
+    async with judging(ScriptedJudge(opinion), tmp_path, keys=file) as served:
+        for method, path in paths:
+            asked = path.replace("{run}", NO_SUCH)
+            check(method, path, await served.get(asked))
+            check(method, path, await served.get(asked, authorization=f"Bearer {key}"))
+    async with judging(ScriptedJudge(opinion), tmp_path) as served:
+        for method, path in paths:
+            asked = path.replace("{run}", NO_SUCH)
+            answer = await served.get(asked, host="evil.example")
+            assert answer.status == 421
+            check(method, path, answer)
 
 
 async def test_a_run_that_has_not_ended_answers_as_described(tmp_path: Path) -> None:

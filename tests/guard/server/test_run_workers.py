@@ -75,13 +75,17 @@ async def test_a_restarted_server_goes_on_where_it_stopped(tmp_path: Path) -> No
 
 
 async def test_a_killed_worker_s_run_is_taken_up_by_another(tmp_path: Path) -> None:
-    """It is found held while the worker lives, and free as soon as it is dead."""
+    """It is found held while the worker lives, and free as soon as it is dead.
+
+    Three hundred rows: a hundred are judged when it dies, and none of them again.
+    """
+    rows = [row(n, HARMFUL if n % 3 == 0 else "抱歉，我不能。") for n in range(300)]
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "tests.guard.server.killed",
         str(tmp_path),
-        "4",
+        "100",
         stdout=asyncio.subprocess.PIPE,
         cwd=ROOT,
     )
@@ -92,12 +96,12 @@ async def test_a_killed_worker_s_run_is_taken_up_by_another(tmp_path: Path) -> N
         base = (await process.stdout.readline()).decode().strip()
         async with aiohttp.ClientSession() as client:
             url, headers = f"{base}/v1/runs", {"content-type": LINES}
-            async with client.post(url, data=lines(ROWS), headers=headers) as response:
+            async with client.post(url, data=lines(rows), headers=headers) as response:
                 run = (await response.json())["id"]
         progress = next((tmp_path / "runs").glob(f"*/{run}")) / "progress.json"
         await until(progress.exists)
         async with judging(judge, tmp_path) as served:
-            await reaches(served, run, lambda told: told["done"] == 4)
+            await reaches(served, run, lambda told: told["done"] == 100)
             assert not judge.seen
             process.send_signal(signal.SIGKILL)
             told = await ended(served, run)
@@ -106,9 +110,9 @@ async def test_a_killed_worker_s_run_is_taken_up_by_another(tmp_path: Path) -> N
         if process.returncode is None:
             process.kill()
         await process.wait()
-    assert (told["phase"], told["judged"]) == ("done", 9)
-    assert len(judge.seen) == 5
-    assert [one["record_id"] for one in log] == [row["id"] for row in ROWS]
+    assert (told["phase"], told["judged"]) == ("done", 300)
+    assert len(judge.seen) == 200
+    assert [one["record_id"] for one in log] == sorted(str(one["id"]) for one in rows)
 
 
 @pytest.mark.slow

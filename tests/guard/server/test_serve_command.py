@@ -120,6 +120,10 @@ async def test_answers_go_to_people_and_drift_is_watched(policy: Path, tmp_path:
         assert (await server.chat())[0] == 200
         server.process.send_signal(signal.SIGTERM)
         assert await server.ended() == 0
+        assert server.process.stderr is not None
+        said = (await server.process.stderr.read()).decode()
+    assert said.startswith("flames-judge: --drift: no rule has a `dimension`")
+    assert said.count("\n") == 1
     rows = await asyncio.to_thread((labels / "random" / "verdicts.jsonl").read_text, "utf-8")
     assert "今天晴，适合出门散步。" in rows
     kept = json.loads(await asyncio.to_thread(drift.read_text, "utf-8"))
@@ -221,6 +225,35 @@ async def test_workers_share_metrics_and_all_end(policy: Path) -> None:
     assert counts == [30] * 4
 
 
+async def test_runs_are_taken_as_the_flags_and_the_key_say(
+    policy: Path, folder: Path, flames: Flames
+) -> None:
+    """So large, so many rows, so many kept; and none of who has no number of their own."""
+    ann = flames("keys", "add", "ann", "--keys", "keys.json", "--runs", "5").out.strip()
+    bob = flames("keys", "add", "bob", "--keys", "keys.json").out.strip()
+    assert "5 open runs" in flames("keys", "list", "--keys", "keys.json").out.splitlines()[0]
+    flags = ("--max-run", "0.01", "--max-rows", "3", "--open-runs", "0", "--kept-runs", "2")
+    places = ("--data", str(folder / "data"), "--keys", str(folder / "keys.json"))
+    record = json.dumps({"prompt": "问", "response": "答", "dimension": "Legality"}) + "\n"
+    files = [(bob, record), (ann, record * 200), (ann, "\n" * 31), (ann, record), (ann, record)]
+    found = []
+    async with running("http://127.0.0.1:1/v1", policy, *flags, *places) as server:
+        for key, content in [*files, (ann, record)]:
+            headers = {"authorization": f"Bearer {key}", "content-type": "application/jsonl"}
+            url = f"{server.base}/runs"
+            async with server.client.post(url, data=content, headers=headers) as response:
+                told = await response.json()
+                found.append((response.status, told.get("error", {}).get("code")))
+    assert found == [
+        (403, "runs_not_allowed"),
+        (413, "body_too_large"),
+        (413, "too_many_rows"),
+        (202, None),
+        (202, None),
+        (429, "too_many_kept_runs"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
@@ -236,6 +269,10 @@ async def test_workers_share_metrics_and_all_end(policy: Path) -> None:
         (["--record-texts"], "nothing is recorded"),
         (["--drift", "d.json", "--workers", "2"], "must count once"),
         (["--audit", "jsonl:"], "is no place"),
+        (["--audit", "events"], "--audit: is no place of a log"),
+        (["--audit", "foo:bar"], "--audit: is no place of a log"),
+        (["--drift", "none/d.json"], "none/d.json: can't be written"),
+        (["--policy", "misspelt.yaml"], "misspelt.yaml:2: 'gpt4' names no judge"),
     ],
 )
 def test_what_can_t_be_served_is_refused(
@@ -245,11 +282,23 @@ def test_what_can_t_be_served_is_refused(
     (folder / "policy.yaml").write_text(POLICY, encoding="utf-8")
     promise = "{miss_rate: 0.05, confidence: 0.95}"
     rule = f"{{dimension: Legality, promise: {promise}, action: block}}"
+    misspelt = POLICY.replace("rules", "judge: gpt4\nrules")
+    (folder / "misspelt.yaml").write_text(misspelt, encoding="utf-8")
     (folder / "promise.yaml").write_text(f"version: 1\nrules: [{rule}]\n", encoding="utf-8")
     given = {"--upstream": "http://127.0.0.1:9/v1", "--policy": "policy.yaml"}
     given = {key: value for key, value in given.items() if key not in flags}
     ran = flames("serve", *(word for pair in given.items() for word in pair), *flags)
     assert ran.status == 2
-    assert said in ran.err
-    assert ran.err.count("\n") == 1
+    *hints, error = ran.err.splitlines()
+    assert said in error
+    assert all("--drift: no rule has a `dimension`" in hint for hint in hints)
     assert ran.out == ""
+
+
+def test_answers_to_label_alone_may_be_deleted_in_time(flames: Flames, folder: Path) -> None:
+    """They hold texts, and so need no log beside them to be kept for some days alone."""
+    (folder / "policy.yaml").write_text(POLICY, encoding="utf-8")
+    given = ("--upstream", "http://127.0.0.1:9/v1", "--policy", "policy.yaml")
+    stop = ("--upstream-key-env", "NO_SUCH_VARIABLE")  # looked at later than the flags
+    ran = flames("serve", *given, "--retain-days", 7, "--label-queue", "queue", *stop)
+    assert "holds no key" in ran.err

@@ -1,0 +1,106 @@
+"""Events that wait for their database: whose they are, their order, and that none comes twice."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import platformdirs
+import pytest
+from sqlalchemy import make_url
+
+from guard.audit import open_audit
+from guard.audit.spill import MOST_AT_ONCE, Spill
+from guard.audit.sql import SqlLog, _spill_of
+from tests.guard.audit.test_logs import emit, event, refusing
+
+
+@pytest.fixture
+def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An SQLite file that is not waited for."""
+    monkeypatch.setattr("guard.audit.sql.OPEN_WAIT_S", 0.01)
+    return tmp_path / "a.sqlite"
+
+
+def ids(log: SqlLog) -> list[str]:
+    """What a log holds, in its order."""
+    return [one.request_id for one in log.events()]
+
+
+async def test_workers_share_what_waits_and_none_comes_twice(database: Path) -> None:
+    """The first of them that can write moves in the others' events too, in order of time."""
+    logs = [SqlLog.connect(f"sqlite:///{database}") for _ in range(3)]
+    with refusing(database):
+        for number, log in enumerate(logs * 3):
+            await log.emit(event(number))
+    await logs[1].emit(event(9))
+    for log in logs:
+        await log.emit(event(10, request_id="last"))
+        log.close()
+    with open_audit(f"sqlite:///{database}") as log:
+        found = [one.request_id for one in log.events()]
+    assert found == [f"r{n}" for n in range(10)] + ["last"] * 3
+
+
+async def test_what_a_dead_process_left_is_there_for_whoever_opens_the_log(database: Path) -> None:
+    """The server's next start, and the commands that read the log or forget."""
+    log = SqlLog.connect(f"sqlite:///{database}")
+    with refusing(database):
+        await emit(log, *(event(n) for n in range(3)))
+        log.close()
+    with open_audit(f"sqlite:///{database}") as other:
+        assert [one.request_id for one in other.events()] == ["r0", "r1", "r2"]
+        assert other.forget(request_id="r1") == 1
+    assert not list(database.parent.glob("*.jsonl"))
+
+
+async def test_a_process_that_dies_between_moves_nothing_in_twice(database: Path) -> None:
+    """Its transaction was kept, and the file was still there."""
+    log = SqlLog.connect(f"sqlite:///{database}")
+    waiting = Spill(_spill_of(log._engine.url))
+    await emit(log, *(event(n) for n in range(3)))
+    waiting.add([event(n) for n in range(5)])
+    await log.emit(event(5))
+    assert ids(log) == [f"r{n}" for n in range(6)]
+    log.close()
+
+
+async def test_more_waits_than_is_moved_at_once(database: Path) -> None:
+    """A long night without a database, and a torn line in it."""
+    log = SqlLog.connect(f"sqlite:///{database}")
+    waiting = Spill(_spill_of(log._engine.url))
+    many = 2 * MOST_AT_ONCE + 7
+    waiting.add(event(n, request_id=f"r{n}") for n in range(many))
+    with waiting.file.open("ab") as lines:
+        lines.write(b'{"format":1,"at":"20')
+    await log.emit(event(many))
+    assert len(set(ids(log))) == len(ids(log)) == many + 1
+    assert not waiting.waits
+    log.close()
+
+
+async def test_a_database_that_fails_midway_keeps_all_of_them_waiting(database: Path) -> None:
+    """They are moved in one step, or not at all."""
+    log = SqlLog.connect(f"sqlite:///{database}")
+    waiting = Spill(_spill_of(log._engine.url))
+    waiting.add(event(n) for n in range(MOST_AT_ONCE + 3))
+    before = waiting.file.read_bytes()
+    with refusing(database):
+        log._move_in()
+    assert waiting.file.read_bytes() == before
+    await log.emit(event(MOST_AT_ONCE + 3))
+    assert len(ids(log)) == MOST_AT_ONCE + 4
+    log.close()
+
+
+def test_where_events_wait_is_their_owner_s_alone(database: Path) -> None:
+    """Others on the machine can neither read them, nor put some of theirs among them."""
+    waiting = Spill(database.with_name("new") / "waiting.jsonl")
+    waiting.add([event(1)])
+    assert stat.S_IMODE(waiting.file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(waiting.file.parent.stat().st_mode) == 0o700
+    of_postgresql = _spill_of(make_url("postgresql+psycopg://u:secret@h/d"))
+    assert of_postgresql.parent == platformdirs.user_state_path("flames-judge", appauthor=False)
+    assert "secret" not in str(of_postgresql)
+    assert of_postgresql == _spill_of(make_url("postgresql+psycopg://u:another@h/d"))
+    assert of_postgresql != _spill_of(make_url("postgresql+psycopg://u:secret@h/e"))
