@@ -54,7 +54,20 @@ def serve(
         else:
             state.closing.close()
             config = uvicorn_config(partial(_worker, shared), settings, workers)
-            Multiprocess(config, sockets=[listening]).run()
+            _Workers(config, sockets=[listening]).run()
+
+
+class _Workers(Multiprocess):
+    """Worker processes; while the last requests end, new callers are refused and not left waiting.
+
+    uvicorn's parent keeps the listening socket open until its workers are gone, so that the system
+    goes on taking connections that nobody will answer.
+    """
+
+    def terminate_all(self) -> None:
+        super().terminate_all()
+        for one in self.sockets:
+            one.close()
 
 
 def uvicorn_config(app: object, settings: Settings, workers: int = 1) -> uvicorn.Config:

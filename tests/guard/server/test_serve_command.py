@@ -146,8 +146,9 @@ def contents(folder: Path) -> bytes:
     return b"".join(file.read_bytes() for file in folder.rglob("*") if file.is_file())
 
 
-async def test_what_runs_when_it_is_told_to_end_is_answered(policy: Path) -> None:
-    """Twenty requests wait for the model: all get their answers, and the server then ends."""
+@pytest.mark.parametrize("workers", ["1", "2"])
+async def test_what_runs_when_it_is_told_to_end_is_answered(policy: Path, workers: str) -> None:
+    """Twenty requests wait for the model and get their answers; new callers are turned away."""
     asked, go_on = asyncio.Semaphore(0), asyncio.Event()
 
     async def script(call: Call) -> None:
@@ -155,12 +156,15 @@ async def test_what_runs_when_it_is_told_to_end_is_answered(policy: Path) -> Non
         await go_on.wait()
         await says("好。")(call)
 
-    async with Upstream(script) as upstream, running(upstream.url, policy) as server:
+    async with (
+        Upstream(script) as upstream,
+        running(upstream.url, policy, "--workers", workers) as server,
+    ):
         waiting = [asyncio.ensure_future(server.chat(stream=n % 2 == 0)) for n in range(20)]
         for _ in waiting:
-            await asyncio.wait_for(asked.acquire(), 10)
+            await asyncio.wait_for(asked.acquire(), 60)
         server.process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await _closed(server)
         go_on.set()
         answers = await asyncio.gather(*waiting)
