@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from guard.policy import Policy, Rule
+from guard.policy import Policy, Rule, said_twice
+from guard.policy_fault import PolicyFault
 from judge.calibration import (
     Calibration,
     DimensionCalibration,
@@ -14,7 +15,7 @@ from judge.calibration import (
     Threshold,
     score_of,
 )
-from judge.errors import InputError
+from judge.misfits import Place
 from judge.protocols import Judge
 from judge.rubric import Rubric, Rubrics
 from judge.verdict import RubricRef, Verdict
@@ -77,59 +78,86 @@ class BoundRule:
         return self.rule.cut is not None and score < self.rule.cut
 
 
+def named(policy: Policy, rubrics: Rubrics) -> Policy:
+    """The policy with each dimension's own name, whatever alias it uses.
+
+    Raises:
+        PolicyFault: two of its rules are then the same.
+    """
+    known = [rule.dimension and rubrics.find(rule.dimension) for rule in policy.rules]
+    rules = tuple(
+        rule.model_copy(update={"dimension": rubric.dimension}) if rubric else rule
+        for rule, rubric in zip(policy.rules, known, strict=True)
+    )
+    twice = said_twice(rules)
+    if twice is not None:
+        place, problem = twice
+        raise PolicyFault(problem, place=place)
+    return policy.model_copy(update={"rules": rules})
+
+
 def bind(
     policy: Policy, judge: Judge, calibration: Calibration | None, rubrics: Rubrics
 ) -> tuple[BoundRule, ...]:
     """The policy's rules, with their rubrics and cuts looked up.
 
     Raises:
-        InputError: a dimension without a rubric, a calibration of another judge or rubric, a
-            promise that it can't keep, or a doubt band that isn't the calibration's.
+        InputError: a calibration of another judge or rubric.
+        PolicyFault: a dimension without a rubric, a promise that the calibration can't keep, or a
+            doubt band that isn't its own.
     """
     if policy.band is not None:
         _check_band(policy.band, calibration)
-    return tuple(_bound(rule, policy, judge, calibration, rubrics) for rule in policy.rules)
+    return tuple(
+        _bound(("rules", index), policy, judge, calibration, rubrics)
+        for index in range(len(policy.rules))
+    )
 
 
 def _check_band(band: tuple[float, float], calibration: Calibration | None) -> None:
     """A doubt band is worth its gold.
 
     Raises:
-        InputError: it has none, or is another one than the calibration's.
+        PolicyFault: it has none, or is another one than the calibration's.
     """
     if calibration is None:
-        raise InputError(
+        raise PolicyFault(
             "a doubt `band` needs a calibration",
-            file="policy",
+            place=("band",),
             mend="calibrate the cascade with it; without `band` all goes to the strong judge",
         )
     known = calibration.judge.band
     if known is not None and known != band:
-        raise InputError(
+        raise PolicyFault(
             f"`band` is {list(band)}, but the calibration was made with {list(known)}",
-            file="policy",
+            place=("band",),
             mend="leave `band` out to take the calibration's, or calibrate with this one",
         )
 
 
 def _bound(
-    rule: Rule, policy: Policy, judge: Judge, calibration: Calibration | None, rubrics: Rubrics
+    place: tuple[str, int],
+    policy: Policy,
+    judge: Judge,
+    calibration: Calibration | None,
+    rubrics: Rubrics,
 ) -> BoundRule:
+    rule = policy.rules[place[1]]
     if rule.dimension is None:
         return BoundRule(rule)
     rubric = rubrics.find(rule.dimension)
     if rubric is None:
-        raise InputError(
+        raise PolicyFault(
             f"rule {rule.name}: no rubric has the dimension {rule.dimension!r}",
-            file="policy",
+            place=(*place, "dimension"),
             mend=f"there are {', '.join(rubrics)}; add your own with `rubrics:`",
         )
     if calibration is None:
         if rule.promise is not None or policy.judge == "embedded":
             why = "a promise" if rule.promise is not None else "the embedded judge"
-            raise InputError(
+            raise PolicyFault(
                 f"rule {rule.name}: {why} needs a calibration",
-                file="policy",
+                place=place,
                 mend="make one with `flames-judge calibrate`, and name it under `calibration:`",
             )
         return BoundRule(rule, rubric)
@@ -139,22 +167,27 @@ def _bound(
     once = [one for one in found.thresholds if one.looks is None]
     looks = Looks(window=policy.stream.window, overlap=policy.stream.overlap)
     often = _strict(rule.promise, [one for one in found.thresholds if one.looks == looks])
-    return BoundRule(rule, rubric, found, _kept(rule, rule.promise, once), _least_strict(often))
+    return BoundRule(
+        rule, rubric, found, _kept((place, rule), rule.promise, once), _least_strict(often)
+    )
 
 
-def _kept(rule: Rule, promise: Promise, thresholds: Sequence[Threshold]) -> Threshold:
-    """The threshold that keeps a promise: of those at least as strict, the least strict.
+def _kept(
+    about: tuple[Place, Rule], promise: Promise, thresholds: Sequence[Threshold]
+) -> Threshold:
+    """The threshold that keeps a rule's promise: of those at least as strict, the least strict.
 
     Raises:
-        InputError: there is none.
+        PolicyFault: there is none.
     """
     strict = _strict(promise, thresholds)
     found = _least_strict(strict)
     if found is None:
-        raise InputError(
+        place, rule = about
+        raise PolicyFault(
             f"rule {rule.name}: the calibration can't keep a miss rate of "
             f"{promise.miss_rate:g} with confidence {promise.confidence:g}",
-            file="policy",
+            place=(*place, "promise"),
             mend=_mend(promise, thresholds),
         )
     return found

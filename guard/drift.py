@@ -122,12 +122,15 @@ class KeptWatch:
         file: where.
 
     Raises:
-        InputError: the file holds something else.
+        InputError: the file holds something else, or can't be written.
     """
 
     def __init__(self, watch: DriftWatch, file: Path) -> None:
         self._watch, self._file, self._since = watch, file, 0
-        self.resumed = file.exists() and watch.resume(load_drift(file))
+        known = file.exists()
+        self.resumed = known and watch.resume(load_drift(file))
+        if not known:
+            self.save()
 
     def __call__(self, event: GuardEvent) -> None:
         """Take in one event, and save now and then."""

@@ -14,6 +14,7 @@ from guard.binding import BoundRule
 from guard.decision import Decision, Found, Missed, Part, Readings, decide
 from guard.event import AuditSink, GuardEvent, missed_events, rule_event, text_hash
 from guard.limits import Breaker, Clock, DailyBudget, Now, PocketPurse, Purse
+from guard.passing import Passing
 from guard.policy import Policy, Side
 from judge.errors import FlamesJudgeError
 from judge.protocols import Judge
@@ -46,6 +47,7 @@ class Told:
     streamed: bool = False
     looks: int = 1
     exposed: int = 0
+    dropped: int = 0  # keys that were left out of the body
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,7 @@ class Guard:
         self._policy_id = policy.id  # a hash of all of it: too dear for each event
         self._often = tuple(one.for_stream() for one in self.rules)
         self._clock = around.clock
+        self._observers = (Passing(around.clock).observe, *around.observers)
         self._breaker = Breaker(policy.breaker, around.clock, policy.deadline_s)
         self._asking = PatientJudge(
             judge,
@@ -190,13 +193,14 @@ class Guard:
             looks=told.looks,
             characters=sum(map(len, texts)),
             exposed=told.exposed,
+            dropped=told.dropped,
             elapsed_s=decision.elapsed_s,
             text_sha256=text_hash(texts),
             conversation=asked.conversation,
             text=_writable("\n".join(texts)) if self._around.texts else None,
             prompt=_writable(asked.prompt) if self._around.texts else None,
         )
-        for observe in self._around.observers:
+        for observe in self._observers:
             observe(event)
         for sink in self._around.sinks:
             try:
@@ -214,7 +218,7 @@ class Guard:
             JudgeUnavailable: the judge can't be loaded.
         """
         if any(one.rubric is not None for one in self.rules):
-            await self._judge.warm()
+            await self._asking.warm()
 
     async def aclose(self) -> None:
         """Release the judge's connections."""

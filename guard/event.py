@@ -44,9 +44,10 @@ class MissedEvent(_Value):
 class GuardEvent(_Value):
     """One decision, as audit logs and metrics see it.
 
-    `exposed` are the characters that had been released before their check was done; `text` and
-    `prompt` are null unless texts are recorded. `conversation` is a hash that joins the decisions
-    about one conversation.
+    `exposed` are the characters that had been released before their check was done; `dropped` are
+    the keys of the body that the guard doesn't know, and that were left out. `text` and `prompt`
+    are null unless texts are recorded. `conversation` is a hash that joins the decisions about one
+    conversation.
     """
 
     format: Literal[1] = 1
@@ -66,6 +67,7 @@ class GuardEvent(_Value):
     looks: int
     characters: int
     exposed: int
+    dropped: int = 0
     elapsed_s: float
     text_sha256: str
     conversation: str

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from guard.decision import Part
 from guard.engine import Asked, Guard
+from guard.event import GuardEvent
 from guard.replay import Replayed
 from judge.records import Record
 
@@ -18,3 +21,25 @@ async def replayed(guard: Guard, record: Record) -> Replayed:
         return Replayed(question, None)
     answer = await guard.look("output", [Part("response", record.response)], asked)
     return Replayed(question, answer)
+
+
+def exchanges(events: Iterable[GuardEvent]) -> Iterator[Record]:
+    """The exchanges that decisions were made about, as far as their texts were recorded.
+
+    Each answer is one; so is a question that got none. Earlier turns are not recorded.
+
+    Args:
+        events: a question's before those of its answers.
+    """
+    unanswered: dict[str, Record] = {}
+    for event in events:
+        if event.text is None:
+            continue
+        answer = event.text if event.side == "output" else None
+        record = Record(id=event.request_id or "-", prompt=event.prompt or "", response=answer)
+        if answer is None:
+            unanswered[record.id] = record
+        else:
+            unanswered.pop(record.id, None)
+            yield record
+    yield from unanswered.values()

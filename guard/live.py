@@ -22,6 +22,7 @@ from guard.openai_api import (
     UsageEvent,
     guard_unavailable,
     read_chunk,
+    unread_keys,
 )
 from guard.policy import Mode
 from guard.stream import Release, Step, StreamSession
@@ -90,6 +91,7 @@ class LiveAnswer:
             for chunk in chunks:
                 self._writer.see(chunk)
                 self.count(chunk)  # first, since a stop leaves out what follows it
+                self._session.dropped += unread_keys(chunk.dropped)
             for event in joined(event for chunk in chunks for event in chunk.events):
                 frames += await self._event(event)
                 if self.over:

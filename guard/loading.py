@@ -9,11 +9,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from guard.binding import bind
+from guard.binding import bind, named
 from guard.engine import Around, Guard, People, Scanner
 from guard.event import AuditSink, GuardEvent
 from guard.limits import DailyBudget, PocketPurse, Purse
-from guard.policy import Policy, load_policy
+from guard.policy import CASCADE, Policy, load_policy
+from guard.policy_fault import PolicyFault, naming_file
 from guard.spending import PaidJudge
 from judge.calibration import Calibration, load_calibration
 from judge.errors import InputError
@@ -23,8 +24,7 @@ from judge.rubric import Rubric, Rubrics, load_rubrics
 if TYPE_CHECKING:
     from judge.llm.client import Traffic
 
-
-CASCADE = "cascade:"
+JUDGE_FLAG = "--judge"  # what a spec that names no judge is blamed on
 EVERYTHING = (-1.0, 2.0)  # a doubt band that leaves nothing to the cheap judge
 
 
@@ -68,9 +68,10 @@ def load_guard(policy: Path | str | Policy, given: Given | None = None) -> Guard
     """
     given = given or Given()
     plan, judge, calibration, rubrics = load_parts(policy, given)
-    rules = bind(plan, judge, calibration, rubrics)
-    named = {one.rubric.dimension: one.rubric for one in rules if one.rubric is not None}
-    labelled = list(named.values()) or [rubrics[name] for name in rubrics.suite]
+    with naming_file(plan.file):
+        rules = bind(plan, judge, calibration, rubrics)
+    judged = {one.rubric.dimension: one.rubric for one in rules if one.rubric is not None}
+    labelled = list(judged.values()) or [rubrics[name] for name in rubrics.suite]
     purse = given.purse or PocketPurse()
     budget = DailyBudget(plan.budget_usd_per_day, purse, lambda: datetime.now(UTC))
     paid = PaidJudge(judge, budget)  # labels come out of the same day's money
@@ -110,6 +111,8 @@ def load_parts(policy: Path | str | Policy, given: Given) -> Parts:
     if given.spec is not None:
         plan = plan.model_copy(update={"judge": given.spec})
     rubrics = load_rubrics(None if plan.rubrics is None else Path(plan.rubrics))
+    with naming_file(plan.file):
+        plan = named(plan, rubrics)
     calibration = None if plan.calibration is None else load_calibration(Path(plan.calibration))
     return Parts(plan, given.judge or load_policy_judge(plan, given.notify), calibration, rubrics)
 
@@ -126,6 +129,11 @@ def load_policy_judge(policy: Policy, notify: Callable[[str], None]) -> Judge:
         InputError: the spec names no judge.
         JudgeUnavailable: a key is missing or a model unknown.
     """
+    with naming_file(policy.file):
+        return _judge(policy, notify)
+
+
+def _judge(policy: Policy, notify: Callable[[str], None]) -> Judge:
     from judge.backends import JudgeContext, load_judge
     from judge.backends.llm_options import LlmOptions
     from judge.llm.config import ModelConfig, Sampling
@@ -153,9 +161,9 @@ def load_policy_judge(policy: Policy, notify: Callable[[str], None]) -> Judge:
             sampling=sampling,
         )
         if policy.budget_usd_per_day is not None and price_of(config) is None:
-            raise InputError(
+            raise PolicyFault(
                 f"no price is known of {name}, so that budget_usd_per_day can't be kept",
-                file="policy",
+                place=("budget_usd_per_day",),
                 mend="write `llm: {price: [IN, OUT]}`, in USD for a million tokens",
             )
         return config
@@ -172,7 +180,12 @@ def load_policy_judge(policy: Policy, notify: Callable[[str], None]) -> Judge:
         vote=told.vote,
         band=policy.band or _calibrated_band(policy) or EVERYTHING,
     )
-    return load_judge(policy.judge, context, told.fallback)
+    try:
+        return load_judge(policy.judge, context, told.fallback)
+    except InputError as error:
+        if error.file != JUDGE_FLAG:
+            raise
+        raise PolicyFault(error.problem, place=("judge",), mend=error.mend) from None
 
 
 def _calibrated_band(policy: Policy) -> tuple[float, float] | None:

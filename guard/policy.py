@@ -10,21 +10,23 @@ import hashlib
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import Field, PrivateAttr, ValidationError
 from pydantic import model_validator as validator
 
+from guard.strict_values import HttpAddress, Number, Price, Switch, Text, Value, Version, Whole
 from judge.calibration import Promise
 from judge.errors import InputError
 from judge.llm.config import ResponseFormat
+from judge.misfits import ContradictionError, Place, misfits
 from judge.strict_yaml import read_yaml
 from judge.verdict import Hazard
 
 Side = Literal["input", "output"]
 Action = Literal["allow", "flag", "block", "replace", "regenerate", "human"]
 Mode = Literal["window", "buffer", "async", "retract"]
-Text = Annotated[str, StringConstraints(min_length=1)]
+CASCADE: Final = "cascade:"
 SEVERITY: Final[tuple[Action, ...]] = (
     "allow",
     "flag",
@@ -47,18 +49,14 @@ EVIDENCE_KINDS: Final = (
 )
 
 
-class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Messages(_Value):
+class Messages(Value):
     """What a user sees in place of what was stopped."""
 
     zh: Text = "抱歉，这个内容我不能提供。"
     en: Text = "Sorry, I can't provide this."
 
 
-class Rule(_Value):
+class Rule(Value):
     """One check and what follows from it.
 
     Args:
@@ -77,10 +75,10 @@ class Rule(_Value):
     evidence: Text | None = None
     dimension: Text | None = None
     side: Side = "output"
-    cut: float | None = Field(default=None, gt=0, le=1, allow_inf_nan=False)
+    cut: Number | None = Field(default=None, gt=0, le=1)
     promise: Promise | None = None
     action: Action
-    tries: int | None = Field(default=None, ge=1, le=5)
+    tries: Whole | None = Field(default=None, ge=1, le=5)
     hint: Text | None = None
     messages: Messages | None = None
 
@@ -118,7 +116,7 @@ class Rule(_Value):
         )
 
 
-class StreamPolicy(_Value):
+class StreamPolicy(Value):
     """How a streamed answer is let through.
 
     `window` releases text once the windows that hold it have passed; `buffer` releases it whole;
@@ -132,9 +130,9 @@ class StreamPolicy(_Value):
     """
 
     mode: Mode = "window"
-    window: int = Field(default=80, ge=20, le=20_000)
-    overlap: int = Field(default=40, ge=0)
-    exposure: int = Field(default=400, ge=1, le=1_000_000)
+    window: Whole = Field(default=80, ge=20, le=20_000)
+    overlap: Whole = Field(default=40, ge=0)
+    exposure: Whole = Field(default=400, ge=1, le=1_000_000)
 
     @validator(mode="after")
     def _overlap_is_smaller(self) -> Self:
@@ -143,28 +141,28 @@ class StreamPolicy(_Value):
         return self
 
 
-class LlmSettings(_Value):
+class LlmSettings(Value):
     """How the policy's LLM judge is reached and asked; as `score` was told for the calibration."""
 
-    api_base: Text | None = None
+    api_base: HttpAddress | None = None
     api_key_env: Text | None = None
-    timeout_s: float = Field(default=60.0, gt=0, allow_inf_nan=False)
-    retries: int = Field(default=1, ge=0, le=10)
-    price: tuple[float, float] | None = None
-    temperature: float | None = Field(default=None, ge=0, le=2)
-    max_tokens: int = Field(default=2048, ge=1)
-    seed: int | None = None
+    timeout_s: Number = Field(default=60.0, gt=0)
+    retries: Whole = Field(default=1, ge=0, le=10)
+    price: tuple[Price, Price] | None = None
+    temperature: Number | None = Field(default=None, ge=0, le=2)
+    max_tokens: Whole = Field(default=2048, ge=1)
+    seed: Whole | None = None
     reasoning_effort: Text | None = None
-    samples: int = Field(default=1, ge=1, le=64)
+    samples: Whole = Field(default=1, ge=1, le=64)
     response_format: ResponseFormat = "auto"
-    logprobs: bool = True
-    max_chars: int = Field(default=60_000, ge=1)
-    concurrency: int | None = Field(default=None, ge=1)
+    logprobs: Switch = True
+    max_chars: Whole = Field(default=60_000, ge=1)
+    concurrency: Whole | None = Field(default=None, ge=1)
     vote: Literal["majority", "mean"] = "majority"
     fallback: tuple[Text, ...] = ()
 
 
-class BreakerPolicy(_Value):
+class BreakerPolicy(Value):
     """When a judge that keeps failing is left alone for a while.
 
     Args:
@@ -172,11 +170,11 @@ class BreakerPolicy(_Value):
         rest_s: seconds until one call tries again.
     """
 
-    failures: int = Field(default=5, ge=1)
-    rest_s: float = Field(default=10.0, gt=0, allow_inf_nan=False)
+    failures: Whole = Field(default=5, ge=1)
+    rest_s: Number = Field(default=10.0, gt=0)
 
 
-class Policy(_Value):
+class Policy(Value):
     """A policy file.
 
     Args:
@@ -197,14 +195,14 @@ class Policy(_Value):
         shadow: decide and record, but never act.
     """
 
-    version: Literal[1]
+    version: Version
     judge: Text = "embedded"
     calibration: Text | None = None
-    band: tuple[float, float] | None = None
+    band: tuple[Number, Number] | None = None
     rubrics: Text | None = None
     llm: LlmSettings = LlmSettings()
     hazard: Hazard = Hazard.UNKNOWN
-    sounds: bool = True
+    sounds: Switch = True
     rules: tuple[Rule, ...] = Field(min_length=1)
     messages: Messages = Messages()
     on_failure: Literal["block", "allow"] = "block"
@@ -212,21 +210,32 @@ class Policy(_Value):
     unknown_keys: Literal["drop", "block"] = "drop"
     unread: Literal["block", "allow"] = "block"
     blocked_input: Literal["error", "answer"] = "error"
-    deadline_s: float = Field(default=2.0, gt=0, le=3600, allow_inf_nan=False)
-    budget_usd_per_day: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    deadline_s: Number = Field(default=2.0, gt=0, le=3600)
+    budget_usd_per_day: Number | None = Field(default=None, ge=0)
     breaker: BreakerPolicy = BreakerPolicy()
     stream: StreamPolicy = StreamPolicy()
-    shadow: bool = False
+    shadow: Switch = False
+    _file: Path | None = PrivateAttr(default=None)
 
     @validator(mode="after")
     def _whole(self) -> Self:
-        names = [rule.name for rule in self.rules]
-        twice = next((name for name in names if names.count(name) > 1), None)
+        twice = said_twice(self.rules)
         if twice is not None:
-            raise ValueError(f"two rules say {twice}: keep one")
-        if self.band is not None and not 0 <= self.band[0] <= self.band[1] <= 1:
-            raise ValueError("`band` is a range of P(harmless): [low, high] within [0, 1]")
+            raise ContradictionError([twice])
+        if self.band is None:
+            return self
+        if not 0 <= self.band[0] <= self.band[1] <= 1:
+            problem = "`band` is a range of P(harmless): [low, high] within [0, 1]"
+            raise ContradictionError([(("band",), problem)])
+        if CASCADE not in self.judge:
+            problem = f"`band` is a cascade's; the judge is {self.judge}: leave `band` out"
+            raise ContradictionError([(("band",), problem)])
         return self
+
+    @property
+    def file(self) -> Path | None:
+        """Where it was read from."""
+        return self._file
 
     @property
     def id(self) -> str:
@@ -236,6 +245,15 @@ class Policy(_Value):
     def rules_of(self, side: Side) -> Sequence[Rule]:
         """The rules of one side, in the file's order."""
         return [rule for rule in self.rules if rule.side == side]
+
+
+def said_twice(rules: Sequence[Rule]) -> tuple[Place, str] | None:
+    """The first rule whose check, side and action an earlier one has."""
+    names = [rule.name for rule in rules]
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            return ("rules", index), f"two rules say {name}: keep one"
+    return None
 
 
 def default_policy() -> Policy:
@@ -256,15 +274,14 @@ def load_policy(file: Path) -> Policy:
     try:
         policy = Policy.model_validate(document.content)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(map(str, first["loc"]))
-        problem = first["msg"].removeprefix("Value error, ")
-        raise InputError(
-            f"{place}: {problem}" if place else problem, file=file, line=document.line(first["loc"])
-        ) from None
+        first = next(misfits(error, Policy))
+        line = document.line(first.place)
+        raise InputError(first.problem, file=file, line=line, mend=first.mend) from None
     beside = {
         key: str(file.parent / value)
         for key, value in (("calibration", policy.calibration), ("rubrics", policy.rubrics))
         if value is not None
     }
-    return policy.model_copy(update=beside)
+    policy = policy.model_copy(update=beside)
+    policy._file = file  # noqa: SLF001 - its own
+    return policy

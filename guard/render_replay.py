@@ -21,8 +21,10 @@ def show_replay(
         for side, counts in one.statuses.items():
             told = ", ".join(f"{status} {n}" for status, n in sorted(counts.items()))
             say(console, f"{side}: {told or 'not checked'}")
-        headings = ("Rule", "hits", "%", "judged", "wrong hits", "missed", "promise")
+        headings = ("Rule", "hits", "%", "judged", "wrong hits", "missed")
         print_table(console, headings, [_row(rule) for rule in one.rules])
+        for rule in one.rules:
+            _say_promise(rule, console)
         say(
             console,
             "wrong hits and missed: expected by the calibrated P(harmless) of these answers, "
@@ -51,18 +53,24 @@ def replay_json(replays: Sequence[Replay], parted: Difference | None, bad: int) 
 
 
 def _row(one: RuleReplay) -> tuple[str, ...]:
-    promise = NONE
-    if one.promised is not None and one.confidence is not None:
-        promise = f"misses <= {percent(one.promised)} % ({100 * one.confidence:g} %, n={one.gold})"
+    check, side, action = plain(one.rule).rsplit(":", 2)
     return (
-        plain(one.rule),
+        f"{check}\n{side}:{action}",  # beside the share and its interval; whole names are too wide
         str(one.hits),
         figure_text(one.share, percent),
         str(one.judged),
         _count(one.wrong),
         _count(one.missed),
-        promise,
     )
+
+
+def _say_promise(one: RuleReplay, console: Console) -> None:
+    if one.promised is not None and one.confidence is not None:
+        say(
+            console,
+            f"{plain(one.rule)}: misses at most {percent(one.promised)} % of harmful answers with "
+            f"confidence {100 * one.confidence:g} % ({one.gold} harmful gold rows)",
+        )
 
 
 def _count(one: Expected | None) -> str:

@@ -105,17 +105,20 @@ class ReplayTally:
 
     Args:
         guard: whose rules they went through.
+
+    Attributes:
+        n: how many.
     """
 
     def __init__(self, guard: Guard) -> None:
         self._guard = guard
-        self._n = self._stopped = 0
+        self.n = self._stopped = 0
         self._statuses = {"input": Counter[str](), "output": Counter[str]()}
         self._sums = {one.rule.name: _Sums() for one in guard.rules}
 
     def add(self, one: Replayed) -> None:
         """Count one exchange."""
-        self._n += 1
+        self.n += 1
         self._stopped += one.stopped
         for decision in filter(None, (one.question, one.answer)):
             self._statuses[decision.side][decision.status] += 1
@@ -125,11 +128,11 @@ class ReplayTally:
             self._expect(decision, hit)
 
     def result(self, confidence: float = 0.95) -> Replay:
-        """The replay so far; the shares have Wilson intervals, for such traffic."""
+        """The replay so far, of one or more; the shares have Wilson intervals, for such traffic."""
         from judge.stats.rates import rate
 
         def share(count: int) -> Figure:
-            return rate([1.0] * count + [0.0] * (self._n - count), confidence=confidence)
+            return rate([1.0] * count + [0.0] * (self.n - count), confidence=confidence)
 
         rules = []
         for bound in self._guard.rules:
@@ -139,7 +142,7 @@ class ReplayTally:
             rules.append(
                 RuleReplay(
                     rule=bound.rule.name,
-                    n=self._n,
+                    n=self.n,
                     hits=sums.hits,
                     share=share(sums.hits),
                     judged=sums.judged,
@@ -152,7 +155,7 @@ class ReplayTally:
             )
         return Replay(
             policy=self._guard.policy.id,
-            n=self._n,
+            n=self.n,
             statuses={side: dict(counts) for side, counts in self._statuses.items()},
             stopped=share(self._stopped),
             rules=tuple(rules),

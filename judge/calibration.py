@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from judge.calibration_parts import Agreement, AuditBasis, DesignSummary
 from judge.errors import InputError
 from judge.journal import replace_file
+from judge.misfits import misfits
 from judge.rubric import Label
 from judge.stats.estimate import Figure
 from judge.verdict import JudgeRef, RubricRef, Verdict
@@ -23,7 +24,7 @@ from judge.verdict import JudgeRef, RubricRef, Verdict
 FORMAT: Final = 1
 By = Literal["p_harmless", "label"]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Open = Annotated[float, Field(gt=0, lt=1)]
+Open = Annotated[float, Field(gt=0, lt=1, strict=True)]
 OPEN_LABEL = 0.25  # the score of "not 3", between those of 1 and 2
 
 
@@ -204,9 +205,8 @@ def load_calibration(file: Path) -> Calibration:
         problem = f"can't be read: {error.strerror}"
         raise InputError(problem, file=file, mend="check the path") from None
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        problem = f"is not a calibration: {where + ': ' if where else ''}{first['msg']}"
+        first = next(misfits(error, Calibration))
+        problem = f"is not a calibration: {first.problem}"
         raise InputError(problem, file=file, mend="make it with `flames-judge calibrate`") from None
 
 

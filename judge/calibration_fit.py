@@ -154,7 +154,8 @@ def _part(
     chosen = _choose(gold)
     kept = keep(name, gold, options.promises, joint=options.joint)
     unlabelled = gold.gold.unlabelled
-    notes = (f"{name}: {unlabelled} drawn rows have no label",) if unlabelled else ()
+    have = "drawn row has" if unlabelled == 1 else "drawn rows have"
+    notes = (f"{name}: {unlabelled} {have} no label",) if unlabelled else ()
     dimension = DimensionCalibration(
         rubric=rubrics.pop(),
         prompt=refs.most_common(1)[0][0][0],

@@ -13,14 +13,13 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from judge.errors import InputError
+from judge.misfits import misfits
 from judge.rubric_model import (
     MOST_CRITERIA,
-    ContradictionError,
     Criterion,
     Example,
     Label,
     Level,
-    Problem,
     Quote,
     Rubric,
     RuleStep,
@@ -148,9 +147,10 @@ def load_rubric(file: Traversable) -> Rubric:
     try:
         return _validated(document)
     except ValidationError as error:
-        place, problem = next(_located(error))
-        mend = "`flames-judge rubric check` lists every problem"
-        raise InputError(problem, file=file, line=document.line(place), mend=mend) from None
+        first = next(misfits(error, Rubric))
+        mends = (first.mend, "`flames-judge rubric check` lists every problem")
+        line, mend = document.line(first.place), "; ".join(filter(None, mends))
+        raise InputError(first.problem, file=file, line=line, mend=mend) from None
 
 
 def check_rubric(file: Traversable) -> list[InputError]:
@@ -161,20 +161,12 @@ def check_rubric(file: Traversable) -> list[InputError]:
     except InputError as error:
         return [error]
     except ValidationError as error:
-        found = list(_located(error))
-        return [InputError(text, file=file, line=document.line(place)) for place, text in found]
+        return [
+            InputError(one.problem, file=file, line=document.line(one.place), mend=one.mend)
+            for one in misfits(error, Rubric)
+        ]
     return []
 
 
 def _validated(document: Document) -> Rubric:
     return Rubric.model_validate(document.content)
-
-
-def _located(error: ValidationError) -> Iterator[Problem]:
-    for item in error.errors(include_url=False, include_input=False):
-        cause = item.get("ctx", {}).get("error")
-        if isinstance(cause, ContradictionError):
-            yield from cause.problems
-        else:
-            place = ".".join(map(str, item["loc"])) or "the file"
-            yield item["loc"], f"{place}: {item['msg']}"

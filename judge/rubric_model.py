@@ -12,12 +12,12 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from judge.misfits import ContradictionError, Problem
+
 Label = Literal[1, 2, 3]
 Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{1,39}$")]
 MOST_CRITERIA = 12  # every combination of answers is checked when a rubric is loaded
-Place = tuple[str | int, ...]
-Problem = tuple[Place, str]
 
 
 class _Part(BaseModel):
@@ -151,14 +151,6 @@ class Rubric(_Part):
         wanted = fold(name)
         parts = (p for p in self.subcomponents if wanted in map(fold, p.names))
         return next(parts, None)
-
-
-class ContradictionError(ValueError):
-    """A rubric whose parts don't fit each other: every problem, with its place."""
-
-    def __init__(self, problems: Sequence[Problem]) -> None:
-        self.problems = problems
-        super().__init__("; ".join(problem for _, problem in problems))
 
 
 def _problems(rubric: Rubric) -> Iterator[Problem]:

@@ -113,15 +113,13 @@ def weigh(
     if gold[0].design.name == "external":
         return _external(dimension, rows, gold, frame)
     if gold[0].design.frame_sha256 != frame.sha256:
-        return _weighed(gold, [1 / (j.inclusion or 1) for j in gold], ())
+        return _weighed(gold, [1 / (j.inclusion or 1) for j in gold], None)
     strata = _current(rows, gold) or _recorded(dimension, rows, gold)
     worth = {s: c.n / max(c.labelled, 1) for s, c in strata.counts.items()}
-    return _weighed(gold, [worth[s] for s in strata.of], tuple(strata.counts.values()))
+    return _weighed(gold, [worth[s] for s in strata.of], strata)
 
 
-def _weighed(
-    gold: Sequence[Joined], weights: Sequence[float], strata: Sequence[StratumCounts]
-) -> Weighed:
+def _weighed(gold: Sequence[Joined], weights: Sequence[float], strata: _Strata | None) -> Weighed:
     kept = [(j, w) for j, w in zip(gold, weights, strict=True) if j.label is not None]
     design, chances = gold[0].design, [j.inclusion or 1.0 for j, _ in kept]
     summary = DesignSummary(
@@ -131,29 +129,40 @@ def _weighed(
         seed=design.seed,
         draws=max(j.design.draws for j in gold),
         n_eff=kish_n([w for _, w in kept]),
-        strata=tuple(strata),
+        strata=() if strata is None else tuple(strata.counts.values()),
     )
-    drawn = sum(s.drawn for s in strata) or len(gold)
+    drawn = len(gold) if strata is None else strata.drawn
     even = not chances or max(chances) <= min(chances) * (1 + 1e-9)
     labelled = tuple(j for j, _ in kept)
     return Weighed(labelled, tuple(w for _, w in kept), summary, even, drawn - len(kept))
 
 
 class _Strata(NamedTuple):
-    """Counts by stratum, and each gold row's stratum."""
+    """Counts by stratum, each gold row's stratum, and how many rows were drawn from all."""
 
     counts: dict[tuple[str | None, str], StratumCounts]
     of: list[tuple[str | None, str]]
+    drawn: int
 
 
 def _current(rows: Sequence[JudgedRow], gold: Sequence[Joined]) -> _Strata | None:
     """Strata by model and verdict: where the sample went by them, or by neither."""
     sizes = Counter((row.key.model, str(row.category)) for row in rows)
     even = len({round(j.inclusion or 1, 12) for j in gold}) == 1
-    if not even and not all(map(_as_drawn, gold)):
+    as_drawn = all(map(_as_drawn, gold))
+    if not even and not as_drawn:
         return None
     of = [(j.row.key.model, str(j.row.category)) for j in gold]
-    return _Strata({s: _counts(s, n, gold, of) for s, n in sizes.items()}, of)
+    counts = {s: _counts(s, n, gold, of) for s, n in sizes.items()}
+    if as_drawn:
+        return _Strata(counts, of, sum(c.drawn for c in counts.values()))
+    # how many rows of each verdict were drawn was left to chance, and is what the gold says
+    found = Counter(of)
+    counts = {s: c.model_copy(update={"drawn": found[s]}) for s, c in counts.items()}
+    if gold[0].design.stratum is None:
+        return _Strata(counts, of, len(gold))
+    drawn = round((gold[0].inclusion or 1) * len(rows))
+    return _Strata(counts, of, max(drawn, len(gold)))
 
 
 def _as_drawn(joined: Joined) -> bool:
@@ -180,7 +189,8 @@ def _recorded(dimension: str, rows: Sequence[JudgedRow], gold: Sequence[Joined])
             mend="label (or skip) every row of the sample, or give the run that it was drawn from",
         )
     counts = {s: _counts(s, n, gold, of) for s, n in sizes.items()}
-    return _Strata({s: c.model_copy(update={"category": None}) for s, c in counts.items()}, of)
+    counts = {s: c.model_copy(update={"category": None}) for s, c in counts.items()}
+    return _Strata(counts, of, sum(c.drawn for c in counts.values()))
 
 
 def _counts(
@@ -205,9 +215,7 @@ def _external(
     dimension: str, rows: Sequence[JudgedRow], gold: Sequence[Joined], frame: Frame
 ) -> Weighed:
     if len(gold) == len(rows):
-        strata = _current(rows, gold)
-        counts = tuple(strata.counts.values()) if strata else ()
-        found = _weighed(gold, [1.0] * len(gold), counts)
+        found = _weighed(gold, [1.0] * len(gold), _current(rows, gold))
         whole = {"name": "census", "frame_n": frame.n, "frame_sha256": frame.sha256}
         census = found.design.model_copy(update=whole)
         return Weighed(found.rows, found.weights, census, found.even, found.unlabelled)
@@ -217,7 +225,7 @@ def _external(
             " picked by verdict, and no inclusion probabilities",
             mend="draw it with `flames-judge sample`, or give `design` and `inclusion`",
         )
-    return _weighed(gold, [1.0] * len(gold), ())
+    return _weighed(gold, [1.0] * len(gold), None)
 
 
 def _picked_by_verdict(rows: Sequence[JudgedRow], gold: Sequence[Joined]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources.abc import Traversable
@@ -77,21 +78,62 @@ def read_yaml(file: Traversable) -> Document:
 
 
 class _Loader(yaml.SafeLoader):
-    """SafeLoader that refuses a key written twice, of which YAML loaders silently keep one."""
+    """SafeLoader that refuses a key written twice, of which YAML loaders silently keep one.
+
+    Numbers are those of YAML 1.2: 1:30 is no 90, and 010 no 8.
+    """
+
+
+_NUMBERS = {"tag:yaml.org,2002:int", "tag:yaml.org,2002:float"}
+_MERGE = "tag:yaml.org,2002:merge"
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in found if tag not in _NUMBERS]
+    for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(
+        r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?$"
+        r"|[-+]?[0-9]+[eE][-+]?[0-9]+$|[-+]?\.(?:inf|Inf|INF)$|\.(?:nan|NaN|NAN)$"
+    ),
+    list("-+0123456789."),
+)
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:int",
+    re.compile(r"[-+]?(?:0|[1-9][0-9]*)$|0x[0-9a-fA-F]+$"),
+    list("-+0123456789"),
+)
 
 
 def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
-    loader.flatten_mapping(node)
-    seen: dict[Any, Any] = {}
+    """A mapping; what `<<` merges into it yields to its own keys."""
+    _refuse_twice(loader, node)
+    loader.flatten_mapping(node)  # what is merged comes first
+    content: dict[Any, Any] = {}
+    nodes: dict[Any, tuple[yaml.Node, yaml.Node]] = {}
     for key_node, value_node in node.value:
-        key = loader.construct_object(key_node, deep=True)
-        mark = key_node.start_mark
-        if isinstance(key, list | dict | set):
-            raise yaml.MarkedYAMLError(problem="a key must be plain text", problem_mark=mark)
+        key = _key(loader, key_node)
+        content[key] = loader.construct_object(value_node, deep=True)
+        nodes[key] = key_node, value_node
+    node.value = list(nodes.values())  # for a part's line
+    return content
+
+
+def _refuse_twice(loader: yaml.SafeLoader, node: yaml.MappingNode) -> None:
+    seen = set()
+    for key_node, _ in node.value:
+        key = "<<" if key_node.tag == _MERGE else _key(loader, key_node)
         if key in seen:
+            mark = key_node.start_mark
             raise yaml.MarkedYAMLError(problem=f"key {key!r} twice", problem_mark=mark)
-        seen[key] = loader.construct_object(value_node, deep=True)
-    return seen
+        seen.add(key)
+
+
+def _key(loader: yaml.SafeLoader, node: yaml.Node) -> Any:
+    key = loader.construct_object(node, deep=True)
+    if isinstance(key, list | dict | set):
+        raise yaml.MarkedYAMLError(problem="a key must be plain text", problem_mark=node.start_mark)
+    return key
 
 
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)

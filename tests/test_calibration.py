@@ -225,6 +225,23 @@ def test_skipped_rows_are_counted():
     assert (sum(s.drawn for s in strata), sum(s.labelled for s in strata)) == (100, 93)
 
 
+@pytest.mark.parametrize("skipped", [0, 1, 3])
+def test_a_sample_for_a_promise_counts_no_row_that_was_not_drawn(skipped):
+    """Its verdicts were left to chance: parts of rows that round up to one are no row."""
+    told = {0: (), 1: ("Legality: 1 drawn row has no label",)}
+    told |= {3: ("Legality: 3 drawn rows have no label",)}
+    for seed in range(4):
+        lines, truth = judged(701, 0.54 + seed / 50, (0.1, 0.1))
+        rows = judged_rows(entries(lines))
+        gold = drawn_gold(rows, truth, SamplePlan(n=600, purpose="promise", seed=seed))
+        left = [g.model_copy(update={"label": None}) if n < skipped else g
+                for n, g in enumerate(gold)]  # fmt: skip
+        found = fit(rows, left, LABELS, FitOptions(NOW))
+        strata = legality(found).design.strata
+        assert (found.notes, sum(s.drawn for s in strata)) == (told[skipped], 600)
+        assert fit(rows, gold[skipped:], LABELS, FitOptions(NOW)).notes == told[skipped]
+
+
 def test_another_judge_on_the_same_sample_keeps_the_first_strata():
     """The sample went by the first judge's verdicts: its strata are those that were recorded."""
     lines, truth = judged(500, 0.6, (0.1, 0.1))
@@ -329,7 +346,7 @@ def test_a_calibration_is_refused_for_anything_else(tmp_path):
         ("{", "is not a calibration"),
         (
             '{"format": 2, "judge": {}, "created": "", "dimensions": {}}',
-            "format: Input should be 1",
+            "format: must be 1",
         ),
         ("[]", "is not a calibration"),
     ],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from guard.cli import calibrate_stream, check, events, keys, replay, selftest, serve
+from guard.cli import calibrate_stream, check, events, exposure, keys, replay, selftest, serve
 from judge.cli.app import app, run
 
 guard = typer.Typer(
@@ -17,6 +17,7 @@ guard.command("replay")(replay.replay)
 guard.command("calibrate-stream")(calibrate_stream.calibrate_stream)
 guard.command("selftest")(selftest.selftest)
 guard.command("drift")(events.drift)
+guard.command("exposure")(exposure.exposure)
 guard.command("forget")(events.forget)
 app.add_typer(guard, name="guard")
 app.command("serve")(serve.serve)

@@ -102,9 +102,16 @@ def _show(guard: Guard, decision: Decision) -> None:
             view = "" if hit.found.view == "plain" else f", behind a disguise ({hit.found.view})"
             print(f"  {rule}: {hit.found.kind} found{view}")
             continue
-        print(f"  {rule}: P(harmless) {hit.p_harmless:.3f}, {hit.score:.3f} < {hit.rule.cut:.3f}")
         kept = hit.rule.threshold
-        if kept is not None:
+        if kept is None:
+            print(
+                f"  {rule}: P(harmless) {hit.p_harmless:.3f} < {hit.rule.cut:.3f}, the rule's cut"
+            )
+        else:
+            print(
+                f"  {rule}: the judge's own score {hit.score:.3f} < {hit.rule.cut:.3f}, the "
+                f"promise's cut; calibrated P(harmless) {hit.p_harmless:.3f}"
+            )
             print(
                 f"    the cut misses at most {100 * kept.alpha:g}% of harmful answers with "
                 f"confidence {100 * (1 - kept.delta):g}% ({kept.n} harmful gold rows)"

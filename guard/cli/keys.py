@@ -21,13 +21,17 @@ def add(
     rpm: Annotated[
         int | None, typer.Option(min=1, help="Most requests a minute; no limit without it.")
     ] = None,
+    runs: Annotated[
+        int | None,
+        typer.Option(min=0, help="Most runs that have not ended; else the server's --open-runs."),
+    ] = None,
 ) -> None:
     """Make a key and print it, this once; the file holds its hash alone."""
     from datetime import UTC, datetime
 
     from guard.server.keys import add_key
 
-    print(add_key(keys, name, rpm, datetime.now(UTC)))
+    print(add_key(keys, name, rpm, datetime.now(UTC), runs=runs))
 
 
 @app.command("list")
@@ -37,7 +41,8 @@ def list_(keys: File) -> None:
 
     for key in read_keys(keys):
         limit = "no limit" if key.rpm is None else f"{key.rpm} requests a minute"
-        print(f"{key.name}\t{key.created:%Y-%m-%d}\t{limit}")
+        runs = "" if key.runs is None else f", {key.runs} open runs"
+        print(f"{key.name}\t{key.created:%Y-%m-%d}\t{limit}{runs}")
 
 
 @app.command()

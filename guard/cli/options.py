@@ -57,15 +57,10 @@ def recorded(place: str) -> Iterator[AuditLog]:
     Raises:
         InputError: it is not there, or can't be opened.
     """
-    from guard.audit import PREFIX, open_audit
+    from guard.audit import file_of, open_audit
 
-    file: str | None = place.removeprefix(PREFIX)
-    if "://" in place:
-        from judge.database import database_url, is_sqlite
-
-        url = database_url(place, "--audit")
-        file = url.database if is_sqlite(url) else None
-    if file and not Path(file).exists():
+    file = file_of(place)
+    if file is not None and not file.is_file():
         raise InputError("there is no such log", file=file)
     with open_audit(place) as log:
         yield log
@@ -88,9 +83,4 @@ def guard_of(policy: Path | None, model: str | None = None) -> Guard:
 
     spec = None if model is None else f"llm:{model}"
     plan = default_policy() if policy is None else policy
-    try:
-        return load_guard(plan, Given(spec=spec, notify=say))
-    except InputError as error:
-        if error.file == "policy" and policy is not None:
-            raise InputError(error.problem, file=policy, mend=error.mend) from None
-        raise
+    return load_guard(plan, Given(spec=spec, notify=say))

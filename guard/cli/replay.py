@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,14 +27,20 @@ SHOWN = 5
 
 def replay(
     files: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
-            metavar="FILE...", help="Prompts with responses, or messages; - is standard input."
+            metavar="[FILE...]", help="Prompts with responses, or messages; - is standard input."
         ),
-    ],
+    ] = None,
     policy: o.PolicyOption = None,
     against: Annotated[
         Path | None, typer.Option(help="A second policy: show where the two differ.")
+    ] = None,
+    audit: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PLACE", help="In place of files: a log that `serve --record-texts` wrote."
+        ),
     ] = None,
     limit: shared.Limit = None,
     confidence: shared.Confidence = 0.95,
@@ -41,8 +48,9 @@ def replay(
 ) -> None:
     """Show what a policy would stop in recorded traffic.
 
-    Reads what `score` reads: JSONL, CSV, Parquet. With a calibration it also estimates how often
-    the policy is wrong. Exits with 3 where rows can't be read.
+    Reads what `score` reads: JSONL, CSV, Parquet; or a log of decisions with their texts. With a
+    calibration it also estimates how often the policy is wrong. Exits with 3 where rows can't be
+    read.
     """
     import sys
     import time
@@ -53,10 +61,12 @@ def replay(
     from guard.replay import DifferenceTally, ReplayTally
     from judge.cli.progress import reporting
 
+    if bool(files) == bool(audit):
+        raise InputError("nothing to replay, or two things", mend="give files, or --audit PLACE")
     guards = [o.guard_of(policy)]
     if against is not None:
         guards.append(o.guard_of(against))
-    rows, bad = _rows(files, limit), list[str]()
+    bad = list[str]()
     tallies, difference = [ReplayTally(guard) for guard in guards], DifferenceTally()
 
     def add(found: Sequence[Replayed]) -> None:
@@ -65,12 +75,17 @@ def replay(
         if len(found) == 2:
             difference.add(*found)
 
-    with reporting(None, "exchanges", time.monotonic) as reporter:
+    with (
+        _rows(files or [], audit, limit) as rows,
+        reporting(None, "exchanges", time.monotonic) as reporter,
+    ):
         asyncio.run(_replay(guards, _good(rows, bad, reporter), add, reporter))
+    if not tallies[0].n:
+        mend = "" if audit is None else "texts are recorded with `serve --record-texts`"
+        place = "--audit" if audit is not None else ", ".join(files or ())
+        raise InputError("holds no exchange that can be read", file=place, mend=mend)
     replays: list[Replay] = [tally.result(confidence) for tally in tallies]
     parted: Difference | None = difference.result() if against is not None else None
-    if not replays[0].n:
-        raise InputError("holds no exchange that can be read", file=", ".join(files))
     if json:
         sys.stdout.write(replay_json(replays, parted, len(bad)))
     else:
@@ -80,16 +95,25 @@ def replay(
         raise typer.Exit(UNREADABLE)
 
 
-def _rows(files: Sequence[str], limit: int | None) -> Iterator[Record | BadRow]:
+@contextmanager
+def _rows(
+    files: Sequence[str], audit: str | None, limit: int | None
+) -> Iterator[Iterator[Record | BadRow]]:
     from itertools import islice
 
+    if audit is not None:
+        from guard.exchange import exchanges
+
+        with o.recorded(audit) as log:
+            yield islice(exchanges(log.events()), limit)
+        return
     from judge.readers import ReadOptions, read_records
     from judge.rubric import load_rubrics
 
     rubrics = load_rubrics()
     # Traffic names no dimension, and the policy's rules say which ones are judged.
     options = ReadOptions(rubrics=rubrics, dimension=next(iter(rubrics)))
-    return islice(read_records(files, options), limit)
+    yield islice(read_records(files, options), limit)
 
 
 def _good(rows: Iterator[Record | BadRow], bad: list[str], reporter: Reporter) -> Iterator[Record]:

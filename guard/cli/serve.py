@@ -48,7 +48,11 @@ def serve(
     ] = None,
     retain_days: Annotated[
         float | None,
-        typer.Option(min=0, callback=finite, help="Delete decisions and runs after so many days."),
+        typer.Option(
+            min=0,
+            callback=finite,
+            help="Delete decisions, answers of --label-queue and runs after so many days.",
+        ),
     ] = None,
     record_texts: Annotated[
         bool, typer.Option("--record-texts", help="Record texts, and not their hashes alone.")
@@ -78,6 +82,26 @@ def serve(
         float,
         typer.Option(min=0.001, max=1024, callback=finite, help="Largest request body, in MiB."),
     ] = 10.0,
+    max_run: Annotated[
+        float,
+        typer.Option(
+            min=0.001,
+            max=102_400,
+            callback=finite,
+            help="Largest file of /v1/runs, in MiB; four times as much must be free on the disk.",
+        ),
+    ] = 64.0,
+    max_rows: Annotated[int, typer.Option(min=1, help="Most rows of such a file.")] = 100_000,
+    open_runs: Annotated[
+        int,
+        typer.Option(min=0, help="Runs of one caller that have not ended; a key may have its own."),
+    ] = 4,
+    kept_runs: Annotated[
+        int, typer.Option(min=1, help="Runs of one caller that are kept, ended or not.")
+    ] = 100,
+    runs_at_once: Annotated[
+        int, typer.Option(min=1, max=64, help="Runs that each worker judges at once.")
+    ] = 2,
     upstream_timeout: Annotated[
         float,
         typer.Option(
@@ -102,6 +126,11 @@ def serve(
     limits = Limits(
         body_bytes=body,
         held_bytes=max(256 * MIB, 4 * body),
+        run_bytes=int(max_run * MIB),
+        run_rows=max_rows,
+        open_runs=open_runs,
+        kept_runs=kept_runs,
+        runs_at_once=runs_at_once,
         upstream_s=upstream_timeout,
         grace_s=grace,
     )
@@ -123,6 +152,8 @@ def serve(
         limits=limits,
     )
     _check(settings, workers)
+    if drift is not None:
+        _say_what_drifts(policy)
     run(settings, (host, port), workers, lambda line: print(line, flush=True))
 
 
@@ -153,19 +184,33 @@ def _check(settings: Settings, workers: int) -> None:
     Raises:
         InputError: there is one.
     """
-    needs_log = {
-        "--retain-days": settings.retain_days is not None,
-        "--record-texts": settings.record_texts,
-    }
     needs_one = {
         "--label-queue": settings.labels is not None,
         "--drift": settings.drift is not None,
     }
-    for flag, told in needs_log.items():
-        if told and not settings.audit:
-            mend = "add --audit PLACE or --data DIR"
-            raise InputError("nothing is recorded", file=flag, mend=mend)
+    if settings.record_texts and not settings.audit:
+        mend = "add --audit PLACE or --data DIR"
+        raise InputError("nothing is recorded", file="--record-texts", mend=mend)
+    if settings.retain_days is not None and not settings.audit and settings.labels is None:
+        mend = "add --audit PLACE, --data DIR or --label-queue DIR"
+        raise InputError("nothing is recorded", file="--retain-days", mend=mend)
     for flag, told in needs_one.items():
         if told and workers > 1:
             mend = "leave --workers out; `flames-judge guard drift` reads the log of several"
             raise InputError("each conversation must count once", file=flag, mend=mend)
+
+
+def _say_what_drifts(policy: Path) -> None:
+    """A watch for drift goes by scores, which evidence has none of.
+
+    Raises:
+        InputError: the policy can't be read.
+    """
+    from guard.cli.options import say
+    from guard.policy import load_policy
+
+    if all(rule.dimension is None for rule in load_policy(policy).rules_of("output")):
+        say(
+            "--drift: no rule has a `dimension`, so that there are no scores: watched is alone "
+            "which share of the answers the rules act on"
+        )

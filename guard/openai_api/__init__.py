@@ -52,8 +52,9 @@ from guard.openai_api.parts import (
     TextPart,
     UnknownKeys,
     Unread,
+    unread_keys,
 )
-from guard.openai_api.request import MOST_CHOICES, ChatRequest, read_request
+from guard.openai_api.request import MOST_CHOICES, ChatRequest, check_types, read_request
 from guard.openai_api.sse import (
     DONE,
     DONE_FRAME,
@@ -103,6 +104,7 @@ __all__ = [
     "UsageEvent",
     "blocked",
     "check_headers",
+    "check_types",
     "encode_event",
     "encode_json",
     "guard_unavailable",
@@ -117,5 +119,6 @@ __all__ = [
     "said",
     "serialised",
     "strings_of",
+    "unread_keys",
     "upstream_unreadable",
 ]

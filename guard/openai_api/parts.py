@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -57,6 +58,11 @@ class Dropped:
 
     path: str
     reason: Reason
+
+
+def unread_keys(dropped: Sequence[Dropped]) -> int:
+    """How many keys were left out that the tables don't know, or not with such a value."""
+    return sum(one.reason != "withheld" for one in dropped)
 
 
 class Channel(NamedTuple):

@@ -130,6 +130,17 @@ def read_request(value: dict[str, Any], unknown: UnknownKeys = "drop") -> ChatRe
     )
 
 
+def check_types(request: ChatRequest) -> None:
+    """Refuse what the protocol has no such value for: left out, it would be answered otherwise.
+
+    Raises:
+        ApiError: 400; names the first such key.
+    """
+    for one in request.dropped:
+        if one.reason == "wrong_type":
+            raise ApiError(f"{one.path} has a wrong type", code="invalid_type", param=one.path)
+
+
 def _messages(value: object) -> list[dict[str, Any]]:
     messages = value.get("messages") if isinstance(value, dict) else None
     if not isinstance(messages, list) or not messages:

@@ -74,6 +74,9 @@ class StreamSession:
         guard: decides.
         asked: what is being answered.
         mode: other than the policy's, as where an edge can't stream.
+
+    Attributes:
+        dropped: keys of its chunks that were left out, as far as its edge counts them.
     """
 
     def __init__(self, guard: Guard, asked: Asked, mode: Mode | None = None) -> None:
@@ -83,7 +86,7 @@ class StreamSession:
         self._channels: dict[tuple[int, Hashable], _Channel] = {}
         self._decision: Decision | None = None
         self._looking: asyncio.Task[None] | None = None
-        self._looks = self._exposed = 0
+        self._looks = self._exposed = self.dropped = 0
         self._recorded: Decision | None = None
 
     @property
@@ -169,7 +172,7 @@ class StreamSession:
         decision = await self._last()
         self._recorded = decision if again else decision.withheld()
         parts = [one.part for one in self._channels.values()]
-        told = Told(streamed=True, looks=self._looks, exposed=self._exposed)
+        told = Told(True, self._looks, self._exposed, self.dropped)
         await self._guard.record(self._recorded, parts, self._asked, told)
         return self._recorded
 

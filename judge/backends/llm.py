@@ -21,6 +21,7 @@ from judge.dispatch import together
 from judge.forecast import estimate_tokens
 from judge.llm.bill import Bill, billing
 from judge.llm.client import CONTEXT_FULL, CallFailed, ChatClient
+from judge.llm.library import warm_calls
 from judge.llm.probability import label_probabilities
 from judge.prompt import Message, build_messages, frame, system_text
 from judge.protocols import AnswerStore, Judge
@@ -95,10 +96,8 @@ class LlmJudge(Judge):
         }
         system = system_text(rubric, brief=brief, within=self._frame)
         prompt = (system, self._frame.user, rubric.fingerprint)
-        made = JudgeRef(
-            name=self.name, fingerprint=fingerprint(json.dumps(asked, sort_keys=True), *prompt)
-        )
-        self._refs[rubric.fingerprint, brief] = made
+        mark = fingerprint(json.dumps(asked, sort_keys=True), *prompt)
+        made = self._refs[rubric.fingerprint, brief] = JudgeRef(name=self.name, fingerprint=mark)
         return made
 
     def most_usd(self, case: Case) -> float:
@@ -109,6 +108,9 @@ class LlmJudge(Judge):
 
     async def assess(self, cases: Sequence[Case]) -> Sequence[Outcome]:
         return await together(map(self._assess_one, cases))
+
+    async def warm(self) -> None:
+        await warm_calls(self._client.config.model)
 
     async def _assess_one(self, case: Case) -> Outcome:
         record = case.record
@@ -244,9 +246,8 @@ class LlmJudge(Judge):
             missed = [r for r in results if isinstance(r, Missed)]
             kind = Counter(r.kind for r in missed).most_common(1)[0][0]
             chosen = next(r for r in missed if r.kind is kind)
-            return self._failure(
-                case, replace(chosen, cached=all(r.cached for r in results)), bill, latency
-            )
+            kept = replace(chosen, cached=all(r.cached for r in results))
+            return self._failure(case, kept, bill, latency)
         shares = Counter(r.answer.label for r in answers)
         label = min(shares, key=lambda value: (-shares[value], value))  # a tie goes to the worse
         chosen_answer = next(r for r in answers if r.answer.label == label)

@@ -84,6 +84,13 @@ def drops_max_retries(model: str) -> bool:
     return openai_like and "max_retries" not in known
 
 
+async def warm_calls(model: str) -> None:
+    """Load what litellm loads late, at a first call: no server is asked, and no log hears of it."""
+    call = {"model": model, "messages": [{"role": "user", "content": "."}], "no-log": True}
+    with suppress(Exception):  # then a real call will say what is wrong
+        await load_litellm().acompletion(**call, mock_response=".")
+
+
 async def close_clients() -> None:
     """Close every connection that litellm keeps in this process: for programs, not for guests."""
     litellm = load_litellm()

@@ -339,10 +339,10 @@ def test_gold_that_changed_since_it_was_calibrated_on_is_refused(
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (b"", "Invalid JSON"),
-        (b"{}", "judge: Field required"),
-        (b'{"format": 2, "judge": {}}', "format: Input should be 1"),
-        ("{}".encode("utf-16"), "Invalid JSON"),
+        (b"", "is no JSON"),
+        (b"{}", "judge: is missing"),
+        (b'{"format": 2, "judge": {}}', "format: must be 1"),
+        ("{}".encode("utf-16"), "is no JSON"),
         (None, "can't be read: No such file"),
     ],
 )

@@ -76,7 +76,7 @@ def test_a_policy_that_cant_be_kept_is_named_with_its_file(flames: Flames, tmp_p
     file = write_policy(tmp_path / "p.yaml", rule)
     done = flames("guard", "check", "好", "--policy", file)
     assert done.status == 2
-    assert f"{file}: rule Legality:output:block: a promise needs a calibration" in done.err
+    assert f"{file}:2: rule Legality:output:block: a promise needs a calibration" in done.err
 
 
 def test_a_strong_judge_is_a_policy_away(
@@ -90,7 +90,7 @@ def test_a_strong_judge_is_a_policy_away(
         file = write_policy(tmp_path / "p.yaml", rule, judge="llm:openai/m", llm=llm, deadline_s=30)
         done = flames("guard", "check", "这样逃税", "--policy", file, "--prompt", "怎么办")
     assert done.status == 4
-    assert "Legality:output:block: P(harmless) 0.000, 0.000 < 0.500" in done.out
+    assert "Legality:output:block: P(harmless) 0.000 < 0.500, the rule's cut" in done.out
 
 
 def exchanges(tmp_path: Path) -> Path:
@@ -113,6 +113,47 @@ def test_replay_tells_what_would_have_been_stopped(flames: Flames, tmp_path: Pat
     shown = flames("guard", "replay", exchanges(tmp_path))
     assert "shipped policy over 50 exchanges" in shown.out
     assert "20.00 [11.24, 33.04] %" in shown.out
+
+
+def test_a_recorded_log_is_replayed_with_its_texts(flames: Flames, tmp_path: Path) -> None:
+    """Each answer once, and a question that got none; decisions without texts are left out."""
+    said = {"side": "output", "prompt": "问题"}
+    events = [
+        event(0, request_id="a", side="input", text="问题", prompt="问题"),
+        event(1, request_id="a", text=MOBILE, **said),
+        event(2, request_id="a", text="换一个说法。", **said),
+        event(3, request_id="b", side="input", text="卡号", prompt="卡号"),
+        event(4, request_id="c", text=None),
+    ]
+    policy = write_policy(tmp_path / "p.yaml", {"evidence": "pii", "action": "block"})
+    place = logged(tmp_path / "a.jsonl", *events)
+    done = flames("guard", "replay", "--audit", place, "--policy", policy, "--json")
+    [found] = done.json["replays"]
+    assert (found["n"], found["rules"][0]["hits"]) == (3, 1)
+    assert found["statuses"] == {"input": {"allowed": 3}, "output": {"blocked": 1, "allowed": 1}}
+
+
+def test_replay_says_what_it_can_not_read(flames: Flames, tmp_path: Path) -> None:
+    """A log without texts; neither files nor a log, or both."""
+    place = logged(tmp_path / "a.jsonl", event(0, text=None))
+    done = flames("guard", "replay", "--audit", place)
+    assert "--audit: holds no exchange that can be read (texts are recorded with" in done.err
+    for args in ((), ("rows.jsonl", "--audit", place)):
+        done = flames("guard", "replay", *args)
+        assert (done.status, done.err.count("\n")) == (2, 1)
+        assert "give files, or --audit PLACE" in done.err
+    assert "there is no such log" in flames("guard", "replay", "--audit", "jsonl:none").err
+
+
+def test_names_of_rules_are_whole_on_a_narrow_terminal(
+    flames: Flames, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Check, side and action are to be found again in the policy."""
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = flames("guard", "replay", exchanges(tmp_path)).out
+    assert "black_market_ad " in shown
+    assert "output:block " in shown
+    assert max(map(len, shown.splitlines())) <= 80
 
 
 def test_replay_holds_two_policies_against_each_other(flames: Flames, tmp_path: Path) -> None:
@@ -148,13 +189,27 @@ def test_replay_estimates_wrong_hits_and_misses_by_the_calibration(
         base = ("--api-base", server.base_url, "--no-cache")
         flames("score", file, "-o", tmp_path / "run", "--model", "openai/m", *base)
         made = tmp_path / "c.json"
-        flames("calibrate", tmp_path / "run", "--gold", gold, "-o", made)
+        promise = {"miss_rate": 0.5, "confidence": 0.9}
+        told = ",".join(f"{name}={value}" for name, value in promise.items())
+        flames("calibrate", tmp_path / "run", "--gold", gold, "-o", made, "--promise", told)
         policy = write_policy(
             tmp_path / "p.yaml", {"dimension": "Legality", "cut": 0.5, "action": "block"},
             judge="llm:openai/m", llm={"api_base": server.base_url}, calibration="c.json",
             deadline_s=60,
         )  # fmt: skip
         done = flames("guard", "replay", file, "--policy", policy, "--json")
+        promising = write_policy(
+            tmp_path / "q.yaml", {"dimension": "Legality", "promise": promise, "action": "block"},
+            judge="llm:openai/m", llm={"api_base": server.base_url}, calibration="c.json",
+            deadline_s=60,
+        )  # fmt: skip
+        shown = flames("guard", "replay", file, "--policy", promising).out
+        checked = flames(
+            "guard", "check", "这样逃税", "--prompt", "怎么", "--policy", promising
+        ).out
+    assert "Legality:output:block: misses at most" in shown
+    assert "Legality:output:block: the judge's own score 0.000 < " in checked
+    assert ", the promise's cut; calibrated P(harmless) 0." in checked
     [rule] = done.json["replays"][0]["rules"]
     assert (rule["hits"], rule["judged"]) == (30, 60)
     assert rule["wrong"]["value"] == pytest.approx(0, abs=3)
@@ -201,3 +256,22 @@ def test_recorded_decisions_are_forgotten_when_asked(flames: Flames, tmp_path: P
     assert (done.status, done.out) == (0, "1 events deleted\n")
     kept = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()]
     assert [line["request_id"] for line in kept] == ["r1"]
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("jsonl:none.jsonl", "none.jsonl: there is no such log"),
+        ("sqlite:///none.sqlite", "none.sqlite: there is no such log"),
+        ("none.jsonl", "--audit: is no place of a log (write jsonl:FILE, sqlite:///FILE or"),
+        ("foo:bar", "--audit: is no place of a log"),
+    ],
+)
+def test_a_mistyped_log_is_refused_and_not_made(
+    flames: Flames, folder: Path, place: str, said: str
+) -> None:
+    """Nothing is forgotten in a log that isn't there."""
+    ran = flames("guard", "forget", "--older-than", 1, "--audit", place)
+    assert (ran.status, ran.err.count("\n")) == (2, 1)
+    assert said in ran.err
+    assert list(folder.iterdir()) == []

@@ -83,3 +83,11 @@ def test_a_file_that_is_no_state_is_one_line(tmp_path: Path) -> None:
     file.write_text("{}", encoding="utf-8")
     with pytest.raises(InputError, match="is no state of a drift monitor"):
         load_drift(file)
+
+
+def test_a_watch_that_cant_be_kept_is_refused_at_the_start(tmp_path: Path) -> None:
+    """And not found out after a hundred answers, or at the end."""
+    with pytest.raises(InputError, match="can't be written"):
+        KeptWatch(watch(), tmp_path / "none" / "drift.json")
+    KeptWatch(watch(), tmp_path / "drift.json")
+    assert load_drift(tmp_path / "drift.json").baseline == {}

@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from guard.engine import Guard
+from guard.loading import Given, load_guard
 from guard.policy import EVIDENCE_KINDS, Policy, load_policy
 from judge.embedded.evidence import KINDS
 from judge.errors import InputError
-from tests.guard.made import ABUSE, LEGAL, policy
+from tests.guard.made import ABUSE, LEGAL, WordScanner, policy
 
 WHOLE = """\
 version: 1
@@ -79,10 +81,10 @@ def test_a_rule_that_makes_no_sense_is_refused(rule: dict[str, object], said: st
     ("text", "line", "said"),
     [
         (WHOLE.replace("cut: 0.2, action: flag", "cut: 2, action: flag"), 6, "rules.1.cut"),
-        (WHOLE.replace("version: 1", "version: 2"), 1, "version: Input should be 1"),
+        (WHOLE.replace("version: 1", "version: 2"), 1, "version: must be 1"),
         (WHOLE.replace("overlap: 40", "overlap: 60"), 15, "`overlap` is at most half"),
         (WHOLE + "on_failure: allow\n", 16, "twice"),
-        (WHOLE + "telemetry: on\n", 16, "telemetry: Extra inputs"),
+        (WHOLE + "telemetry: on\n", 16, "no key .telemetry. here .known keys: version, judge"),
         ("- a\n", None, "is no policy"),
         ("version: 1\nrules: []\n", 2, "rules"),
         ("a: !!python/object/apply:os.system ['true']\n", 1, "not YAML"),
@@ -98,6 +100,163 @@ def test_a_mistake_in_a_policy_is_one_line_with_its_place(
         load_policy(file)
     assert (caught.value.file, caught.value.line) == (file, line)
     assert "\n" not in str(caught.value)
+
+
+LLM = "judge: llm:openai/m\n"
+CASCADE = "judge: cascade:embedded>llm:openai/m\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "said"),
+    [
+        ("version: true\n", 1, "version: must be 1"),
+        ("deadline_s: true\n", 2, "deadline_s: is no number"),
+        ("deadline_s: '5'\n", 2, "deadline_s: is no number (write it in digits, without quotes"),
+        ("deadline_s: 1:30\n", 2, "deadline_s: is no number"),
+        ("deadline_s: 010\n", 2, "deadline_s: is no number"),
+        ("deadline_s: .inf\n", 2, "deadline_s: is no finite number"),
+        ("sounds: 1\n", 2, "sounds: is neither true nor false"),
+        ("budget_usd_per_day: true\n", 2, "budget_usd_per_day: is no number"),
+        ("stream: {window: true}\n", 2, "stream.window: is no whole number"),
+        ("stream: {window: 80.0}\n", 2, "stream.window: is no whole number"),
+        ("stream: 3\n", 2, "stream: has no keys"),
+        ("breaker:\n  failures: true\n", 3, "breaker.failures: is no whole number"),
+        ("llm: {price: [-1, 2]}\n", 2, "llm.price.0: must be 0 or more"),
+        ("llm: {price: [1]}\n", 2, "llm.price.1: is missing"),
+        ("llm: {price: 1}\n", 2, "llm.price: is no list (write it in brackets"),
+        ("llm: {api_base: foo}\n", 2, "llm.api_base: is no plain http address"),
+        ("llm: {api_base: 'ftp://a/v1'}\n", 2, "llm.api_base: is no plain http address"),
+        ("llm: {api_base: 'http://'}\n", 2, "llm.api_base: is no plain http address"),
+        ("llm: {model: m}\n", 2, "llm: there is no key 'model' here (known keys: api_base"),
+        ("dedline_s: 5\n", 2, "no key 'dedline_s' here (did you mean deadline_s?)"),
+        ("on_failure: alow\n", 2, "on_failure: is none of block, allow (did you mean allow?)"),
+        ("hazard: 3\n", 2, "hazard: is none of known, unknown"),
+        ("judge: 3\n", 2, "judge: is no text (put it in quotes)"),
+        ("band: [0.2, 0.8]\n", 2, "`band` is a cascade's; the judge is embedded"),
+        (LLM + "band: [0.2, 0.8]\n", 3, "`band` is a cascade's; the judge is llm:openai/m"),
+        ("judge: cascade:embedded>llm:m\nband: [0.8, 0.2]\n", 3, "`band` is a range"),
+    ],
+)
+def test_a_value_that_means_something_else_is_refused(
+    tmp_path: Path, text: str, line: int, said: str
+) -> None:
+    """No true for 1, no quoted numbers, no clock times, no price that never ends a budget."""
+    head = "" if text.startswith("version") else "version: 1\n"
+    file = tmp_path / "policy.yaml"
+    file.write_text(f"{head}{text}rules: [{{evidence: pii, action: block}}]\n", encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        load_policy(file)
+    assert f"{file}:{line}: " in str(caught.value)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ("dimension: Legality, cut: true, action: block", "rules.1.cut: is no number"),
+        ("dimension: Legality, cut: '0.2', action: block", "rules.1.cut: is no number"),
+        ("evidence: abuse, action: regenerate, tries: true", "rules.1.tries: is no whole number"),
+        (
+            "dimension: Legality, promise: {miss_rate: '0.05'}, action: block",
+            "rules.1.promise.miss_rate: is no number",
+        ),
+        ("evidence: abuse, action: block, colour: red", "rules.1: there is no key 'colour' here"),
+        ("evidence: abuse", "rules.1.action: is missing"),
+        ("evidence: pii, action: block", "two rules say pii:output:block: keep one"),
+        ("dimension: Legality, action: block", "rules.1: a rule with `dimension` has one of"),
+    ],
+)
+def test_a_mistake_in_a_rule_is_told_with_its_line(tmp_path: Path, rule: str, said: str) -> None:
+    """The line of the key, or of the rule."""
+    file = tmp_path / "policy.yaml"
+    rules = f"  - {{evidence: pii, action: block}}\n  - {{{rule}}}\n"
+    file.write_text(f"version: 1\nrules:\n{rules}", encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        load_policy(file)
+    assert f"{file}:4: {said}" in str(caught.value)
+
+
+def test_numbers_are_those_that_people_write(tmp_path: Path) -> None:
+    """Whole ones where there may be fractions, and powers of ten."""
+    file = tmp_path / "policy.yaml"
+    rule = "{dimension: Legality, cut: 1e-1, action: block}"
+    file.write_text(f"version: 1\ndeadline_s: 5\nrules: [{rule}]\n", encoding="utf-8")
+    plan = load_policy(file)
+    assert (plan.deadline_s, plan.rules[0].cut) == (5.0, 0.1)
+
+
+def test_rules_may_share_what_they_have_in_common(tmp_path: Path) -> None:
+    """A rule's own keys go before what it merges, and the lines of its mistakes are its own."""
+    rules = "  - &a {evidence: pii, action: block}\n  - {<<: *a, evidence: abuse}\n"
+    file = tmp_path / "policy.yaml"
+    file.write_text(f"version: 1\nrules:\n{rules}", encoding="utf-8")
+    assert [rule.name for rule in load_policy(file).rules] == [
+        "pii:output:block",
+        "abuse:output:block",
+    ]
+    file.write_text(f"version: 1\nrules:\n{rules.replace('abuse', 'mess')}", encoding="utf-8")
+    with pytest.raises(InputError, match="no such evidence") as caught:
+        load_policy(file)
+    assert caught.value.line == 4
+
+
+def loaded(tmp_path: Path, text: str) -> Guard:
+    file = tmp_path / "policy.yaml"
+    file.write_text(f"version: 1\n{text}", encoding="utf-8")
+    return load_guard(file, Given(scanner=WordScanner()))
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "said"),
+    [
+        ("judge: gpt4\nrules: [{evidence: pii, action: block}]\n", 2, "'gpt4' names no judge"),
+        (
+            LLM + "rules:\n- {dimension: 合法, cut: 0.2, action: flag}\n"
+            "- {dimension: legality, cut: 0.3, action: flag}\n",
+            5,
+            "two rules say Legality:output:flag: keep one",
+        ),
+        (
+            "judge: llm:openai/m\nrules:\n- {dimension: Taxes, cut: 0.2, action: block}\n",
+            4,
+            "no rubric has the dimension 'Taxes'",
+        ),
+        (
+            "judge: llm:openai/m\nbudget_usd_per_day: 2\nrules: [{evidence: pii, action: flag}]\n",
+            3,
+            "no price is known of openai/m",
+        ),
+        (
+            "rules:\n- {dimension: 合法, cut: 0.2, action: block}\n",
+            3,
+            "the embedded judge needs a calibration",
+        ),
+        (
+            CASCADE + "band: [0.2, 0.8]\nrules: [{dimension: Legality, cut: 0.2, action: block}]\n",
+            3,
+            "a doubt `band` needs a calibration",
+        ),
+    ],
+)
+def test_a_policy_that_cant_be_kept_is_refused_with_file_and_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, line: int, said: str
+) -> None:
+    """What only judge, rubrics and calibration tell is told like the rest."""
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    with pytest.raises(InputError, match=said) as caught:
+        loaded(tmp_path, text)
+    assert (caught.value.file, caught.value.line) == (tmp_path / "policy.yaml", line)
+
+
+def test_a_dimension_has_one_name_whatever_the_policy_calls_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Metrics, headers and events of two spellings can be added up; so can the policy's id."""
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    text = "judge: llm:openai/m\nrules: [{dimension: %s, cut: 0.2, action: block}]\n"
+    guards = [loaded(tmp_path, text % name) for name in ("合法", "legality", "Legality")]
+    assert [guard.rules[0].rule.name for guard in guards] == ["Legality:output:block"] * 3
+    assert len({guard.policy.id for guard in guards}) == 1
 
 
 def test_two_rules_that_say_the_same_are_refused() -> None:

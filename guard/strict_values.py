@@ -1,0 +1,43 @@
+"""What a policy's keys may hold: values as YAML writes them, without conversions."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict
+from pydantic import StringConstraints as Constraints
+
+
+class Value(BaseModel):
+    """A frozen part of a policy, without further keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _no_switch(value: object) -> object:
+    """To Python, and so to pydantic, true is 1."""
+    if isinstance(value, bool):
+        raise ValueError("must be 1")  # noqa: TRY004 - pydantic's own way
+    return value
+
+
+def _http(address: str) -> str:
+    try:
+        parts = urlsplit(address)
+        if parts.scheme in {"http", "https"} and parts.hostname and "@" not in parts.netloc:
+            return address
+    except ValueError:
+        pass
+    raise ValueError(
+        "is no plain http address: write it as in http://127.0.0.1:8000/v1, without a password"
+    )
+
+
+Text = Annotated[str, Constraints(min_length=1)]
+Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
+Price = Annotated[Number, Field(ge=0)]
+Whole = Annotated[int, Strict()]
+Switch = Annotated[bool, Strict()]
+Version = Annotated[Literal[1], BeforeValidator(_no_switch)]
+HttpAddress = Annotated[str, AfterValidator(_http)]
