@@ -11,15 +11,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from guard.audit import open_log
     from guard.client import FlamesClient, FlamesError
     from guard.decision import Decision, Part
     from guard.engine import Asked, Guard
-    from guard.errors import Blocked, GuardUnavailable
+    from guard.errors import AnswerBroken, Blocked, GuardUnavailable
     from guard.loading import Given, load_guard
     from guard.policy import Policy, load_policy
     from guard.wrapping import wrap
 
 _HOMES = {
+    "AnswerBroken": "guard.errors",
     "Asked": "guard.engine",
     "Blocked": "guard.errors",
     "Decision": "guard.decision",
@@ -32,10 +34,12 @@ _HOMES = {
     "Policy": "guard.policy",
     "load_guard": "guard.loading",
     "load_policy": "guard.policy",
+    "open_log": "guard.audit",
     "wrap": "guard.wrapping",
 }
 
 __all__ = [
+    "AnswerBroken",
     "Asked",
     "Blocked",
     "Decision",
@@ -48,6 +52,7 @@ __all__ = [
     "Policy",
     "load_guard",
     "load_policy",
+    "open_log",
     "wrap",
 ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from guard.decision import Missed, Part
@@ -61,6 +62,20 @@ class PatientJudge:
     ) -> None:
         self._judge, self._policy, self._rules = PaidJudge(judge, budget), policy, rules
         self._breaker, self._budget = breaker, budget
+        self._warm, self._warming = False, asyncio.Lock()
+
+    async def warm(self) -> None:
+        """Load what the first check would wait for.
+
+        Raises:
+            JudgeUnavailable: the judge can't be loaded.
+        """
+        if self._warm:
+            return
+        async with self._warming:  # all begin their time together
+            if not self._warm:
+                await self._judge.warm()
+                self._warm = True
 
     async def ask(
         self, rubrics: Sequence[Rubric], parts: Sequence[Part], asked: Asked
@@ -72,6 +87,8 @@ class PatientJudge:
 
         if not self._budget.open:
             return [], all_missed("budget")
+        with suppress(Exception):  # what keeps it from loading will keep it from answering
+            await self.warm()  # before the deadline begins
         cases = [case for rubric in rubrics for case in self._cases(rubric, parts, asked)]
         if not self._breaker.admits():  # last: who is let in tells the breaker how it went
             return [], all_missed("breaker")

@@ -19,6 +19,21 @@ class Blocked(FlamesJudgeError):
         super().__init__(message)
 
 
+class AnswerBroken(FlamesJudgeError):
+    """The model's answer broke off, reports an error or can't be read: no more of it is given.
+
+    Nothing that the model's server said is in it, but for a `code` without room for a sentence.
+
+    Args:
+        message: what is wrong.
+        code: `upstream_interrupted`, `upstream_unreadable`, or the code of the server's error.
+    """
+
+    def __init__(self, message: str, code: str) -> None:
+        self.message, self.code = message, code
+        super().__init__(message)
+
+
 class GuardUnavailable(FlamesJudgeError):
     """A text could not be checked, and the policy lets nothing through unchecked.
 

@@ -126,10 +126,10 @@ class Scanner:
         if above.max() < 0:
             return
         # Only now, since hardly any text gets here: a part without Chinese says nothing.
-        above[[not readable(view.text[span.start : span.end]) for span in asked]] = -1
+        above[[not readable(view.text[start:end]) for start, end, _ in asked]] = -1
         for kind, row in enumerate(above.argmax(axis=0).tolist()):
             if above[row, kind] >= 0:
-                start, end = view.span(asked[row].start, asked[row].end)
+                start, end = view.span(*asked[row][:2])
                 score = float(logits[row, kind])
                 yield Found(
                     KINDS[kind], score, score - float(above[row, kind]), start, end, view.name

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 from typing import Any, Final, Protocol
 
-from guard.asgi.flow import Flow
+from guard.asgi.flow import Flow, harmless_name
 from guard.asgi.question import Question, parsed
 from guard.asgi.routes import Route
 from guard.decision import Decision
@@ -87,12 +87,12 @@ class EventBody:
             return b"".join(map(encode_json, await self._live.end()))
         if self._flow is None:
             return b""
-        return self._flowed(await self._flow.end())
+        return self._flowed(await self._flow.end(), whole=True)
 
     def broken(self, error: ApiError) -> bytes | None:
         if self._live is not None or self._flow is None:
             return encode_json(error.body())
-        return encode_event(SseEvent(serialised(error.body()).decode(), event="error"))
+        return encode_event(SseEvent(_written(error.body()), event="error"))
 
     async def close(self) -> None:
         if self._live is not None:
@@ -128,36 +128,49 @@ class EventBody:
 
     async def _own(self, flow: Flow, event: SseEvent, value: Any) -> bytes:
         if event.data == DONE:
-            out = self._flowed(await flow.end())
-            done = b"" if self.over else encode_event(event)
+            out = self._flowed(await flow.end(), whole=True)
             self.over = True
-            return out + done
+            return out + encode_event(SseEvent(DONE, harmless_name(event.event)))
         beside = {} if event.event == "message" else {"event": event.event}
         beside |= {"id": event.id} if event.id else {}
         if isinstance(value, dict | list) or value is not event.data:
             self._quoted = isinstance(value, str)
-            event = SseEvent(serialised(value).decode(), event.event, event.id)
+            event = SseEvent(_written(value), event.event, event.id)
         return self._flowed(await flow.take(event, value, beside))
 
-    def _flowed(self, events: list[SseEvent]) -> bytes:
+    def _flowed(self, events: list[SseEvent], *, whole: bool = False) -> bytes:
+        """Events as they go out; the message and an end where the answer was stopped.
+
+        Args:
+            events: what may go out.
+            whole: the application has ended its stream.
+        """
         out = b"".join(map(encode_event, events))
         flow = self._flow
         if flow is None or flow.stopped is None:
             return out
         self.over = True
         if self._guard.policy.stream.mode == "retract" and flow.shown:
-            told = serialised(WITHDRAWN).decode()
-            out += encode_event(SseEvent(told, event="flames_guard"))
-        said = flow.last_words()
-        plain = isinstance(said, str) and not self._quoted
-        return out + encode_event(SseEvent(said if plain else serialised(said).decode()))
+            out += encode_event(SseEvent(_written(WITHDRAWN), event="flames_guard"))
+        out += self._said(flow, flow.last_words())
+        if whole:
+            return out + b"".join(map(encode_event, flow.behind()))
+        if self._route.end:
+            return out + self._route.end.strip("\n").encode() + b"\n\n"
+        last = flow.last_event()
+        return out if last is None else out + self._said(flow, last)
+
+    def _said(self, flow: Flow, value: Any) -> bytes:
+        """An event of ours in the form of the application's own."""
+        plain = isinstance(value, str) and not self._quoted
+        return encode_event(SseEvent(value if plain else _written(value), flow.said_as()))
 
 
 class LineBody:
     """One JSON value a line."""
 
     def __init__(self, guard: Guard, question: Question, route: Route) -> None:
-        self._flow = Flow(guard, question, route)
+        self._flow, self._route = Flow(guard, question, route), route
         self._retracts = guard.policy.stream.mode == "retract"
         self._rest = b""
         self.over = False
@@ -175,7 +188,7 @@ class LineBody:
 
     async def end(self) -> bytes:
         out = await self._line(self._rest)
-        return out if self.over else out + self._flowed(await self._flow.end())
+        return out if self.over else out + self._flowed(await self._flow.end(), whole=True)
 
     def broken(self, error: ApiError) -> bytes | None:
         return serialised(error.body()) + b"\n"
@@ -192,14 +205,20 @@ class LineBody:
             raise upstream_unreadable() from None
         return self._flowed(await self._flow.take(serialised(value) + b"\n", value, {}))
 
-    def _flowed(self, lines: list[bytes]) -> bytes:
+    def _flowed(self, lines: list[bytes], *, whole: bool = False) -> bytes:
         out = b"".join(lines)
         if self._flow.stopped is None:
             return out
         self.over = True
         if self._retracts and self._flow.shown:
             out += serialised(WITHDRAWN) + b"\n"
-        return out + serialised(self._flow.last_words()) + b"\n"
+        out += serialised(self._flow.last_words()) + b"\n"
+        if whole:
+            return out + b"".join(self._flow.behind())
+        if self._route.end:
+            return out + self._route.end.strip("\n").encode() + b"\n"
+        last = self._flow.last_event()
+        return out if last is None else out + serialised(last) + b"\n"
 
 
 class TextBody:
@@ -250,6 +269,10 @@ class TextBody:
         if stop.failed:
             raise guard_unavailable()
         return stop.message(self._guard.policy, self._question.asked.prompt)
+
+
+def _written(value: Any) -> str:
+    return serialised(value).decode()
 
 
 def _json(data: str) -> Any:

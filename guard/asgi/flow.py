@@ -6,6 +6,7 @@ may be shown. An event waits until that reaches the end of what it adds, and kee
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,6 +24,12 @@ MOST_TEXTS: Final = 64  # paths whose texts grow
 MOST_WORDS: Final = 4  # changes of a word under one path before it counts as a text that grows
 MOST_REMEMBERED: Final = 10_000  # words that are not scanned again
 MOST_CHARACTERS: Final = 10_000_000
+_NAME: Final = re.compile(r"[A-Za-z_.:-]{1,64}")
+
+
+def harmless_name(name: str) -> str:
+    """An event's name, where it can say nothing by itself; else ""."""
+    return name if _NAME.fullmatch(name) else ""
 
 
 class Waiting(NamedTuple):
@@ -58,7 +65,8 @@ class Flow:
         self._words: dict[str, list[str]] = {}
         self._scanned: set[str] = set()
         self._queue: deque[Waiting] = deque()
-        self._template: Any = None
+        self._template: Any = None  # the last event that had a reply, and what it said beside that
+        self._beside: Mapping[str, str] = {}
         self._size = 0
         self.stopped: Decision | None = None
         self.shown = False
@@ -74,8 +82,11 @@ class Flow:
         Raises:
             ApiError: 502 it says too much; 503 it could not be judged.
         """
-        grow, words = self._read(value)
-        for one in (self._read(dict(beside)),) if beside else ():
+        listed = {""} if isinstance(value, str) else self._route.reply_paths.places(value)
+        grow, words = self._read(value, listed)
+        if any(path in listed for path, _ in grow):
+            self._template, self._beside = value, beside
+        for one in (self._read(dict(beside), set()),) if beside else ():
             grow, words = [*grow, *one[0]], [*words, *one[1]]
         needs: dict[str, int] = {}
         for path, text in grow:
@@ -113,6 +124,24 @@ class Flow:
         said = said_in(self._template, self._route.reply_paths, message)
         return self._route.answer(message) if said is None else said
 
+    def said_as(self) -> str:
+        """The name of the application's events that have its reply; "" where it has none."""
+        return harmless_name(self._beside.get("event", ""))
+
+    def last_event(self) -> Any:
+        """What tells in the application's own form that no more comes; None where nothing does."""
+        value = self._template
+        if not isinstance(value, dict) or value.get("done") is not False:
+            return None
+        return {**said_in(value, self._route.reply_paths, ""), "done": True}
+
+    def behind(self) -> list[Any]:
+        """The events that came behind the last text: they end a stream that has come whole."""
+        found: list[Any] = []
+        while self._queue and not self._queue[-1].needs:
+            found.insert(0, self._queue.pop().event)
+        return found
+
     async def close(self) -> None:
         """Record what was decided."""
         await self._session.close()
@@ -136,15 +165,13 @@ class Flow:
             self._queue.popleft()
         return out
 
-    def _read(self, value: Any) -> tuple[list[tuple[str, str]], list[Part]]:
+    def _read(self, value: Any, listed: set[str]) -> tuple[list[tuple[str, str]], list[Part]]:
         """The texts of an event that grow, and its words, which are scanned by themselves.
 
-        A word is an identifier until it changes too often.
+        A word is an identifier until it changes too often, except where replies are listed.
         """
         grow: list[tuple[str, str]] = []
         words = [part for part in texts_of(value) if part.where == "number"]
-        listed = {""} if isinstance(value, str) else self._route.reply_paths.places(value)
-        self._template = value if listed else self._template
         for path, text in strings_of(value):
             self._size += len(text)
             if self._size > MOST_CHARACTERS:

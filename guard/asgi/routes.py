@@ -41,6 +41,9 @@ class Route:
         prompts: JSON paths of what the user asks, the most telling first; the usual names without.
         replies: JSON paths of what the user reads, where the policy's message goes.
         names: keys whose values are identifiers: in a stream they change without being a text.
+        end: what ends a stream of this path, as `data: [DONE]`: it follows the policy's message
+            where an answer is stopped midway. Without it the stream just ends, except that
+            `"done": false` becomes true.
 
     Raises:
         InputError: the path does not begin with `/`, or one of the others is no path into JSON.
@@ -50,6 +53,7 @@ class Route:
     prompts: Sequence[str] = ()
     replies: Sequence[str] = ()
     names: Sequence[str] = ()
+    end: str = ""
     prompt_paths: Paths = field(init=False, repr=False)
     reply_paths: Paths = field(init=False, repr=False)
     name_keys: frozenset[str] = field(init=False, repr=False)

@@ -50,7 +50,7 @@ class Usual:
         counts = np.zeros(len(view.text), dtype=np.int64)
         np.cumsum(chinese + new * _NEW, out=counts[1:])
         among = list(asked)
-        at = np.array(among)
+        at = np.array([(start, end) for start, end, _ in among])
         inside = counts[at[:, 1] - 1] - counts[at[:, 0]]
         here = inside >> 32
         found = ((here >= LEAST) & (here >= SHARE * (inside % _NEW))).nonzero()[0].tolist()

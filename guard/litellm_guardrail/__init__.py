@@ -7,6 +7,7 @@
           mode: [pre_call, post_call]
           default_on: true
           policy: policy.yaml
+          audit: sqlite:///events.sqlite
 
 Needs the packages of litellm's proxy. litellm looks for hooks on the class itself: all stand here.
 """
@@ -23,6 +24,7 @@ from litellm.types.guardrails import GuardrailEventHooks
 from litellm.types.utils import ModelResponse, ModelResponseStream
 
 from guard.answers import body_of, look_at_answer, look_at_body
+from guard.audit import open_log
 from guard.decision import Decision, merged
 from guard.engine import Asked, Guard, Told
 from guard.json_replies import Paths, texts_of
@@ -30,15 +32,17 @@ from guard.litellm_guardrail.request import (
     asked_in,
     body_in,
     frames_of,
+    headers_of,
     http_error,
     let_go,
     mark,
+    note,
     request_in,
     streams_unread,
     wanted,
 )
 from guard.live import LiveAnswer
-from guard.loading import load_guard
+from guard.loading import Given, load_guard
 from guard.openai_api import ApiError, guard_unavailable, read_completion, serialised
 from guard.plain import OPAQUE, made, plain
 from guard.policy import Side
@@ -59,19 +63,26 @@ class FlamesGuardrail(CustomGuardrail):
 
     Args:
         policy: a policy file, relative to the proxy's working folder.
+        audit: where each decision is recorded, as of `serve`; nowhere without it.
         options: as litellm gives them: name, mode, `default_on`.
 
     Raises:
-        InputError: there is no policy, or it can't be kept.
+        InputError: there is no policy, it can't be kept, or the audit log can't be opened.
     """
 
     use_native_lifecycle_hooks: ClassVar[bool] = True
 
-    def __init__(self, policy: str | Guard | None = None, **options: Any) -> None:
+    def __init__(
+        self, policy: str | Guard | None = None, audit: str | None = None, **options: Any
+    ) -> None:
         if policy is None:
             mend = "write `policy: policy.yaml` under litellm_params"
             raise InputError("the guardrail has no policy", file="litellm_params", mend=mend)
-        self._guard = policy if isinstance(policy, Guard) else load_guard(policy)
+        if isinstance(policy, Guard):
+            self._guard = policy
+        else:
+            sinks = [] if audit is None else [open_log(audit)]
+            self._guard = load_guard(policy, Given(sinks=sinks))
         self._warm = False
         super().__init__(**options)
 
@@ -132,6 +143,18 @@ class FlamesGuardrail(CustomGuardrail):
             self._note(request_data, decision, _AFTER)
         if broken is not None:  # the proxy sends a text of this form as it is, and ends
             yield f"data: {serialised(broken.body()).decode()}\n\n"
+
+    async def async_post_call_response_headers_hook(
+        self,
+        data: dict[str, Any],
+        user_api_key_dict: Any,
+        response: Any,
+        request_headers: dict[str, str] | None = None,
+        litellm_call_info: dict[str, Any] | None = None,
+    ) -> dict[str, str] | None:
+        """The guard's own headers; of a stream what is known when it begins."""
+        said = headers_of(data)
+        return {**said, "x-flames-policy": self._guard.policy.id} if said else None
 
     async def apply_guardrail(
         self,
@@ -228,7 +251,8 @@ class FlamesGuardrail(CustomGuardrail):
         raise http_error(error)
 
     def _note(self, data: dict[str, Any], decision: Decision, hook: GuardrailEventHooks) -> None:
-        """Put a decision, without any text, into the proxy's own log."""
+        """Put a decision, without any text, into the proxy's own log and the response's headers."""
+        note(data, decision)
         end = time.time()
         status: Literal["success", "guardrail_intervened", "guardrail_failed_to_respond"]
         status = "guardrail_intervened" if decision.stops else "success"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import AsyncGenerator, Mapping
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from fastapi import HTTPException
 
 from guard.chat import asked_by
+from guard.decision import Decision
 from guard.engine import Asked
 from guard.live import LiveAnswer
 from guard.openai_api import MOST_CHOICES, ApiError, ChatRequest, guard_unavailable, read_request
@@ -38,10 +39,25 @@ _OWN: Final = frozenset(
 _ID: Final = "flames_request_id"
 
 
-class _OurId(str):
-    """A request id that was made here: what a caller writes in its place is an ordinary string."""
+_MILD: Final = ("allowed", "flagged", "failed_open")  # all others withhold, and nothing follows
 
-    __slots__ = ()
+
+class _OurId(str):
+    """A request id that was made here: what a caller writes in its place is an ordinary string.
+
+    Attributes:
+        came: what came of each decision about the request so far, and how many checks it missed.
+    """
+
+    __slots__ = ("came",)
+    came: list[tuple[str, int]]
+
+    @classmethod
+    def new(cls) -> Self:
+        """An id that nobody else has."""
+        made = cls(uuid.uuid4().hex)
+        made.came = []
+        return made
 
 
 def streams_unread(data: Mapping[str, Any], call_type: str) -> bool:
@@ -55,7 +71,36 @@ def mark(data: dict[str, Any]) -> None:
     metadata = data.get("metadata")
     own = metadata if isinstance(metadata, dict) else {}
     data["metadata"] = own
-    own[_ID] = _OurId(uuid.uuid4().hex)
+    own[_ID] = _OurId.new()
+
+
+def note(data: dict[str, Any], decision: Decision) -> None:
+    """Take note of a decision about a request, for `headers_of`."""
+    if not isinstance((data.get("metadata") or {}).get(_ID), _OurId):
+        mark(data)
+    data["metadata"][_ID].came.append((_came_of(decision), len(decision.missed)))
+
+
+def headers_of(data: Mapping[str, Any]) -> dict[str, str]:
+    """What a response's headers say of the decisions so far; of a stream, of its question."""
+    ours = (data.get("metadata") or {}).get(_ID)
+    if not isinstance(ours, _OurId) or not ours.came:
+        return {}
+    worst = max((status for status, _ in ours.came), key=_rank)
+    missed = sum(number for _, number in ours.came)
+    said = {"x-flames-decision": worst, "x-flames-request-id": str(ours)}
+    return said | ({"x-flames-missed": str(missed)} if missed else {})
+
+
+def _came_of(decision: Decision) -> str:
+    """What a decision did: shadow mode withholds nothing."""
+    if not decision.shadow or decision.status in _MILD:
+        return decision.status
+    return "failed_open" if decision.missed else "allowed"
+
+
+def _rank(status: str) -> int:
+    return _MILD.index(status) if status in _MILD else len(_MILD)
 
 
 def asked_in(data: Mapping[str, Any]) -> Asked:

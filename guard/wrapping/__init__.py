@@ -10,7 +10,7 @@ a check that fails raises `guard.GuardUnavailable`, unless the policy lets failu
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, get_args
 
 from guard.engine import Guard
 from guard.loading import load_guard
@@ -50,21 +50,30 @@ def wrap(
         yields: whether a generator's pieces are what is new, or all of the text so far.
 
     Raises:
-        InputError: the policy can't be kept, or this is nothing that can be wrapped.
+        InputError: the policy can't be kept, this is nothing that can be wrapped, or `on_block` or
+            `yields` is none of the above.
     """
+    _one_of("on_block", on_block, get_args(OnBlock))
+    _one_of("yields", yields, get_args(Yields))
     held = guard if isinstance(guard, Guard) else load_guard(guard)
     how = Wrapping(held, ask=ask, on_block=on_block, yields=yields)
     around: Any
-    if is_openai(chat):
-        around = GuardedOpenAI(chat, how)
-    elif is_litellm(chat):
+    if is_litellm(chat):  # first: a router has OpenAI's way in too
         around = GuardedLitellm(chat, how)
+    elif is_openai(chat):
+        around = GuardedOpenAI(chat, how)
     elif callable(chat) and not isinstance(chat, type):
         around = wrapped(chat, how)
     else:
         mend = "give a function, or a client of OpenAI's or litellm's"
         raise InputError(f"a {type(chat).__name__} can't be wrapped", file="wrap", mend=mend)
     return cast("ChatT", around)
+
+
+def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        mend = f"write {' or '.join(map(repr, known))}"
+        raise InputError(f"{name}={value!r} is not known", file="wrap", mend=mend)
 
 
 __all__ = ["wrap"]

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import ModuleType
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, NoReturn, Self
 
 from guard.wrapping.functions import Wrapping, wrapped
 from guard.wrapping.refusals import Refusing
@@ -37,28 +37,55 @@ def is_litellm(client: object) -> bool:
     return all(callable(getattr(client, name, None)) for name in _LITELLM)
 
 
-@dataclass(frozen=True)
-class _Part:
-    """A part of a client on the way to what is guarded."""
+class _Held(NamedTuple):
+    """What stands behind a part.
+
+    Args:
+        client: the client, or what stands at `path` in it.
+        path: the names that lead there.
+        known: what is guarded, by its path.
+        how: how other parts are to be guarded.
+    """
 
     client: Any
     path: str
     known: Mapping[str, Any]
+    how: Wrapping
+
+
+class _Part:
+    """A part of a client on the way to what is guarded: no name of its own that a client may have.
+
+    Its settings are the client's, and are set there: here they would change nothing.
+    """
+
+    _flames: _Held
+
+    def __init__(self, held: _Held) -> None:
+        object.__setattr__(self, "_flames", held)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        path = f"{self.path}.{name}" if self.path else name
-        if path in self.known:
-            return self.known[path]
-        if any(one.startswith(f"{path}.") for one in self.known):
-            return _Part(getattr(self.client, name), path, self.known)
-        if self.path == "" and name in _PASSED:
-            return getattr(self.client, name)
-        value = getattr(self.client, name)
-        if self.path == "" and _is_data(value):
+        held = self._flames
+        path = f"{held.path}.{name}" if held.path else name
+        if path in held.known:
+            return held.known[path]
+        value = getattr(held.client, name)
+        if any(one.startswith(f"{path}.") for one in held.known):
+            return _Part(held._replace(client=value, path=path))
+        if held.path == "" and (name in _PASSED or _is_data(value)):
             return value
         raise _unguarded(path, _CHAT)
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise _fixed(name)
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise _fixed(name)
+
+    def __repr__(self) -> str:
+        return f"<guarded {type(self._flames.client).__name__}>"
 
 
 class GuardedOpenAI(_Part):
@@ -66,28 +93,28 @@ class GuardedOpenAI(_Part):
 
     def __init__(self, client: Any, how: Wrapping) -> None:
         create = wrapped(client.chat.completions.create, replace(how, refusing=_openai_refusing()))
-        super().__init__(client, "", {_CHAT: create})
-        object.__setattr__(self, "_how", how)
+        super().__init__(_Held(client, "", {_CHAT: create}, how))
 
     def __getattr__(self, name: str) -> Any:
         if name in _RENEWED:
-            renew = getattr(self.client, name)
-            return lambda *args, **kwargs: GuardedOpenAI(renew(*args, **kwargs), self._how)
+            held = self._flames
+            renew = getattr(held.client, name)
+            return lambda *args, **kwargs: GuardedOpenAI(renew(*args, **kwargs), held.how)
         return super().__getattr__(name)
 
     def __enter__(self) -> Self:
-        self.client.__enter__()
+        self._flames.client.__enter__()
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.client.__exit__(*error)
+        self._flames.client.__exit__(*error)
 
     async def __aenter__(self) -> Self:
-        await self.client.__aenter__()
+        await self._flames.client.__aenter__()
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        await self.client.__aexit__(*error)
+        await self._flames.client.__aexit__(*error)
 
 
 class GuardedLitellm(_Part):
@@ -96,12 +123,12 @@ class GuardedLitellm(_Part):
     def __init__(self, client: Any, how: Wrapping) -> None:
         own = replace(how, refusing=litellm_refusing())
         known = {name: wrapped(getattr(client, name), own) for name in _LITELLM}
-        super().__init__(client, "", known)
+        super().__init__(_Held(client, "", known, how))
 
     def __getattr__(self, name: str) -> Any:
-        if name in self.known or name.startswith("_"):
+        if name in _LITELLM or name.startswith("_"):
             return super().__getattr__(name)
-        value = getattr(self.client, name)
+        value = getattr(self._flames.client, name)
         if _is_data(value) or (inspect.isclass(value) and issubclass(value, BaseException)):
             return value
         raise _unguarded(name, " and ".join(_LITELLM))
@@ -135,6 +162,11 @@ def _loaded(name: str) -> ModuleType:
 def _is_data(value: object) -> bool:
     data = (str, bytes, bool, int, float, list, dict, tuple, set, type(None))
     return isinstance(value, data) or type(value).__name__ in {"URL", "Timeout"}
+
+
+def _fixed(name: str) -> InputError:
+    mend = "set it on the client itself"
+    return Unguarded(f"`{name}` can't be set behind the guard", file="wrap", mend=mend)
 
 
 def _unguarded(path: str, guarded: str) -> Unguarded:

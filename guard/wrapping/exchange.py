@@ -10,9 +10,9 @@ from guard.answers import body_of, look_at_answer, look_at_texts
 from guard.chat import tries_of, with_turns_joined
 from guard.decision import Decision, Part, merged
 from guard.engine import Guard, Told
-from guard.errors import Blocked, GuardUnavailable
+from guard.errors import AnswerBroken, Blocked, GuardUnavailable
 from guard.json_replies import REPLIES, Paths, said_in, texts_of
-from guard.openai_api import read_completion
+from guard.openai_api import ApiError, read_completion
 from guard.plain import OPAQUE, is_readable, like, plain
 from guard.policy import Side
 from guard.wrapping.question import Call
@@ -77,6 +77,7 @@ class Exchange:
         Raises:
             Blocked: it is withheld, and that is to raise, or has no place for a message.
             GuardUnavailable: it could not be checked.
+            AnswerBroken: it is in OpenAI's form, and not as that says.
             InputError: it is nothing that can be read.
         """
         value = plain(result)
@@ -115,7 +116,10 @@ class Exchange:
 
     async def _completion(self, result: Any, value: dict[str, Any]) -> Any:
         policy = self.guard.policy
-        completion = read_completion(value, policy.unknown_keys, self.n)
+        try:
+            completion = read_completion(value, policy.unknown_keys, self.n)
+        except ApiError as error:
+            raise broken(error) from None
         looked = await look_at_answer(self.guard, completion, self.asked)
         failed = next((one for one in looked.by_choice.values() if one.stops and one.failed), None)
         decision = failed or looked.decision
@@ -144,3 +148,8 @@ class Exchange:
         done = decision if again else decision.withheld()
         await self.guard.record(done, parts, self.asked, Told())
         return again
+
+
+def broken(error: ApiError) -> AnswerBroken:
+    """What the protocol says of an answer, as an error of this edge."""
+    return AnswerBroken(error.message, error.code)

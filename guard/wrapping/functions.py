@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,7 @@ from guard.engine import Guard
 from guard.wrapping.exchange import AGAIN, Exchange, OnBlock, Refusal
 from guard.wrapping.pieces import Yields
 from guard.wrapping.question import Call, Reader
-from guard.wrapping.refusals import Refusing, refusing
+from guard.wrapping.refusals import Gives, Refusing, gives, refusing, said_anyhow
 from guard.wrapping.streams import (
     AsyncGuardedStream,
     GuardedStream,
@@ -50,6 +50,7 @@ class _Function:
 
     chat: Callable[..., Any]
     how: Wrapping
+    told: Gives
     refusing: Refusing
     reader: Reader = field(init=False)
 
@@ -59,7 +60,8 @@ class _Function:
     @property
     def named(self) -> Callable[..., Any]:
         """What has the function's name and signature."""
-        return self.chat if inspect.isroutine(self.chat) else type(self.chat).__call__
+        itself = inspect.isroutine(self.chat) or isinstance(self.chat, functools.partial)
+        return self.chat if itself else type(self.chat).__call__
 
     def exchange(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Exchange:
         """A new exchange for a call."""
@@ -75,7 +77,8 @@ class _Function:
         """A refusal as the whole answer, or as its pieces."""
         if streams:
             return self.refusing.pieces(refusal, exchange)
-        return self.refusing.answer(refusal, exchange)
+        answer = self.refusing.answer(refusal, exchange)
+        return answer if self.told == "whole" else said_anyhow(answer)
 
 
 def wrapped(chat: Callable[..., Any], how: Wrapping) -> Callable[..., Any]:
@@ -84,16 +87,25 @@ def wrapped(chat: Callable[..., Any], how: Wrapping) -> Callable[..., Any]:
     Raises:
         InputError: no parameter of it can be the prompt.
     """
-    inner = inspect.unwrap(chat)
-    if not inspect.isroutine(inner):
-        inner = type(inner).__call__
-    streams = inspect.isasyncgenfunction(inner) or inspect.isgeneratorfunction(inner)
-    one = _Function(chat, how, how.refusing or refusing(inner, streams=streams))
-    if inspect.isasyncgenfunction(inner):
+    inner = _innermost(chat)
+    told: Gives = "whole" if how.refusing is not None else gives(inner)
+    one = _Function(chat, how, told, how.refusing or refusing(inner))
+    if inspect.iscoroutinefunction(inner) or told == "later":
+        return _coroutine(one)
+    if inspect.isasyncgenfunction(inner) or told == "pieces in time":
         return _async_generator(one)
-    if inspect.isgeneratorfunction(inner):
+    if inspect.isgeneratorfunction(inner) or told == "pieces":
         return _generator(one)
-    return _coroutine(one) if inspect.iscoroutinefunction(inner) else _plain(one)
+    return _plain(one)
+
+
+def _innermost(chat: Callable[..., Any]) -> Callable[..., Any]:
+    """The function that a call comes to, behind decorators, partials and objects."""
+    inner = inspect.unwrap(chat)
+    while not inspect.isroutine(inner):
+        partial = isinstance(inner, functools.partial)
+        inner = inspect.unwrap(inner.func if partial else type(inner).__call__)
+    return inner
 
 
 def _generator(one: _Function) -> Callable[..., Any]:
@@ -118,7 +130,8 @@ def _async_generator(one: _Function) -> Callable[..., Any]:
             for item in one.refused(refusal, exchange, streams=True):
                 yield item
             return
-        answer = apieces(one.stream(exchange), one.ask(exchange.call), one.ask)
+        source = as_async(await awaited(one.ask(exchange.call)))
+        answer = apieces(one.stream(exchange), source, one.ask)
         try:
             async for item in answer:
                 yield item
@@ -134,8 +147,8 @@ def _coroutine(one: _Function) -> Callable[..., Any]:
         exchange = one.exchange(args, kwargs)
         refusal = await exchange.begin()
         if refusal is None:
-            return await _answered(one, exchange, await one.ask(exchange.call))
-        streams = kwargs.get("stream") is True
+            return await _answered(one, exchange, await awaited(one.ask(exchange.call)))
+        streams = kwargs.get("stream") is True or one.told.startswith("pieces")
         refused = one.refused(refusal, exchange, streams=streams)
         return AsyncGuardedStream(_all(refused)) if streams else refused
 
@@ -157,6 +170,8 @@ def _plain(one: _Function) -> Callable[..., Any]:
                 return _later(one, exchange, result)
             if isinstance(result, Iterator):
                 return GuardedStream(pieces(one.stream(exchange), result, one.ask))
+            if isinstance(result, AsyncIterable):
+                return AsyncGuardedStream(apieces(one.stream(exchange), as_async(result), one.ask))
             answer = run(exchange.judge(result))
             if answer is not AGAIN:
                 return answer
@@ -171,7 +186,7 @@ async def _later(one: _Function, exchange: Exchange, result: Any) -> Any:
 async def _answered(one: _Function, exchange: Exchange, result: Any) -> Any:
     """What the caller gets for a result of an asynchronous function."""
     while True:
-        if isinstance(result, AsyncIterator | Iterator):
+        if isinstance(result, AsyncIterable | Iterator):
             answer = apieces(one.stream(exchange), as_async(result), one.ask)
             return AsyncGuardedStream(answer)
         judged = await exchange.judge(result)

@@ -12,7 +12,7 @@ from guard.live import LiveAnswer
 from guard.openai_api import ApiError, Channel, Frame, FrameWriter
 from guard.plain import OPAQUE, like, plain
 from guard.stream import Step, StreamSession
-from guard.wrapping.exchange import Exchange, Refusal
+from guard.wrapping.exchange import Exchange, Refusal, broken
 from judge.errors import InputError
 
 Yields = Literal["deltas", "whole"]
@@ -38,10 +38,10 @@ class Live(Protocol):
         """Whether the policy asks for another answer, and nothing of this one has gone out."""
 
     async def take(self, item: Any) -> Out:
-        """One more piece."""
+        """One more piece; raises `AnswerBroken` or `InputError` where it can't be read."""
 
     async def end(self) -> Out:
-        """No more pieces come."""
+        """No more pieces come; raises `AnswerBroken` where the answer has no end."""
 
     def last_words(self) -> list[Any]:
         """What ends an answer that was stopped."""
@@ -141,14 +141,17 @@ class LiveChunks:
             raise InputError(f"a {type(item).__name__} was yielded among chunks")
         try:
             frames = await self._answer.take(value)
-        except ApiError:
+        except ApiError as error:
             if self._answer.stopped is None:
-                raise
+                raise broken(error) from None
             return Out([], over=True)
         return Out(self._made(frames), self._answer.over)
 
     async def end(self) -> Out:
-        return Out(self._made(await self._answer.end()), over=True)
+        try:
+            return Out(self._made(await self._answer.end()), over=True)
+        except ApiError as error:
+            raise broken(error) from None
 
     def last_words(self) -> list[Any]:
         return self._made(self._answer.last_words())

@@ -6,9 +6,9 @@ import inspect
 import time
 import typing
 from collections import abc
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, Self
 
 from guard.errors import Blocked
 from guard.openai_api import Envelope, FrameWriter, said
@@ -27,6 +27,11 @@ _AROUND = {
     abc.AsyncGenerator,
 }
 _LAST_ARGUMENT = {abc.Coroutine}
+_LATER = {abc.Awaitable, abc.Coroutine}
+_PIECES = {abc.Iterator, abc.Generator}
+_IN_TIME = {abc.AsyncIterator, abc.AsyncIterable, abc.AsyncGenerator}
+
+Gives = Literal["whole", "later", "pieces", "pieces in time", "unknown"]
 
 
 @dataclass(frozen=True)
@@ -65,12 +70,9 @@ class Refusing:
         return made(kind, body)
 
 
-def refusing(chat: Callable[..., Any], *, streams: bool) -> Refusing:
+def refusing(chat: Callable[..., Any]) -> Refusing:
     """How a function's refusals look, by its annotation; text where it has none."""
-    try:
-        given = typing.get_type_hints(chat).get("return", str)
-    except (NameError, TypeError, AttributeError):  # what it names can't be found from here
-        given = str
+    given = _annotated(chat) or str
     while typing.get_origin(given) in _AROUND:
         arguments = typing.get_args(given)
         if not arguments:
@@ -80,9 +82,53 @@ def refusing(chat: Callable[..., Any], *, streams: bool) -> Refusing:
     kind = given if inspect.isclass(given) else str
     if issubclass(kind, abc.Mapping):
         kind = dict
-    if not (kind in {str, dict} or hasattr(kind, "model_dump")):
+    if not _is_answer(kind):
         kind = str
-    return Refusing(chunk=kind) if streams else Refusing(whole=kind, chunk=kind)
+    return Refusing(whole=kind, chunk=kind)
+
+
+def gives(chat: Callable[..., Any]) -> Gives:
+    """What a function says that it gives, by its annotation."""
+    given = _annotated(chat)
+    kind = typing.get_origin(given) or given
+    if kind in _LATER:
+        return "later"
+    if kind in _IN_TIME:
+        return "pieces in time"
+    if kind in _PIECES:
+        return "pieces"
+    return "whole" if inspect.isclass(kind) and _is_answer(kind) else "unknown"
+
+
+def _is_answer(kind: type[Any]) -> bool:
+    """Whether a refusal can be of this class."""
+    return issubclass(kind, abc.Mapping) or kind is str or hasattr(kind, "model_dump")
+
+
+def _annotated(chat: Callable[..., Any]) -> Any:
+    """What is annotated as given; None where nothing is, or it can't be found from here."""
+    try:
+        return typing.get_type_hints(chat).get("return")
+    except (NameError, TypeError, AttributeError):
+        return None
+
+
+def said_anyhow(answer: Any) -> Any:
+    """A refusal for a caller who may await it, or iterate it, or take it as it is."""
+    return _Anyhow(answer) if type(answer) is str else answer
+
+
+class _Anyhow(str):
+    """A text that is also what gives it later, and a stream of it."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator[Any, None, Self]:
+        yield from ()
+        return self
+
+    async def __aiter__(self) -> AsyncIterator[str]:
+        yield str(self)
 
 
 def _envelope(exchange: Exchange) -> Envelope:

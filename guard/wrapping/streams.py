@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Generator,
+    Iterator,
+)
 from typing import Any, Self
 
 from guard.bridge import run
@@ -116,7 +123,9 @@ async def awaited(value: Any) -> Any:
 
 def as_async(source: Any) -> AsyncIterator[Any]:
     """An answer's pieces for asynchronous code, whatever kind of code gives them."""
-    return source if isinstance(source, AsyncIterator) else _each(source)
+    if isinstance(source, AsyncIterator):
+        return source  # itself, since it may have to be closed
+    return aiter(source) if isinstance(source, AsyncIterable) else _each(source)
 
 
 async def _each(source: Iterator[Any]) -> AsyncIterator[Any]:
@@ -180,3 +189,5 @@ class AsyncGuardedStream:
     async def close(self) -> None:
         """Read no further."""
         await self._pieces.aclose()
+
+    aclose = close  # as a generator has it

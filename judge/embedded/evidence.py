@@ -69,7 +69,7 @@ class EvidenceHeads:
         """How far logits are above what counts as evidence, shape (spans, 5)."""
         import numpy as np
 
-        piece = np.array([span.piece for span in asked])
+        piece = np.array([piece for _, _, piece in asked])
         above: NDArray[np.float64] = logits - self.cuts - piece[:, None] * np.array(PIECE_MARGIN)
         return above
 
@@ -113,21 +113,21 @@ def _by_heads(folded: Sequence[Folded], heads: EvidenceHeads) -> Iterator[tuple[
     asked = ((i, span) for i, one in enumerate(folded) for span in spans(one.text))
     hits: dict[tuple[int, int], list[tuple[float, Span]]] = {}
     while batch := list(itertools.islice(asked, _BATCH)):
-        texts = [folded[i].text[span.start : span.end] for i, span in batch]
+        texts = [folded[i].text[start:end] for i, (start, end, _) in batch]
         above = heads.above(heads.logits(texts), [span for _, span in batch])
         for row, kind in zip(*(above >= 0).nonzero(), strict=True):
             if readable(texts[row]):
                 number, span = batch[row]
                 _keep(hits.setdefault((number, int(kind)), []), (float(above[row, kind]), span))
     for (number, kind), best in hits.items():
-        for _, span in best:
-            yield number, pii.Found(KINDS[kind], span.start, span.end)
+        for _, (start, end, _) in best:
+            yield number, pii.Found(KINDS[kind], start, end)
 
 
 def _keep(best: list[tuple[float, Span]], hit: tuple[float, Span]) -> None:
     """Add a span to the best ones, unless a stronger one overlaps it."""
     start, end, _ = hit[1]
-    rivals = [one for one in best if one[1].start < end and start < one[1].end]
+    rivals = [one for one in best if one[1][0] < end and start < one[1][1]]
     if any(other[0] >= hit[0] for other in rivals):
         return
     best[:] = sorted([*(other for other in best if other not in rivals), hit], reverse=True)

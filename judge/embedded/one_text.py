@@ -49,8 +49,7 @@ class OneText:
 
         found = np.empty((len(asked), len(self.heads.weights)))
         for rows in _batches(asked):
-            parts = [text[asked[row].start : asked[row].end] for row in rows]
-            found[rows] = self._batch(parts)
+            found[rows] = self._batch([text[asked[row][0] : asked[row][1]] for row in rows])
         return found
 
     def _batch(self, parts: Sequence[str]) -> NDArray[np.float64]:
@@ -87,8 +86,8 @@ class OneText:
 def _batches(asked: Sequence[Span]) -> Iterator[list[int]]:
     """The numbers of the spans that are scored in one go: about as long, and not too many."""
     rows: tuple[list[int], list[int]] = ([], [])
-    for row, span in enumerate(asked):
-        rows[span.end - span.start > SHORT].append(row)
+    for row, (start, end, _) in enumerate(asked):
+        rows[end - start > SHORT].append(row)
     for alike in rows:
         for at in range(0, len(alike), _BATCH):
             yield alike[at : at + _BATCH]

@@ -41,11 +41,11 @@ class Asked:
             (i, span)
             for i, text in enumerate(folded)
             for span in spans(text)
-            if readable(text[span.start : span.end])
+            if readable(text[span[0] : span[1]])
         ]
-        self.texts = [folded[i][span.start : span.end] for i, span in parts]
+        self.texts = [folded[i][start:end] for i, (start, end, _) in parts]
         self.owner = np.array([i for i, _ in parts], dtype=np.int64)
-        self.margin = np.outer([span.piece for _, span in parts], PIECE_MARGIN)
+        self.margin = np.outer([piece for _, (_, _, piece) in parts], PIECE_MARGIN)
         self.count = len(folded)
 
 
@@ -58,7 +58,7 @@ class Windows:
 
         folded = [fold(text).text for text in texts]
         parts = [(i, span) for i, text in enumerate(folded) for span in windows_of(len(text))]
-        self.texts = [folded[i][span.start : span.end] for i, span in parts]
+        self.texts = [folded[i][start:end] for i, (start, end, _) in parts]
         self.owner = np.array([i for i, _ in parts])
         self.margin = np.zeros((len(parts), len(KINDS)))
         self.count = len(folded)

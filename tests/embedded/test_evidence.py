@@ -69,8 +69,8 @@ def test_windows_cover_every_character_and_pieces_lie_inside(text: str) -> None:
         seen[start:end] = True
     assert seen.all()
     found = list(spans(text))
-    assert all(0 <= one.start < one.end <= len(text) for one in found if text)
-    assert all(one.end - one.start < len(text) for one in found if one.piece)
+    assert all(0 <= start < end <= len(text) for start, end, _ in found if text)
+    assert all(end - start < len(text) for start, end, piece in found if piece)
     assert len(found) <= 2 + len(text) / 6 + len(text) / (SHORT / 2)
 
 

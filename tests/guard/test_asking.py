@@ -358,3 +358,39 @@ async def test_a_judge_that_can_t_judge_at_all_is_left_alone_whoever_asks() -> N
     for _ in range(4):
         await ask(one, "好", "甲")
     assert (one.breaker_open, len(judge.seen)) == (True, 2)
+
+
+class Unloaded(ScriptedJudge):
+    """Has to be loaded, which takes longer than any deadline here; else it never answers."""
+
+    def __init__(self, *, broken: bool = False) -> None:
+        super().__init__(lambda _: 0.9)
+        self.loaded, self._broken = 0, broken
+
+    async def warm(self) -> None:
+        await asyncio.sleep(0.05)
+        self.loaded += 1
+        if self._broken:
+            raise JudgeUnavailable("no weights")
+
+    async def assess(self, cases: Sequence[Case]) -> Sequence[Outcome]:
+        if not self.loaded:
+            await asyncio.Event().wait()
+        return await super().assess(cases)
+
+
+async def test_loading_the_judge_does_not_count_against_the_first_check() -> None:
+    """Nor is it done twice; an edge that has warmed the guard has done it."""
+    judge = Unloaded()
+    one = guard(policy(LEGAL, deadline_s=0.01), judge)
+    assert [(await ask(one, "好")).status for _ in range(2)] == ["allowed", "allowed"]
+    await one.warm()
+    assert judge.loaded == 1
+
+
+async def test_a_judge_that_can_t_be_loaded_is_asked_all_the_same() -> None:
+    """It then says by itself what is wrong; only who warms the guard is told of it at once."""
+    one = guard(policy(LEGAL), Unloaded(broken=True))
+    assert (await ask(one, "好")).status == "allowed"
+    with pytest.raises(JudgeUnavailable):
+        await one.warm()

@@ -94,6 +94,7 @@ async def test_a_check_that_never_came_to_its_call_costs_nothing() -> None:
     with OpenAIServer(HANGS) as server:
         more: dict[str, Any] = {"llm": {"concurrency": 1}, "deadline_s": 0.3}
         async with llm_guard(server, given, budget_usd_per_day=9, **more) as one:
+            await one.warm()  # so that both begin at once
             assert kinds(await asyncio.gather(ask(one), ask(one, 1))) == ["deadline"] * 2
             await settled(purse, most(one.judge))
         assert len(server.requests) == 1

@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from guard.audit import open_audit
 from guard.engine import Guard
 from judge.errors import InputError, JudgeUnavailable
 from tests.contracts.guard_contract import (
@@ -21,7 +24,7 @@ from tests.contracts.guard_contract import (
     StreamContract,
     ToolsContract,
 )
-from tests.contracts.guard_marks import ADVERT, BAD, SORRY, Bot, Got, Question, marked
+from tests.contracts.guard_marks import ADVERT, BAD, BROKEN, SORRY, Bot, Got, Question, marked
 from tests.guard.edges.bots import Bots, characters, chunks, completion, take_chunk, take_whole
 from tests.guard.edges.litellm_loaded import (
     EmbeddingResponse,
@@ -174,6 +177,49 @@ async def test_a_caller_can_t_choose_the_id_that_is_recorded() -> None:
     only_after = asking("好", metadata={"flames_request_id": "mine"})
     await rail.async_post_call_success_hook(only_after, None, ModelResponse())
     assert all(event.request_id != "mine" for event in given.events.all)
+
+
+async def test_a_response_s_headers_tell_what_was_decided() -> None:
+    """The most severe of it, as what failed open; a caller can write nothing there."""
+
+    async def headers(text: str, **policy: Any) -> dict[str, str]:
+        given = marked(**policy)
+        rail, data = (
+            guardrail(given.guard),
+            asking(f"说{text}", metadata={"flames_request_id": "x"}),
+        )
+        await rail.async_pre_call_hook(None, None, data, "acompletion")
+        choice = {"index": 0, "message": {"role": "assistant", "content": text}}
+        with contextlib.suppress(HTTPException):
+            answer = ModelResponse(choices=[choice])
+            await rail.async_post_call_success_hook(data, None, answer)
+        said = await rail.async_post_call_response_headers_hook(data, None, None) or {}
+        assert said.pop("x-flames-request-id") == given.events.all[0].request_id
+        assert said.pop("x-flames-policy") == given.guard.policy.id
+        return said
+
+    assert await headers("好") == {"x-flames-decision": "allowed"}
+    assert await headers(BAD) == {"x-flames-decision": "blocked"}
+    opened = {"x-flames-decision": "failed_open", "x-flames-missed": "1"}
+    assert await headers(BROKEN, on_failure="allow") == opened
+    assert (await headers(BROKEN))["x-flames-decision"] == "failed"
+    assert await headers(BAD, shadow=True) == {"x-flames-decision": "allowed"}
+    unjudged = asking("好", metadata={"flames_request_id": "x"})
+    rail = guardrail(marked().guard)
+    assert await rail.async_post_call_response_headers_hook(unjudged, None, None) is None
+
+
+async def test_the_config_may_name_an_audit_log(tmp_path: Path) -> None:
+    """Where `serve` would write it."""
+    policy, log = tmp_path / "policy.yaml", f"sqlite:///{tmp_path / 'events.sqlite'}"
+    rule = "{evidence: pii, side: input, action: block}"
+    policy.write_text(f"version: 1\nrules: [{rule}]\n", encoding="utf-8")
+    rail = FlamesGuardrail(
+        str(policy), audit=log, guardrail_name="flames", event_hook="pre_call", default_on=True
+    )
+    await rail.async_pre_call_hook(None, None, asking("你好"), "acompletion")
+    with open_audit(log) as read:
+        assert [event.status for event in read.events()] == ["allowed"]
 
 
 async def test_the_proxy_s_log_hears_of_each_decision_and_of_no_text() -> None:

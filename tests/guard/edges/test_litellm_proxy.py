@@ -196,6 +196,17 @@ def test_a_good_answer_passes_whole_and_streamed(proxy: Proxy) -> None:
     assert chunks[-1].usage is not None
 
 
+def test_responses_carry_the_guard_s_headers(proxy: Proxy) -> None:
+    """What was decided: of a whole answer all of it, of a stream its question."""
+    asked = {"model": "bot", "messages": [{"role": "user", "content": BAD}]}
+    for more, decision in (({}, "blocked"), ({"stream": True}, "allowed")):
+        raw = proxy.client.chat.completions.with_raw_response.create(**asked, **more)  # type: ignore[call-overload]
+        assert raw.headers["x-flames-decision"] == decision
+        assert len(raw.headers["x-flames-policy"]) == 16
+        assert len(raw.headers["x-flames-request-id"]) == 32
+        raw.http_response.close()
+
+
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_blocked_question_is_a_bad_request(proxy: Proxy, stream: bool) -> None:
     """The policy's words, our code, and the model was not asked."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from guard import Blocked, GuardUnavailable, wrap
+from guard import AnswerBroken, Blocked, GuardUnavailable, wrap
 from judge.errors import InputError
 from tests.contracts.guard_marks import ADVERT, BAD, BROKEN, SORRY, marked, story
 from tests.openai_server import OpenAIServer, Reply, ok, stream
@@ -135,6 +135,11 @@ def test_a_client_may_raise(server: OpenAIServer) -> None:
         "post",
         "chat.completions._post",
         "_client",
+        "client",
+        "known",
+        "beta",
+        "responses",
+        "chat.completions.client",
         "images",
     ],
 )
@@ -155,6 +160,17 @@ def test_a_refused_part_says_what_to_use(server: OpenAIServer) -> None:
         _ = client(server).responses
 
 
+def test_a_part_that_has_no_guard_is_refused_by_name(server: OpenAIServer) -> None:
+    """Not only missing: it says so, and what would work."""
+    guarded = client(server)
+    for part in ("responses", "completions", "beta", "with_raw_response", "post", "audio"):
+        with pytest.raises(InputError, match=f"`{part}` has no guard"):
+            getattr(guarded, part)
+    with pytest.raises(InputError, match=r"`max_retries`.*on the client itself"):
+        guarded.max_retries = 3
+    assert repr(guarded) == "<guarded OpenAI>"
+
+
 def test_a_client_s_copies_are_guarded_and_its_settings_readable(server: OpenAIServer) -> None:
     """`with_options` gives another guarded client."""
     guarded = client(server).with_options(timeout=5)
@@ -163,6 +179,40 @@ def test_a_client_s_copies_are_guarded_and_its_settings_readable(server: OpenAIS
     assert (guarded.timeout, guarded.max_retries) == (5, 0)
     assert str(guarded.base_url).startswith(server.base_url)
     assert [model.id for model in guarded.models.list()] == ["m"]
+
+
+@pytest.mark.parametrize(
+    ("reply", "code"),
+    [
+        (Reply(events=stream(story(200)).events[:-2]), "upstream_interrupted"),
+        (Reply(events=['{"choices": 3}', "[DONE]"]), "upstream_unreadable"),
+    ],
+)
+def test_an_answer_that_breaks_off_is_an_error_of_the_guard_s(reply: Reply, code: str) -> None:
+    """One that is documented, and quotes nothing of what the server said."""
+    with OpenAIServer(reply) as server, pytest.raises(AnswerBroken) as broken:
+        list(client(server).chat.completions.create(model="m", messages=ASK, stream=True))
+    assert broken.value.code == code
+
+
+async def test_an_answer_that_is_none_is_the_same_error(server: OpenAIServer) -> None:
+    """Whole, streamed and reported by the model's server."""
+    secret = "暗号"
+    bad = {"error": {"message": secret, "code": 500}}
+
+    async def streamed(prompt: str) -> Any:
+        yield {"choices": [{"index": 0, "delta": {"content": "好"}}]}
+        yield bad
+
+    def whole(prompt: str) -> dict[str, Any]:
+        return {"choices": [secret]}
+
+    with pytest.raises(AnswerBroken) as broken:
+        _ = [one async for one in wrap(streamed, marked().guard)("你好")]
+    assert (secret in str(broken.value), broken.value.code) == (False, "500")
+    with pytest.raises(AnswerBroken) as broken:
+        wrap(whole, marked().guard)("你好")
+    assert (secret in str(broken.value), broken.value.code) == (False, "upstream_unreadable")
 
 
 def test_what_no_judge_read_is_not_in_the_answer() -> None:
@@ -205,4 +255,30 @@ def test_litellm_is_guarded(server: OpenAIServer) -> None:
     assert not hasattr(guarded, "text_completion")
     assert guarded.drop_params == litellm.drop_params
     assert guarded.RateLimitError is litellm.RateLimitError
+    assert json.dumps(server.requests).count(ADVERT) == 0
+
+
+@pytest.mark.filterwarnings("ignore:.*acompletion' was never awaited:RuntimeWarning")
+@pytest.mark.filterwarnings("ignore:.*`ReadOnly` qualifier:UserWarning")  # of litellm's own types
+async def test_a_router_of_litellm_s_is_guarded(server: OpenAIServer) -> None:
+    """Whole and streamed, in either kind of code; its way in by OpenAI's names is refused."""
+    import litellm
+
+    about = {"model": "openai/m", "api_base": server.base_url, "api_key": "k", "max_retries": 0}
+    router = litellm.Router(model_list=[{"model_name": "m", "litellm_params": about}])
+    guarded = wrap(router, marked().guard)
+    for text, said in (("好", "好"), (BAD, SORRY), (ADVERT, SORRY)):
+        ask: dict[str, Any] = {"model": "m", "messages": say(text)}
+        whole = await asyncio.to_thread(guarded.completion, **ask)
+        assert isinstance(whole, litellm.ModelResponse)
+        later = await wrap(router, marked().guard).acompletion(**ask)
+        assert [one.choices[0].message.content for one in (whole, later)] == [said, said]
+        chunks = await asyncio.to_thread(lambda: list(guarded.completion(stream=True, **ask)))  # noqa: B023
+        assert joined(chunks)[0] == said
+        streamed = await wrap(router, marked().guard).acompletion(stream=True, **ask)
+        assert joined([chunk async for chunk in streamed])[0] == said
+    for part in ("chat", "text_completion", "responses", "aresponses"):
+        with pytest.raises(InputError, match=f"`{part}` has no guard.*completion"):
+            getattr(guarded, part)
+    assert guarded.num_retries == router.num_retries
     assert json.dumps(server.requests).count(ADVERT) == 0

@@ -1,0 +1,125 @@
+"""How a stream of an application's own ends where its answer is stopped."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from guard.asgi import GuardMiddleware, Route
+from guard.openai_api import SseEvent, SseParser
+from tests.contracts.guard_marks import BAD, BROKEN, SORRY, marked, story
+from tests.guard.edges.asgi.calling import Sent, call, streaming
+
+EVENTS, LINES = "text/event-stream", "application/x-ndjson"
+SHORT = [*BAD]  # judged when the stream has ended
+LONG = [*story(60), BAD, *story(2000)]  # stopped midway
+
+
+async def ask(pieces: Sequence[str], media: str, route: str | Route = "/chat") -> Sent:
+    """What a user gets of these."""
+    return await call(GuardMiddleware(streaming(pieces, media), marked().guard, [route]))
+
+
+def events(sent: Sent) -> list[tuple[str, str]]:
+    """The names and the data of a stream's events."""
+    found = SseParser().feed(sent.body)
+    return [(one.event, one.data) for one in found if isinstance(one, SseEvent)]
+
+
+def values(sent: Sent) -> list[Any]:
+    """The lines of a stream."""
+    return [json.loads(line) for line in sent.body.splitlines()]
+
+
+def token(text: str) -> str:
+    """A piece as an event with a name."""
+    return f"event: token\nid: 7\ndata: {text}\n\n"
+
+
+@pytest.mark.parametrize("parts", [SHORT, LONG])
+async def test_the_message_comes_under_the_name_of_the_reply_s_own_events(parts: list[str]) -> None:
+    """Who listens to `token` alone sees it."""
+    start = "event: start\ndata: {}\n\n"
+    plain = events(await ask([start, *map(token, parts)], EVENTS))
+    assert plain[-1] == ("token", SORRY)
+    written = [f"event: token\ndata: {json.dumps({'delta': part})}\n\n" for part in parts]
+    listed = events(await ask([start, *written], EVENTS))
+    assert (listed[-1][0], json.loads(listed[-1][1])) == ("token", {"delta": SORRY})
+
+
+async def test_a_name_that_could_say_something_is_not_repeated() -> None:
+    """It came from the application, beside a text that was withheld."""
+    for name in ("13800138000", BAD):
+        sent = await ask([f"event: {name}\ndata: {BAD}\n\n"], EVENTS)
+        assert events(sent) == [("message", SORRY)]
+
+
+@pytest.mark.parametrize(
+    "end",
+    [("end", ""), ("message", "[DONE]"), ("stop", "[DONE]"), ("message", '{"type":"end","n":5}')],
+)
+async def test_a_stream_that_had_come_whole_ends_as_it_was_going_to(end: tuple[str, str]) -> None:
+    """What came behind the last text has none; a text behind it is gone with the answer."""
+    more = 'data: {"sources": ["这里有一句话。"]}\n\n'
+    last = "event: {}\ndata: {}\n\n".format(*end)
+    for pieces in ([*map(token, SHORT), last], [*map(token, SHORT), more, last]):
+        assert events(await ask(pieces, EVENTS)) == [("token", SORRY), end]
+    sent = await ask([*map(token, SHORT), f"event: {BAD}\ndata: [DONE]\n\n"], EVENTS)
+    assert events(sent) == [("token", SORRY), ("message", "[DONE]")]
+
+
+async def test_lines_of_json_end_as_they_were_going_to() -> None:
+    """`done: true` comes, with a text or without one."""
+
+    def line(text: str, **more: Any) -> str:
+        return json.dumps({"response": text, "done": False, **more}) + "\n"
+
+    for end in ({"done": True}, {"response": "", "done": True, "n": 3}):
+        sent = await ask([*map(line, SHORT), json.dumps(end) + "\n"], LINES)
+        assert values(sent) == [{"response": SORRY, "done": False}, end]
+    sent = await ask([*map(line, LONG), json.dumps({"done": True}) + "\n"], LINES)
+    assert values(sent)[-2:] == [
+        {"response": SORRY, "done": False},
+        {"response": "", "done": True},
+    ]
+
+
+async def test_a_stream_that_is_stopped_midway_ends_as_its_route_says() -> None:
+    """An event, a mark, a line."""
+    ends: list[tuple[str, Callable[[str], str], str]] = [
+        ("event: end\ndata: bye", token, EVENTS),
+        ("data: [DONE]\n\n", lambda part: f"data: {json.dumps({'delta': part})}\n\n", EVENTS),
+        ('{"over": 1}', lambda part: json.dumps({"delta": part}) + "\n", LINES),
+    ]
+    for end, framed, media in ends:
+        blank = b"\n" if media == LINES else b"\n\n"
+        sent = await ask(list(map(framed, LONG)), media, Route("/chat", end=end))
+        assert sent.body.endswith(end.strip().encode() + blank)
+        assert SORRY in sent.text
+        good = [framed(part) for part in story(100)]
+        assert end.strip() not in (await ask(good, media, Route("/chat", end=end))).text
+
+
+async def test_events_that_say_that_they_are_not_the_last_are_followed_by_one_that_is() -> None:
+    """`done: false` in events, as in lines."""
+    pieces = [f"data: {json.dumps({'text': part, 'done': False})}\n\n" for part in LONG]
+    found = [json.loads(data) for _, data in events(await ask(pieces, EVENTS))]
+    assert found[-2:] == [{"text": SORRY, "done": False}, {"text": "", "done": True}]
+
+
+async def test_a_header_says_what_has_failed_open() -> None:
+    """Of a whole answer what came of it; of a stream what is known when it begins."""
+    given = marked(on_failure="allow", unread="allow")
+    pieces = json.dumps({"reply": BROKEN})
+    app = GuardMiddleware(streaming([pieces], "application/json"), given.guard, ["/chat"])
+    sent = await call(app)
+    assert (sent.status, json.loads(sent.body)) == (200, {"reply": BROKEN})
+    told = {key: sent.headers[f"x-flames-{key}"] for key in ("decision", "missed")}
+    assert told == {"decision": "failed_open", "missed": "1"}
+    picture = {"image": "data:image/png;base64,AAAA"}
+    app = GuardMiddleware(streaming([token("好")], EVENTS), given.guard, ["/chat"])
+    sent = await call(app, json.dumps(picture).encode())
+    assert (events(sent), sent.headers["x-flames-decision"]) == ([("token", "好")], "failed_open")
