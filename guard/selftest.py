@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
-from guard.disguises import BEYOND, DISGUISES, Row
+from guard.disguises import DISGUISES, Row
 from guard.evidence import Scanner
 from judge.stats.estimate import Estimate
 
@@ -49,8 +49,8 @@ class Behind(_Value):
 
     @property
     def met(self) -> bool:
-        """Whether the measured loss, not its interval, is within the goal, or there is no goal."""
-        return round(self.lost.value, 9) <= MOST_LOST or self.name in BEYOND
+        """Whether the measured loss, not its interval, is within the goal."""
+        return round(self.lost.value, 9) <= MOST_LOST
 
 
 class Alarms(_Value):
@@ -189,7 +189,7 @@ def render_selftest(report: SelftestReport) -> str:
 def _recalls(report: SelftestReport) -> list[Cells]:
     rows: list[Cells] = [("(plain)", _cell(report.plain), "", "", "")]
     for one in report.behind:
-        goal = "no goal" if one.name in BEYOND else "" if one.met else "missed"
+        goal = "" if one.met else "missed"
         rows.append((one.name, _cell(one.recall), _cell(one.without), _cell(one.lost), goal))
     return rows
 

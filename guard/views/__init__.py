@@ -1,16 +1,17 @@
 """Other ways to read a text that may be disguised, for matching alone.
 
 `views` gives the text as the embedded scorer reads it, and what it says once traditional forms,
-look-alike letters, separators, split characters and Chinese numerals are undone; also what a
-right-to-left override displays, and messages in invisible characters, Base64 or escapes of JSON's
-and HTML's. An ordinary text has one view. The time is linear in the text's length.
+look-alike letters, separators and fillers, split characters and Chinese numerals are undone; also
+what a right-to-left override displays, columns, texts between tags, bopomofo, and messages in
+invisible characters, Base64, hexadecimal or escapes. An ordinary text has one view. The time is
+linear in the text's length.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from guard.views import characters, hidden, joins, sounds
+from guard.views import characters, encoded, fillers, glyphs, hidden, joins, layout, sounds
 from guard.views.model import PLAIN, View, plain
 from guard.views.sounds import by_sound, without_latin
 
@@ -30,16 +31,17 @@ __all__ = [
 
 _STEPS = (
     characters.unmasked,
+    fillers.without_fillers,
     joins.without_separators,
     joins.with_digits,
-    joins.with_whole_glyphs,
+    glyphs.with_whole_glyphs,
 )
 
 
 def load() -> None:
     """Make the tables now, which takes some tenths of a second, and not at the first text."""
     characters.load()
-    joins.load()
+    glyphs.load()
     sounds.load()
 
 
@@ -78,10 +80,19 @@ def originals(text: str) -> Iterator[View]:
         if shown is not None:
             yield shown
         yield from hidden.messages(text)
-    for read in (hidden.decoded, hidden.unescaped):
-        message = read(first.text)
-        if message is not None:
-            yield message
+    yield from _laid_out(first)
+    for name, said in encoded.messages(first.text):
+        message = View(name, plain(said).text, placed=False)
+        yield message
+        yield from _laid_out(message)
+
+
+def _laid_out(view: View) -> Iterator[View]:
+    for read in (layout.without_tags, sounds.without_bopomofo):
+        other = read(view)
+        if other is not None:
+            yield other
+    yield from layout.columns(view)
 
 
 def undisguised(view: View) -> View:

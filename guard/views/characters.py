@@ -50,7 +50,7 @@ def unmasked(view: View) -> View:
 
 @cache
 def _tables() -> _Tables:
-    steps = (("traditional", _traditional()), ("homoglyphs", _homoglyphs()))
+    steps = (("traditional", _traditional()), ("homoglyphs", _homoglyphs() | _digits()))
     codes = sorted(code for _, to in steps for code in to if code < 0x10000)
     basic = "".join(re.escape(chr(code)) for code in codes)
     return _Tables(re.compile(f"[{basic}]|{_RARE}"), steps)
@@ -72,6 +72,18 @@ def _homoglyphs() -> dict[int, str]:
     alike: dict[str, list[dict[str, str]]] = confusables.confusables_data
     seen = ((char, _looks_like(char, [one["c"] for one in alike[char]])) for char in alike)
     return {ord(char): to for char, to in seen if to}
+
+
+def _digits() -> dict[int, str]:
+    """The digits of other scripts, which folding leaves as they are."""
+    codes = range(0x80, 0x20000)
+    chars = (chr(code) for code in codes if chr(code).isdecimal())
+    digits = ((char, unicodedata.decimal(char)) for char in chars)
+    return {
+        ord(char): str(value)
+        for char, value in digits
+        if unicodedata.normalize("NFKC", char) == char
+    }
 
 
 def _looks_like(char: str, others: Iterable[str]) -> str | None:

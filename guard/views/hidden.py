@@ -1,14 +1,12 @@
-"""Texts that a reader doesn't see as they are stored: reordered, hidden, or encoded."""
+"""Texts that a reader doesn't see as they are stored: reordered, or in invisible characters."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-import html
 import re
 from array import array
 from collections.abc import Iterator
 
+from guard.views.encoded import read
 from guard.views.model import View, plain
 
 _REORDERS = re.compile("\u202e")
@@ -16,9 +14,6 @@ _CONTROL = re.compile("[\u202a-\u202e\u2066-\u2069\n\r\u2028\u2029]")
 _CARRIERS = re.compile("[\U000e0000-\U000e01ef]|[\ufe00-\ufe0f]{4}")
 _TAGS = re.compile("[\U000e0020-\U000e007e]+")
 _SELECTORS = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]{4,}")
-_BASE64 = re.compile(r"[A-Za-z0-9+/_\-]{16,}(?:\r?\n[A-Za-z0-9+/_\-]+)*")
-_ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})|&#(?:[0-9]{2,7}|[xX][0-9a-fA-F]{2,6});?")
-_UNWRITTEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ue000-\uf8ff]")
 _LEAST = 2  # characters of a message
 
 
@@ -60,7 +55,7 @@ def messages(text: str) -> Iterator[View]:
     tags = "".join(_TAGS.findall(text))
     if len(tags) >= _LEAST:
         yield _unplaced("hidden", "".join([chr(ord(c) - 0xE0000) for c in tags]))
-    found = [_read(bytes(map(_byte, run))) for run in _SELECTORS.findall(text)]
+    found = [read(bytes(map(_byte, run))) for run in _SELECTORS.findall(text)]
     if spelled := "\n".join(filter(None, found)):
         yield _unplaced("hidden", spelled)
 
@@ -68,43 +63,6 @@ def messages(text: str) -> Iterator[View]:
 def _byte(selector: str) -> int:
     code = ord(selector)
     return code - 0xFE00 if code <= 0xFE0F else code - 0xE0100 + 16
-
-
-def decoded(text: str) -> View | None:
-    """What the runs of Base64 in a text say, where it is readable."""
-    found = [_from_base64(run) for run in _BASE64.findall(text)]
-    spelled = "\n".join(filter(None, found))
-    return _unplaced("base64", spelled) if spelled else None
-
-
-def _from_base64(run: str) -> str | None:
-    letters = "".join(run.split()).replace("-", "+").replace("_", "/")
-    whole = letters[: len(letters) // 4 * 4] if len(letters) % 4 == 1 else letters
-    try:
-        return _read(base64.b64decode(whole + "=" * (-len(whole) % 4), validate=True))
-    except binascii.Error:
-        return None
-
-
-def unescaped(text: str) -> View | None:
-    """The text with the characters that JSON's and HTML's escapes stand for.
-
-    Tool calls' arguments are JSON inside a string, and pages show HTML's as characters.
-    """
-    if not _ESCAPE.search(text):
-        return None
-    said = _ESCAPE.sub(lambda m: chr(int(m[1], 16)) if m[1] else html.unescape(m[0]), text)
-    whole = said.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return _unplaced("escaped", whole)
-
-
-def _read(data: bytes) -> str | None:
-    """UTF-8 that a person could have written: long enough, and without control characters."""
-    try:
-        text = data.decode()
-    except UnicodeDecodeError:
-        return None
-    return text if len(text) >= _LEAST and not _UNWRITTEN.search(text) else None
 
 
 def _unplaced(name: str, text: str) -> View:

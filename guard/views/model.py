@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -63,6 +63,9 @@ class View:
     def _span(self, start: int, end: int) -> tuple[int, int]:
         if self.origin is None:
             return start, end
+        if end - start == 1:  # by far the most, when a view is made from another
+            at = self.origin[start]
+            return at, at + 1 if self.until is None else self.until[start]
         if self.until is not None:
             return min(self.origin[start:end]), max(self.until[start:end])
         first = self.origin[start:end]
@@ -83,6 +86,18 @@ class View:
             origin=array("Q", [start for start, _ in found]),
             until=array("Q", [end for _, end in found]),
         )
+
+    def without(self, step: str, spans: Iterable[tuple[int, int]]) -> View:
+        """A view without this view's characters in the spans, which don't overlap; in order."""
+        pieces: list[str] = []
+        kept: list[tuple[int, int]] = []
+        done = 0
+        for start, end in (*spans, (len(self.text), len(self.text))):
+            pieces.append(self.text[done:start])
+            kept += zip(range(done, start), range(done + 1, start + 1), strict=True)
+            done = end
+        text = "".join(pieces)
+        return self if len(text) == len(self.text) else self.shorter(step, text, kept)
 
     def _after(self, step: str) -> str:
         if self.name == PLAIN:

@@ -19,20 +19,28 @@ _LATIN = re.compile("[a-z]|[A-Z]{3}")  # what no abbreviation is made of: AI
 _TONES = dict(zip("āáǎàēéěèīíǐìōóǒòūúǔùǖǘǚǜüêńňǹḿ", "aaaaeeeeiiiioooouuuuvvvvvennnm", strict=True))
 _TONED = re.compile(f"[{''.join(_TONES)}]")
 _UNTONED = str.maketrans(_TONES)
-_WORD = re.compile("[a-z]{2}")
-_LETTERS = re.compile(r"[a-z][a-z1-5' ]*")
+_NEARLY = 0.9
+_LETTER, _WORD = re.compile("[A-Za-z]"), re.compile("[a-z]{2}")
+_LETTERS = re.compile(r"[a-z][a-z0-9' ._\-]*")
 _VOWEL, _CHINESE = re.compile("[aeiouv]"), re.compile("[\u3400-\u4dbf\u4e00-\u9fff]")
+_BOPOMOFO = re.compile("[\u3105-\u3129]{2}")
 _ALSO = {"lue": "lve", "nue": "nve"}  # spellings without the umlaut that no other sound has
 _LEAST = 3  # syllables that are taken for pinyin without a Chinese character beside them
 _MANY = 4  # such syllables in a text, from which on every other run is taken for pinyin too
 
 
 class _Run(NamedTuple):
-    """A run of pinyin: `heard` has a character for each syllable, and the syllable's span."""
+    """A run that may be pinyin.
+
+    `heard` has a character for each syllable, and the syllable's span; `beside` says whether it
+    stands beside Chinese, `shouted` whether it may be an abbreviation: AI, CEO.
+    """
 
     start: int
     end: int
     heard: list[tuple[str, tuple[int, int]]]
+    beside: bool
+    shouted: bool
 
 
 class _Sounds(NamedTuple):
@@ -57,7 +65,7 @@ def without_latin(view: View) -> View:
     pieces: list[str] = []
     spans: list[tuple[int, int]] = []
     done = 0
-    for start, end, syllables in _runs(text):
+    for start, end, syllables, *_ in _runs(text):
         pieces.append(text[done:start])
         spans += zip(range(done, start), range(done + 1, start + 1), strict=True)
         pieces += [char for char, _ in syllables]
@@ -67,6 +75,26 @@ def without_latin(view: View) -> View:
         return view
     spans += zip(range(done, len(text)), range(done + 1, len(text) + 1), strict=True)
     return view.shorter("pinyin", "".join([*pieces, text[done:]]), spans)
+
+
+def without_bopomofo(view: View) -> View | None:
+    """Bopomofo as characters of that sound; null where there is hardly any."""
+    text = view.text
+    if not _BOPOMOFO.search(text):
+        return None
+    syllable, rare = _bopomofo()
+    found = [(one.span(), rare[one[1]]) for one in syllable.finditer(text)]
+    if len(found) < _LEAST:
+        return None
+    pieces: list[str] = []
+    spans: list[tuple[int, int]] = []
+    done = 0
+    for (start, end), char in found:
+        pieces += [text[done:start], char]
+        spans += [*zip(range(done, start), range(done + 1, start + 1), strict=True), (start, end)]
+        done = end
+    spans += zip(range(done, len(text)), range(done + 1, len(text) + 1), strict=True)
+    return view.shorter("bopomofo", "".join([*pieces, text[done:]]), spans)
 
 
 def by_sound(view: View) -> View:
@@ -85,28 +113,44 @@ def _lowered(text: str) -> str:
 
 def _runs(text: str) -> Iterator[_Run]:
     """What is pinyin in a text: enough of it in a row, or beside Chinese, or beside such runs."""
+    found = list(_candidates(text))
+    shouted = sum(one.shouted and one.beside for one in found) >= _LEAST and _hardly_else(
+        text, found
+    )
+    sure = [
+        one
+        for one in found
+        if len(one.heard) >= _LEAST or (one.beside and (shouted or not one.shouted))
+    ]
+    yield from found if sum(len(one.heard) for one in sure) >= _MANY else sure
+
+
+def _hardly_else(text: str, found: list[_Run]) -> bool:
+    """Whether nearly all Latin letters are in the runs."""
+    inside = sum(len(_LETTER.findall(text, one.start, one.end)) for one in found)
+    return inside >= _NEARLY * len(_LETTER.findall(text))
+
+
+def _candidates(text: str) -> Iterator[_Run]:
+    """Each run of syllables that is no variable."""
     run, syllable, _, rare = _sounds()
     small = _lowered(text)
-    found: list[_Run] = []
-    sure: list[bool] = []
     words = (run.finditer(small, *letters.span()) for letters in _LETTERS.finditer(small))
     for match in itertools.chain.from_iterable(words):
         start, end = match.span()
+        heard = [(rare[one[0]], one.span()) for one in syllable.finditer(small, start, end)]
+        if len(heard) < _LEAST and not _WORD.search(small, start, end):
+            continue  # a1
         first = start - (text[start - 1 : start] == " ")
         last = end + (text[end : end + 1] == " ")
         before, after = text[first - 1 : first] if first else "", text[last : last + 1]
-        heard = [(rare[one[0]], one.span()) for one in syllable.finditer(small, start, end)]
-        if len(heard) < _LEAST and (
-            not _WORD.search(small, start, end) or text[start:end].isupper()
-        ):
-            continue  # a variable or an abbreviation: a1, AI, CEO
-        beside = _CHINESE.match(before) or _CHINESE.match(after)
-        sure.append(len(heard) >= _LEAST or bool(beside))
-        found.append(
-            _Run(start if _latin(before) else first, end if _latin(after) else last, heard)
+        yield _Run(
+            start if _latin(before) else first,
+            end if _latin(after) else last,
+            heard,
+            beside=bool(_CHINESE.match(before) or _CHINESE.match(after)),
+            shouted=len(heard) < _LEAST and text[start:end].isupper(),
         )
-    everything = sum(len(one.heard) for one in itertools.compress(found, sure)) >= _MANY
-    yield from found if everything else itertools.compress(found, sure)
 
 
 def _latin(char: str) -> bool:
@@ -122,9 +166,22 @@ def _sounds() -> _Sounds:
     rare |= {spelled: rare[sound] for spelled, sound in _ALSO.items()}
     one = _any_of(rare)
     # Atomic, so that a long word of other letters is given up in linear time.
-    word = rf"(?>(?:{one}[1-5]?'?)+)(?![a-z0-9])"
-    run = re.compile(rf"(?<![a-z]){word}(?: {word})*")
+    tone, joined = "(?:[1-5](?![0-9]))?", "(?:'(?=[a-z]))?"
+    word = rf"(?>(?:{one}{tone}{joined})+)(?![a-z]|[0-9](?![0-9]))"
+    alone = rf"(?=[a-z]{{2}}){one}{tone}(?![a-z])"
+    parted = rf"(?=[a-z]{{2,6}}[1-5]?[._\-][a-z]){alone}([._\-]){alone}(?:\1{alone})*"
+    run = re.compile(rf"(?<![a-z])(?:{parted}|{word}(?: {word})*)")
     return _Sounds(run, re.compile(one), common, rare)
+
+
+@cache
+def _bopomofo() -> tuple[re.Pattern[str], Mapping[str, str]]:
+    """A syllable with its tone and the space behind it, and a rare character for each."""
+    file = resources.files("guard.views") / "data" / "bopomofo.txt"
+    lines = [line.split("\t") for line in file.read_text(encoding="utf-8").splitlines()]
+    rare = _sounds().rare
+    chars = {spelled: rare[sound] for spelled, sound in lines if sound in rare}
+    return re.compile(f"({_any_of(chars)})[ˊˇˋ˙ˉ]? ?"), chars
 
 
 def _any_of(words: Iterable[str]) -> str:

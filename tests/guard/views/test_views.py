@@ -92,6 +92,28 @@ def test_a_number_in_chinese_numerals_is_a_number() -> None:
     assert named("打一三八〇〇一三八〇〇〇找我", "numerals").text == "打13800138000找我"
 
 
+def test_digits_of_other_scripts_are_digits() -> None:
+    """Arabic, Persian, Thai, Devanagari: a number stays a number."""
+    for zero in "٠۰๐०":
+        number = "".join(chr(ord(zero) + int(digit)) for digit in "13800138000")
+        assert named(f"打{number}找我", "homoglyphs").text == "打13800138000找我"
+
+
+@pytest.mark.parametrize(
+    ("split", "whole"),
+    [
+        ("你心白勺女马女马", "您的妈妈"),
+        ("我心白勺女马女马", "我心的妈妈"),
+        ("白勺女马不用贝者", "的妈不用赌"),
+        ("告非言普，贝者", "靠谱,赌"),
+        ("一米口巴，贝者", "来吧,赌"),
+    ],
+)
+def test_parts_are_joined_to_what_is_likeliest(split: str, whole: str) -> None:
+    """Of parts that fit two ways, the commoner character; ordinary words stay."""
+    assert named(split, "split").text == whole
+
+
 def test_three_parts_make_one_character() -> None:
     """言身寸 is 谢, by way of 射."""
     assert named("言身寸你们", "split").text == "谢你们"
@@ -104,6 +126,13 @@ def test_three_parts_make_one_character() -> None:
         ("du bo wang zhan", "赌博网站"),
         ("dǔbó网zhàn", "赌博网站"),
         ("nü ren lai", "女人来"),
+        ("DU BO WANG ZHAN", "赌博网站"),
+        ("du-bo-wang-zhan", "赌博网站"),
+        ("du.bo.wang.zhan", "赌博网站"),
+        ("du_bo_wang_zhan", "赌博网站"),
+        ("du'bo'wang'zhan", "赌博网站"),
+        ("赌BO网ZHAN送CAI金", "赌博网站送彩金"),
+        ("ㄉㄨˇ ㄅㄛˊ ㄨㄤˇ ㄓㄢˋ", "赌博网站"),
     ],
 )
 def test_homophones_and_pinyin_sound_like_what_they_stand_for(
@@ -112,6 +141,21 @@ def test_homophones_and_pinyin_sound_like_what_they_stand_for(
     """By their sounds the two can't be told apart."""
     sounds = [view.text for view in views(written, pinyin=True) if view.sound]
     assert next(view.text for view in views(heard_like, pinyin=True) if view.sound) in sounds
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "我们公司的CEO用AI做PPT，WAN口接路由器",
+        "call api_base and can_man.of a dan-gerous no-de, ba_r",
+        "版本 v1.2.3-beta_4，文件 a-b-c.txt，邮箱在 x.y",
+        "ㄋ好ㄇ，我ㄉ書",
+    ],
+)
+def test_abbreviations_and_identifiers_are_no_pinyin(text: str) -> None:
+    """AI and CEO beside Chinese, names of variables, single letters of bopomofo."""
+    heard = [view for view in views(text, pinyin=True) if view.sound]
+    assert not [view for view in heard if "pinyin" in view.name or "bopomofo" in view.name]
 
 
 @pytest.mark.parametrize(
@@ -224,6 +268,21 @@ def calls(text: str) -> int:
 
 
 HOSTILE = ["a", "、一", "1 ", "女马", "zhu ", "xi'a", "QUJD", "\ufe01", "\u202e", "\u202ea\u202db"]
+HOSTILE += ["e5 ", "%E5", "\\xe5", "&#1;", "&amp;", "\\u5237", "a ", "QUJD ", "QUJDQUJDQUJDQUJD\n"]
+HOSTILE += [
+    "<b>一</b>",
+    "<!--",
+    "1.一\n",
+    "口一",
+    "一a",
+    "一(a)",
+    "'一',",
+    "ㄅㄚ",
+    "ba-",
+    "ba_b",
+    "一二\n",
+]
+HOSTILE += ["一1", "心白勺", "(一)", "“一”1"]
 HOSTILE += ["\U000e0041", "*一二", "*赌", "賭", "\U00020000", "一 ", "_", "İ", "-", "\ud800", "1-"]
 
 

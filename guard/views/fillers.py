@@ -1,0 +1,110 @@
+"""What else is put between the characters of a text: a letter or a string each time, a count.
+
+Marks between characters are for `guard.views.joins`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from guard.views.model import View
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_HAN = "[\u3400-\u4dbf\u4e00-\u9fff]"
+_CHINESE = re.compile(_HAN)
+_STROKES = "丨丶丿亅"  # marks to the eye
+_LEAST = 5  # times that a letter stands behind every second character
+_COUNTED = re.compile(rf"[0-9][0-9]?(?:{_HAN}[0-9]{{1,2}}){{4,}}")
+_COUNTER = re.compile("[0-9]+")
+_STRING = re.compile(
+    rf"([\"-+\-/<-@\[-`{{-~][^\u3400-\u4dbf\u4e00-\u9fff\n]{{1,11}}?){_HAN}(?:\1{_HAN}){{3}}"
+)
+_UNITS = re.compile("[年月日时分秒号点章节]")
+_LISTED = re.compile(rf"\n[0-9]{{1,3}}[.、,:)]{{0,2}} ?{_HAN}{{1,2}}\n")
+_ITEM = re.compile(r"(?:^|\n)[0-9]{1,3}[.、,:)]{0,2} ?(?=\S{1,2}(?:\n|\Z))")
+_MOST = 4  # different strings
+_FEWEST = 4  # items of a list that spells a text
+
+
+def without_fillers(view: View) -> View:
+    """The text without what stands between each two characters, or without their numbers.
+
+    That is: the same letter at every second place, five times or more; a string that starts with
+    a mark, before four characters in a row; a number before each of five characters; the numbers
+    of a list of characters.
+    """
+    text = view.text
+    gone = [*_letters(view), *_strings(text), *_counters(text), *_numbers(text)]
+    return view.without("fillers", _apart(sorted(gone))) if gone else view
+
+
+def _letters(view: View) -> Iterator[tuple[int, int]]:
+    import numpy as np
+
+    codes = view.codes
+    same = codes[2:] == codes[:-2]
+    if len(same) <= 6 or np.count_nonzero(same) < _LEAST - 1:
+        return
+    starts = (same[:-6] & same[2:-4] & same[4:-2] & same[6:]).nonzero()[0].tolist()
+    chosen = {view.text[at] for at in starts if _fills(view.text[at : at + 9])}
+    if chosen:
+        yield from ((at, at + 1) for at in _alternating(codes, same, chosen))
+
+
+def _fills(text: str) -> bool:
+    """Whether the letter at the even places of nine characters stands between Chinese ones."""
+    letter, others = text[0], text[1::2]
+    return (
+        letter.isalpha()
+        and letter not in _STROKES
+        and letter not in others
+        and len(set(others)) > 2
+        and len(_CHINESE.findall(others)) > 2
+    )
+
+
+def _alternating(codes: NDArray[np.uint32], same: NDArray[np.bool_], chosen: set[str]) -> list[int]:
+    """Where a chosen letter stands that is there again two places on or before."""
+    import numpy as np
+
+    there = np.zeros(len(codes), dtype=bool)
+    there[2:] |= same
+    there[:-2] |= same
+    there &= np.isin(codes, [ord(char) for char in chosen])
+    found: list[int] = there.nonzero()[0].tolist()
+    return found
+
+
+def _strings(text: str) -> Iterator[tuple[int, int]]:
+    strings = sorted({found[1] for found in _STRING.finditer(text)}, key=len, reverse=True)
+    if strings:
+        any_of = re.compile("|".join(map(re.escape, strings[:_MOST])))
+        yield from (found.span() for found in any_of.finditer(text))
+
+
+def _counters(text: str) -> Iterator[tuple[int, int]]:
+    for found in _COUNTED.finditer(text):
+        if not _UNITS.search(found[0]):
+            yield from (one.span() for one in _COUNTER.finditer(text, *found.span()))
+
+
+def _numbers(text: str) -> Iterator[tuple[int, int]]:
+    if not _LISTED.search(text):
+        return
+    items = [found.span() for found in _ITEM.finditer(text)]
+    if len(items) >= _FEWEST:
+        yield from items
+
+
+def _apart(spans: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Sorted spans without those that overlap one before them."""
+    done = 0
+    for start, end in spans:
+        if start >= done:
+            yield start, end
+            done = end

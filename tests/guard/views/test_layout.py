@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import pytest
+
+from guard.evidence import Scanner
+from guard.views import View, views
+
+GAMBLING = "加微信领彩金，首存送88"
+FRAUD = "刷单兼职，日赚300，加微信，手机就能做"
+
+
+def spelled(text: str) -> list[str]:
+    """The views without what may stand between words."""
+    return ["".join(c for c in view.text if c not in " \n") for view in views(text)]
+
+
+def in_columns(text: str, height: int, between: str = "") -> str:
+    columns = [text[at : at + height].ljust(height, "　") for at in range(0, len(text), height)]
+    return "\n".join(between.join(row) for row in zip(*columns[::-1], strict=True))
+
+
+@pytest.mark.parametrize(
+    "parted",
+    [
+        "|" + "|".join(FRAUD) + "|",
+        " | ".join(FRAUD),
+        "".join(f"({char})" for char in FRAUD),
+        "".join(f"【{char}】" for char in FRAUD),
+        "".join(f"“{char}”" for char in FRAUD),
+        "".join(f"<b>{char}</b>" for char in FRAUD),
+        "".join(f"<span style='x'>{char}</span> " for char in FRAUD),
+        "<br>".join(FRAUD),
+        "<!--x-->".join(FRAUD),
+        "ㅋ".join(FRAUD),
+        "の".join(FRAUD),
+        "a".join(FRAUD),
+        "口".join(FRAUD),
+        "".join(f"{char}(a)" for char in FRAUD),
+        "\\text{" + "}\\text{".join(FRAUD) + "}",
+        "".join(f"'{char}'+" for char in FRAUD),
+        "[" + ",".join(f'"{char}"' for char in FRAUD) + "]",
+        "\n".join(f"{number}. {char}" for number, char in enumerate(FRAUD, 1)),
+        "\n".join(f"{number}、{char}" for number, char in enumerate(FRAUD, 1)),
+        "\n".join(f"- {char}" for char in FRAUD),
+        in_columns(FRAUD, 5),
+        in_columns(FRAUD, 7, "　"),
+    ],
+)
+def test_what_stands_between_the_characters_is_seen_through(parted: str) -> None:
+    """Tables, brackets, tags, one letter again and again, lists, code, columns."""
+    assert any("刷单兼职" in text and "加微信" in text for text in spelled(parted))
+    assert {found.kind for found in Scanner.shipped().scan(parted)} >= {"fraud"}
+
+
+@pytest.mark.parametrize(
+    "disguised",
+    [
+        "".join(f"{char}{at % 10}" for at, char in enumerate("澳门新葡京线上赌场注册送彩金")),
+        "\u200b·".join("領彩金，首存送88加微信"),
+        "领|彩|金|，|首|存|送|8|8|，|加|微|信",
+        in_columns("澳门新葡京线上赌场注册送彩金", 7),
+    ],
+)
+def test_gambling_is_found_there_too(disguised: str) -> None:
+    """Numbers between, traditional characters with hidden ones and dots, digits of a table."""
+    assert "gambling" in {found.kind for found in Scanner.shipped().scan(disguised)}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "| 城市 | 人口(万) | GDP(亿) |\n|---|---|---|\n| 上海 | 2487 | 47218 |",
+        "<p>您好</p><br><b>欢迎</b>使用<i>本系统</i>，<a href='x'>点这里</a>",
+        "1. 打开设置\n2. 选择网络\n3. 点击连接\n4. 输入密码\n5. 确定",
+        "此致\n敬礼\n[您的名字]\n[日期]",
+        "2024年11月2日13时45分22秒，第3章第5节",
+        "你说我说他说，大家都在说：是的是的。",
+        "白日依山尽，\n黄河入海流。\n欲穷千里目，\n更上一层楼。",
+        'names = ["张三", "李四", "王五"]',
+        "a1b2c3d4e5，x=1，y=2，z=3",
+        "“华”和“夷”分得很清楚（见上文）。",
+    ],
+)
+def test_ordinary_layouts_are_left_alone(text: str) -> None:
+    """Tables of words, pages, lists of steps, letters, dates, poems, code."""
+    assert not Scanner.shipped().scan(text)
+    assert len(views(text)) == 1 or "”" in text
+
+
+def test_a_number_between_parted_characters_is_whole() -> None:
+    """3|0|0 is 300; Latin words and longer numbers stay apart."""
+    (found,) = [v for v in views("|刷|单|日|赚|3|0|0|元|") if v.name == "separators"]
+    assert found.text == "刷单日赚300元"
+    (found,) = [v for v in views("刷 单 日 赚 12 34 for you") if v.name == "separators"]
+    assert found.text == "刷单日赚12 34 for you"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("前<b>赌</b>博<b>网</b>站", "赌博网站"),
+        ("前赌x博x网x站x注x册x", "赌博网站注册"),
+        ("前\n赌站\n博注\n网册\n啊吗", "赌博网"),
+        ("前ㄉㄨˇ ㄅㄛˊ ㄨㄤˇ。", None),
+    ],
+)
+def test_a_match_leads_back_to_where_it_stood(text: str, said: str | None) -> None:
+    """Offsets are those of the text as it was given."""
+    for view in views(text)[1:]:
+        assert view.placed
+        for at in range(len(view.text)):
+            start, end = view.span(at, at + 1)
+            assert start is not None
+            assert end is not None
+            assert said is None or text[start:end] == view.text[at]
+
+
+def test_columns_are_read_from_both_sides() -> None:
+    """Left to right as of late, right to left as of old."""
+    found = [view for view in views("一五\n二六\n三七\n四八") if view.name == "columns"]
+    assert [view.text for view in found] == ["一二三四五六七八", "五六七八一二三四"]
+    assert all(isinstance(view, View) for view in found)
