@@ -16,7 +16,7 @@ from judge.embedded import pii
 from judge.embedded.evidence import KINDS, EvidenceHeads, readable
 from judge.embedded.one_text import OneText
 from judge.embedded.shipped import shipped_weights
-from judge.embedded.spans import Span, spans
+from judge.embedded.spans import Span
 
 
 class Found(NamedTuple):
@@ -109,14 +109,14 @@ class Scanner:
 
     def _as_written(self, view: View) -> Iterator[Found]:
         if view.text:
-            yield from self._by_heads(view, self._heads, list(spans(view.text)))
+            yield from self._by_heads(view, self._heads, view.parts)
             yield from _by_rules(view)
 
     def _by_sounds(self, view: View) -> Iterator[Found]:
         if self._by_sound is None or self._usual is None or not view.text:
             return
         spelled = without_latin(view)
-        asked = self._usual.unusual(spelled, spans(spelled.text))
+        asked = self._usual.unusual(spelled)
         if asked:
             yield from self._by_heads(by_sound(spelled), self._by_sound, asked)
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 BITS = 21
 PAIRS = 1 << BITS
 SHARE = 0.25  # of a window's pairs of characters
+PIECE_SHARE = 0.4  # of a piece's: a short text has rare words by chance
 LEAST = 3  # unusual pairs
 _CHINESE = (0x3400, 0xA000)
 _NEW = 1 << 32  # counts unusual pairs above the count of all pairs
@@ -38,8 +39,8 @@ class Usual:
             seen[bucket[chinese]] = True
         return cls(seen)
 
-    def unusual(self, view: View, asked: Iterable[Span]) -> list[Span]:
-        """Those spans of a view in which too many pairs were never seen."""
+    def unusual(self, view: View) -> list[Span]:
+        """Those parts of a view in which too many pairs were never seen."""
         import numpy as np
 
         bucket, chinese = _pairs(view)
@@ -49,12 +50,12 @@ class Usual:
             return []
         counts = np.zeros(len(view.text), dtype=np.int64)
         np.cumsum(chinese + new * _NEW, out=counts[1:])
-        among = list(asked)
-        at = np.array([(start, end) for start, end, _ in among])
-        inside = counts[at[:, 1] - 1] - counts[at[:, 0]]
+        starts, ends, piece = map(np.array, zip(*view.parts, strict=True))
+        inside = counts[ends - 1] - counts[starts]
         here = inside >> 32
-        found = ((here >= LEAST) & (here >= SHARE * (inside % _NEW))).nonzero()[0].tolist()
-        return [among[row] for row in found]
+        share = np.where(piece, PIECE_SHARE, SHARE)
+        found = ((here >= LEAST) & (here >= share * (inside % _NEW))).nonzero()[0].tolist()
+        return [view.parts[row] for row in found]
 
 
 def _pairs(view: View) -> tuple[NDArray[np.uint32], NDArray[np.bool_]]:

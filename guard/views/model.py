@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from judge.embedded.fold import fold
+from judge.embedded.spans import Span, spans
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,6 +38,11 @@ class View:
     until: Sequence[int] | None = None
     placed: bool = True
     sound: bool = False
+
+    @cached_property
+    def parts(self) -> Sequence[Span]:
+        """What heads are asked about: its windows and pieces."""
+        return list(spans(self.text))
 
     @cached_property
     def codes(self) -> NDArray[np.uint32]:

@@ -48,7 +48,7 @@ class _Sounds(NamedTuple):
 
     run: re.Pattern[str]
     syllable: re.Pattern[str]
-    common: Mapping[int, str]
+    common: Mapping[str, str]
     rare: Mapping[str, str]
 
 
@@ -99,7 +99,8 @@ def without_bopomofo(view: View) -> View | None:
 
 def by_sound(view: View) -> View:
     """Each Chinese character as the commonest one of its sound."""
-    made = view.same_length("homophones", view.text.translate(_sounds().common))
+    common = _sounds().common
+    made = view.same_length("homophones", "".join(map(common.get, view.text, view.text)))
     return replace(made, sound=True)
 
 
@@ -161,7 +162,7 @@ def _latin(char: str) -> bool:
 def _sounds() -> _Sounds:
     file = resources.files("guard.views") / "data" / "syllables.txt"
     lines = [line.split("\t") for line in file.read_text(encoding="utf-8").splitlines()]
-    common = {ord(char): chars[0] for _, chars in lines for char in chars}
+    common = {char: chars[0] for _, chars in lines for char in chars}
     rare = {spelled: chars[-1] for spelled, chars in lines if _VOWEL.search(spelled)}
     rare |= {spelled: rare[sound] for spelled, sound in _ALSO.items()}
     one = _any_of(rare)

@@ -85,9 +85,8 @@ class OneText:
 
 def _batches(asked: Sequence[Span]) -> Iterator[list[int]]:
     """The numbers of the spans that are scored in one go: about as long, and not too many."""
-    rows: tuple[list[int], list[int]] = ([], [])
-    for row, (start, end, _) in enumerate(asked):
-        rows[end - start > SHORT].append(row)
-    for alike in rows:
+    wide = [row for row, (start, end, _) in enumerate(asked) if end - start > SHORT]
+    narrow = [row for row, (start, end, _) in enumerate(asked) if end - start <= SHORT]
+    for alike in (wide, narrow):
         for at in range(0, len(alike), _BATCH):
             yield alike[at : at + _BATCH]

@@ -16,7 +16,7 @@ from guard.selftest import MOST_ALARMS, MOST_LOST, load_rows
 from guard.views import plain
 from judge.embedded.published import FILES
 from judge.embedded.shipped import read_arrays
-from judge.embedded.spans import WINDOW, Span, spans
+from judge.embedded.spans import WINDOW, Span
 from judge.embedded.training import archive
 from judge.errors import JudgeUnavailable
 
@@ -33,7 +33,7 @@ def copy(tmp_path: Path) -> Path:
 
 def asked(text: str, usual: Usual) -> list[Span]:
     view = plain(text)
-    return usual.unusual(view, spans(view.text))
+    return usual.unusual(view)
 
 
 def test_windows_with_replaced_characters_stand_out() -> None:
