@@ -8,15 +8,20 @@ asked by their sounds. A kind counts where any view has it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from math import inf
+from typing import TYPE_CHECKING, NamedTuple
 
 from guard.homophones.shipped import Homophones, shipped_homophones
 from guard.views import View, by_sound, load, originals, plain, undisguised, without_latin
 from judge.embedded import pii
-from judge.embedded.evidence import KINDS, EvidenceHeads, readable
+from judge.embedded.evidence import KINDS, NEAR, EvidenceHeads, readable
 from judge.embedded.one_text import OneText
 from judge.embedded.shipped import shipped_weights
-from judge.embedded.spans import Span
+from judge.embedded.spans import Span, pieces_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 class Found(NamedTuple):
@@ -108,9 +113,14 @@ class Scanner:
             yield from self._by_sounds(normal)
 
     def _as_written(self, view: View) -> Iterator[Found]:
-        if view.text:
-            yield from self._by_heads(view, self._heads, view.parts)
-            yield from _by_rules(view)
+        if not view.text:
+            return
+        above, found = _asked(view, self._heads, view.windows)
+        yield from found
+        near = [view.windows[row] for row in (above >= -NEAR).nonzero()[0].tolist()]
+        if near:
+            yield from _asked(view, self._heads, pieces_of(view.text, near))[1]
+        yield from _by_rules(view)
 
     def _by_sounds(self, view: View) -> Iterator[Found]:
         if self._by_sound is None or self._usual is None or not view.text:
@@ -118,22 +128,27 @@ class Scanner:
         spelled = without_latin(view)
         asked = self._usual.unusual(spelled)
         if asked:
-            yield from self._by_heads(by_sound(spelled), self._by_sound, asked)
+            yield from _asked(by_sound(spelled), self._by_sound, asked)[1]
 
-    def _by_heads(self, view: View, heads: OneText, asked: Sequence[Span]) -> Iterator[Found]:
-        logits = heads.logits(view.text, asked)
-        above = heads.heads.above(logits, asked)
-        if above.max() < 0:
-            return
-        # Only now, since hardly any text gets here: a part without Chinese says nothing.
-        above[[not readable(view.text[start:end]) for start, end, _ in asked]] = -1
-        for kind, row in enumerate(above.argmax(axis=0).tolist()):
-            if above[row, kind] >= 0:
-                start, end = view.span(*asked[row][:2])
-                score = float(logits[row, kind])
-                yield Found(
-                    KINDS[kind], score, score - float(above[row, kind]), start, end, view.name
-                )
+
+def _asked(
+    view: View, heads: OneText, asked: Sequence[Span]
+) -> tuple[NDArray[np.float64], list[Found]]:
+    """How near each part comes to a cut, shape (parts,), and each kind where it is strongest."""
+    if not asked:
+        return heads.heads.cuts[:0], []
+    logits = heads.logits(view.text, asked)
+    above = heads.heads.above(logits, asked)
+    if above.max() >= -NEAR:  # hardly any text gets here: a part without Chinese says nothing
+        above[[not readable(view.text[start:end]) for start, end, _ in asked]] = -inf
+    found = []
+    for kind, row in enumerate(above.argmax(axis=0).tolist()):
+        if above[row, kind] >= 0:
+            start, end = view.span(*asked[row][:2])
+            score = float(logits[row, kind])
+            cut = score - float(above[row, kind])
+            found.append(Found(KINDS[kind], score, cut, start, end, view.name))
+    return above.max(axis=1), found
 
 
 def _by_rules(view: View) -> Iterator[Found]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from guard.views import View
-from judge.embedded.spans import Span
+from judge.embedded.spans import Span, pieces_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,6 +17,7 @@ BITS = 21
 PAIRS = 1 << BITS
 SHARE = 0.25  # of a window's pairs of characters
 PIECE_SHARE = 0.4  # of a piece's: a short text has rare words by chance
+NEAR_SHARE = 0.1  # of a window's that may hold such a piece
 LEAST = 3  # unusual pairs
 _CHINESE = (0x3400, 0xA000)
 _NEW = 1 << 32  # counts unusual pairs above the count of all pairs
@@ -50,12 +51,20 @@ class Usual:
             return []
         counts = np.zeros(len(view.text), dtype=np.int64)
         np.cumsum(chinese + new * _NEW, out=counts[1:])
-        starts, ends, piece = map(np.array, zip(*view.parts, strict=True))
-        inside = counts[ends - 1] - counts[starts]
-        here = inside >> 32
-        share = np.where(piece, PIECE_SHARE, SHARE)
-        found = ((here >= LEAST) & (here >= share * (inside % _NEW))).nonzero()[0].tolist()
-        return [view.parts[row] for row in found]
+
+        def those(asked: Sequence[Span], share: float) -> list[Span]:
+            starts, ends, _ = map(np.array, zip(*asked, strict=True))
+            inside = counts[ends - 1] - counts[starts]
+            here = inside >> 32
+            enough = (here >= LEAST) & (here >= share * (inside % _NEW))
+            return [asked[row] for row in enough.nonzero()[0].tolist()]
+
+        near = those(view.windows, NEAR_SHARE)
+        if not near:
+            return []
+        beside = pieces_of(view.text, near)
+        found = those(near, SHARE)
+        return [*found, *those(beside, PIECE_SHARE)] if beside else found
 
 
 def _pairs(view: View) -> tuple[NDArray[np.uint32], NDArray[np.bool_]]:

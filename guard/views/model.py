@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from judge.embedded.fold import fold
-from judge.embedded.spans import Span, spans
+from judge.embedded.spans import Span, windows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,9 +40,9 @@ class View:
     sound: bool = False
 
     @cached_property
-    def parts(self) -> Sequence[Span]:
-        """What heads are asked about: its windows and pieces."""
-        return list(spans(self.text))
+    def windows(self) -> Sequence[Span]:
+        """What heads are asked about first."""
+        return list(windows(len(self.text)))
 
     @cached_property
     def codes(self) -> NDArray[np.uint32]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from judge.embedded import pii
 from judge.embedded.fold import Folded
 from judge.embedded.hashing import grams
-from judge.embedded.spans import Span, spans
+from judge.embedded.spans import Span, pieces_of, windows
 from judge.verdict import Evidence, Side
 
 if TYPE_CHECKING:
@@ -27,6 +27,9 @@ LEAST_CHINESE = 4  # characters of a window; the heads know Chinese alone, and s
 # Logits that a piece needs above each head's cut: with these, pieces and windows together stay at
 # most 1 % false alarms on texts that no head saw, as the windows alone do.
 PIECE_MARGIN = (1.0, 0.0, 0.5, 0.0, 0.0)
+# A window is near a cut from here on: of the evidence that pieces alone find, 19 of 20 lie in such
+# windows, and of ordinary answers one in four has any.
+NEAR = 4.0
 MOST_QUOTES = 3  # of one kind in one text
 MOST_PII = 100  # in one text
 _READABLE = re.compile(rf"(?:[\u3400-\u9fff][^\u3400-\u9fff]*+){{{LEAST_CHINESE}}}")
@@ -109,19 +112,44 @@ def _start(found: pii.Found) -> int:
 
 
 def _by_heads(folded: Sequence[Folded], heads: EvidenceHeads) -> Iterator[tuple[int, pii.Found]]:
-    """The strongest spans of each kind in each text that reach the cut, without overlaps."""
-    asked = ((i, span) for i, one in enumerate(folded) for span in spans(one.text))
+    """The strongest parts of each kind in each text that reach the cut, without overlaps."""
     hits: dict[tuple[int, int], list[tuple[float, Span]]] = {}
-    while batch := list(itertools.islice(asked, _BATCH)):
-        texts = [folded[i].text[start:end] for i, (start, end, _) in batch]
-        above = heads.above(heads.logits(texts), [span for _, span in batch])
-        for row, kind in zip(*(above >= 0).nonzero(), strict=True):
-            if readable(texts[row]):
-                number, span = batch[row]
-                _keep(hits.setdefault((number, int(kind)), []), (float(above[row, kind]), span))
+    near: dict[int, list[Span]] = {}
+    for number, span, above in _scored(folded, heads, _all_windows(folded)):
+        near.setdefault(number, []).append(span)
+        _note(hits, number, span, above)
+    beside = ((i, piece) for i, ones in near.items() for piece in pieces_of(folded[i].text, ones))
+    for number, span, above in _scored(folded, heads, beside):
+        _note(hits, number, span, above)
     for (number, kind), best in hits.items():
         for _, (start, end, _) in best:
             yield number, pii.Found(KINDS[kind], start, end)
+
+
+def _all_windows(folded: Sequence[Folded]) -> Iterator[tuple[int, Span]]:
+    return ((i, span) for i, one in enumerate(folded) for span in windows(len(one.text)))
+
+
+def _scored(
+    folded: Sequence[Folded], heads: EvidenceHeads, asked: Iterator[tuple[int, Span]]
+) -> Iterator[tuple[int, Span, NDArray[np.float64]]]:
+    """Each part that holds enough Chinese, and how far its logits are above the cuts."""
+    while batch := list(itertools.islice(asked, _BATCH)):
+        texts = [folded[i].text[start:end] for i, (start, end, _) in batch]
+        scores = heads.above(heads.logits(texts), [span for _, span in batch])
+        for row in (scores.max(axis=1) >= -NEAR).nonzero()[0]:
+            if readable(texts[row]):
+                yield *batch[row], scores[row]
+
+
+def _note(
+    hits: dict[tuple[int, int], list[tuple[float, Span]]],
+    number: int,
+    span: Span,
+    above: NDArray[np.float64],
+) -> None:
+    for kind in (above >= 0).nonzero()[0].tolist():
+        _keep(hits.setdefault((number, kind), []), (float(above[kind]), span))
 
 
 def _keep(best: list[tuple[float, Span]], hit: tuple[float, Span]) -> None:

@@ -1,14 +1,16 @@
 """What of a text the evidence heads are asked about, so that nothing drowns in what stands around.
 
-Windows over the whole text, as the heads were trained on; beside them pieces: each sentence, each
-two clauses of a longer one, and short windows for what no punctuation parts. A line of advertising
-in a long answer is mostly seen by a piece alone.
+Windows over the whole text, as the heads were trained on; beside those that are not far from a cut
+also pieces: each sentence, each two clauses of a longer one, and short windows for what no
+punctuation parts. A line of advertising in a long answer is mostly seen by a piece alone; most
+ordinary texts are far from every cut.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
 from itertools import chain, pairwise, repeat
 
 WINDOW, STEP = 80, 40  # characters; most comments of the training data fit into one window
@@ -45,6 +47,25 @@ def pieces(text: str) -> Iterator[Span]:
                     yield first, last, True
     if len(text) > SHORT:
         yield from _regular(len(text), SHORT, SHORT_STEP, piece=True)
+
+
+def pieces_of(text: str, near: Iterable[Span]) -> list[Span]:
+    """The pieces of a folded text that touch one of these windows, given in order."""
+    merged: list[tuple[int, int]] = []
+    for start, end, _ in near:
+        if merged and start <= merged[-1][1]:
+            merged[-1] = merged[-1][0], end
+        else:
+            merged.append((start, end))
+    if not merged:
+        return []
+    starts = [start for start, _ in merged]
+    found: list[Span] = []
+    for piece in pieces(text):
+        before = bisect_left(starts, piece[1]) - 1
+        if before >= 0 and merged[before][1] > piece[0]:
+            found.append(piece)
+    return found
 
 
 def _regular(length: int, width: int, step: int, *, piece: bool) -> Iterator[Span]:
