@@ -8,20 +8,14 @@ asked by their sounds. A kind counts where any view has it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from math import inf
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from guard.homophones.shipped import Homophones, shipped_homophones
 from guard.views import View, by_sound, load, originals, plain, undisguised, without_latin
 from judge.embedded import pii
-from judge.embedded.evidence import KINDS, NEAR, EvidenceHeads, readable
-from judge.embedded.one_text import OneText
+from judge.embedded.heads import KINDS, EvidenceHeads, Near
 from judge.embedded.shipped import shipped_weights
-from judge.embedded.spans import Span, pieces_of
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+from judge.embedded.spans import pieces_of
 
 
 class Found(NamedTuple):
@@ -59,8 +53,8 @@ class Scanner:
         *,
         disguises: bool = True,
     ) -> None:
-        self._heads = OneText(heads)
-        self._by_sound = OneText(homophones.heads) if homophones else None
+        self._heads = heads
+        self._by_sound = homophones.heads if homophones else None
         self._usual = homophones.usual if homophones else None
         self._disguises = disguises
         if disguises:
@@ -78,7 +72,7 @@ class Scanner:
 
     def without_disguises(self) -> Scanner:
         """A scanner with the same heads that reads the plain view alone."""
-        return Scanner(self._heads.heads, disguises=False)
+        return Scanner(self._heads, disguises=False)
 
     def scan(self, text: str) -> tuple[Found, ...]:
         """Each kind that is found, once, where its score is furthest above its cut.
@@ -115,11 +109,11 @@ class Scanner:
     def _as_written(self, view: View) -> Iterator[Found]:
         if not view.text:
             return
-        above, found = _asked(view, self._heads, view.windows)
-        yield from found
-        near = [view.windows[row] for row in (above >= -NEAR).nonzero()[0].tolist()]
+        near = self._heads.near(view.text, view.windows)
+        yield from _strongest(view, near)
         if near:
-            yield from _asked(view, self._heads, pieces_of(view.text, near))[1]
+            pieces = pieces_of(view.text, [one.span for one in near])
+            yield from _strongest(view, self._heads.near(view.text, pieces, least=0))
         yield from _by_rules(view)
 
     def _by_sounds(self, view: View) -> Iterator[Found]:
@@ -128,27 +122,18 @@ class Scanner:
         spelled = without_latin(view)
         asked = self._usual.unusual(spelled)
         if asked:
-            yield from _asked(by_sound(spelled), self._by_sound, asked)[1]
+            heard = by_sound(spelled)
+            yield from _strongest(heard, self._by_sound.near(heard.text, asked, least=0))
 
 
-def _asked(
-    view: View, heads: OneText, asked: Sequence[Span]
-) -> tuple[NDArray[np.float64], list[Found]]:
-    """How near each part comes to a cut, shape (parts,), and each kind where it is strongest."""
-    if not asked:
-        return heads.heads.cuts[:0], []
-    logits = heads.logits(view.text, asked)
-    above = heads.heads.above(logits, asked)
-    if above.max() >= -NEAR:  # hardly any text gets here: a part without Chinese says nothing
-        above[[not readable(view.text[start:end]) for start, end, _ in asked]] = -inf
-    found = []
-    for kind, row in enumerate(above.argmax(axis=0).tolist()):
-        if above[row, kind] >= 0:
-            start, end = view.span(*asked[row][:2])
-            score = float(logits[row, kind])
-            cut = score - float(above[row, kind])
-            found.append(Found(KINDS[kind], score, cut, start, end, view.name))
-    return above.max(axis=1), found
+def _strongest(view: View, near: Sequence[Near]) -> Iterator[Found]:
+    """Each kind that is found, where it is strongest."""
+    for number, kind in enumerate(KINDS):
+        best = max(near, key=lambda one: one.above[number], default=None)
+        if best is not None and best.above[number] >= 0:
+            score = best.logits[number]
+            start, end = view.span(*best.span[:2])
+            yield Found(kind, score, score - best.above[number], start, end, view.name)
 
 
 def _by_rules(view: View) -> Iterator[Found]:

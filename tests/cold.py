@@ -20,7 +20,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from judge.embedded.evidence import KINDS
+from judge.embedded.heads import KINDS
 from judge.embedded.shipped import shipped_weights
 from judge.embedded.train_evidence import Windows, strongest
 from judge.gold import RowKey

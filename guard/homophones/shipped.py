@@ -10,8 +10,8 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import TYPE_CHECKING, Any
 
-from guard.homophones.unusual import PAIRS, Usual
-from judge.embedded.evidence import EvidenceHeads
+from guard.homophones.unusual import BITS, Usual
+from judge.embedded.heads import EvidenceHeads
 from judge.embedded.shipped import pack_evidence, read_arrays, unpack_evidence
 from judge.errors import JudgeUnavailable
 
@@ -73,7 +73,9 @@ def pack(homophones: Homophones) -> dict[str, NDArray[Any]]:
     """The arrays, as they are saved."""
     import numpy as np
 
-    return pack_evidence(homophones.heads) | {_USUAL: np.packbits(homophones.usual.seen)}
+    return pack_evidence(homophones.heads) | {
+        _USUAL: np.frombuffer(homophones.usual.seen, dtype=np.uint8)
+    }
 
 
 def unpack(arrays: Mapping[str, NDArray[np.generic]]) -> Homophones:
@@ -86,7 +88,6 @@ def unpack(arrays: Mapping[str, NDArray[np.generic]]) -> Homophones:
     import numpy as np
 
     packed = arrays[_USUAL]
-    if packed.shape != (PAIRS // 8,) or packed.dtype != np.uint8:
+    if packed.shape != (1 << (BITS - 3),) or packed.dtype != np.uint8:
         raise ValueError(f"the array {_USUAL} is not what it should be")
-    seen = np.unpackbits(packed.view(np.uint8)).astype(bool)
-    return Homophones(unpack_evidence(arrays), Usual(seen))
+    return Homophones(unpack_evidence(arrays), Usual(packed.tobytes()))

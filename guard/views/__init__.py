@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from guard.views import characters, encoded, fillers, glyphs, hidden, joins, layout, sounds
+from guard.views import characters, encoded, fillers, glyphs, hidden, joins, layout, pairs, sounds
 from guard.views.model import PLAIN, View, plain
 from guard.views.sounds import by_sound, without_latin
 
@@ -21,6 +21,7 @@ __all__ = [
     "by_sound",
     "load",
     "originals",
+    "pairs",
     "plain",
     "readings",
     "spoken",

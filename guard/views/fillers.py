@@ -7,18 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
+from guard.views import pairs
 from guard.views.model import View
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 _HAN = "[\u3400-\u4dbf\u4e00-\u9fff]"
 _CHINESE = re.compile(_HAN)
 _STROKES = "丨丶丿亅"  # marks to the eye
-_LEAST = 5  # times that a letter stands behind every second character
 _COUNTED = re.compile(rf"[0-9][0-9]?(?:{_HAN}[0-9]{{1,2}}){{4,}}")
 _COUNTER = re.compile("[0-9]+")
 _STRING = re.compile(
@@ -39,21 +34,17 @@ def without_fillers(view: View) -> View:
     of a list of characters.
     """
     text = view.text
-    gone = [*_letters(view), *_strings(text), *_counters(text), *_numbers(text)]
+    gone = [*_letters(text), *_strings(text), *_counters(text), *_numbers(text)]
     return view.without("fillers", _apart(sorted(gone))) if gone else view
 
 
-def _letters(view: View) -> Iterator[tuple[int, int]]:
-    import numpy as np
-
-    codes = view.codes
-    same = codes[2:] == codes[:-2]
-    if len(same) <= 6 or np.count_nonzero(same) < _LEAST - 1:
-        return
-    starts = (same[:-6] & same[2:-4] & same[4:-2] & same[6:]).nonzero()[0].tolist()
-    chosen = {view.text[at] for at in starts if _fills(view.text[at : at + 9])}
-    if chosen:
-        yield from ((at, at + 1) for at in _alternating(codes, same, chosen))
+def _letters(text: str) -> Iterator[tuple[int, int]]:
+    """A letter behind every second character, five times or more, and where else it does that."""
+    chosen = {text[at] for at in pairs.alternating(text) if _fills(text[at : at + 9])}
+    for at, char in enumerate(text) if chosen else ():
+        before = text[at - 2] if at > 1 else ""
+        if char in chosen and char in (before, text[at + 2 : at + 3]):
+            yield at, at + 1
 
 
 def _fills(text: str) -> bool:
@@ -66,18 +57,6 @@ def _fills(text: str) -> bool:
         and len(set(others)) > 2
         and len(_CHINESE.findall(others)) > 2
     )
-
-
-def _alternating(codes: NDArray[np.uint32], same: NDArray[np.bool_], chosen: set[str]) -> list[int]:
-    """Where a chosen letter stands that is there again two places on or before."""
-    import numpy as np
-
-    there = np.zeros(len(codes), dtype=bool)
-    there[2:] |= same
-    there[:-2] |= same
-    there &= np.isin(codes, [ord(char) for char in chosen])
-    found: list[int] = there.nonzero()[0].tolist()
-    return found
 
 
 def _strings(text: str) -> Iterator[tuple[int, int]]:

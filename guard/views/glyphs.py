@@ -8,13 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from guard.views import pairs
 from guard.views.model import View
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 _BITS = 18
 _WORDS = "?"
@@ -31,12 +28,12 @@ class _Made(NamedTuple):
 class _Parts(NamedTuple):
     """`whole` maps two parts to their character, `all` also those that may be words.
 
-    `maybe` is false for other pairs' hashes.
+    `maybe` is the set of them all.
     """
 
     whole: Mapping[str, _Made]
     all: Mapping[str, _Made]
-    maybe: NDArray[np.bool_]
+    maybe: bytes
 
 
 def load() -> None:
@@ -65,8 +62,8 @@ def _joined(view: View, made: Mapping[str, _Made]) -> View:
     pieces: list[str] = []
     spans: list[tuple[int, int]] = []
     done = 0
-    pairs = ((at, made.get(text[at : at + 2])) for at in _candidates(view))
-    for at, one in _likeliest([(at, one) for at, one in pairs if one]):
+    found = ((at, made.get(text[at : at + 2])) for at in pairs.places(text, _parts().maybe))
+    for at, one in _likeliest([(at, one) for at, one in found if one]):
         pieces += [text[done:at], one.char]
         spans += [*_each(done, at), (at, at + 2)]
         done = at + 2
@@ -76,10 +73,10 @@ def _joined(view: View, made: Mapping[str, _Made]) -> View:
     return view.shorter("split", "".join([*pieces, text[done:]]), spans)
 
 
-def _likeliest(pairs: list[tuple[int, _Made]]) -> Iterator[tuple[int, _Made]]:
+def _likeliest(found: list[tuple[int, _Made]]) -> Iterator[tuple[int, _Made]]:
     """Of pairs that share characters those that gain most together, in order."""
     chain: list[tuple[int, _Made]] = []
-    for pair in pairs:
+    for pair in found:
         if chain and pair[0] > chain[-1][0] + 1:
             yield from _best(chain)
             chain = []
@@ -108,24 +105,11 @@ def _each(start: int, end: int) -> Iterator[tuple[int, int]]:
     return zip(range(start, end), range(start + 1, end + 1), strict=True)
 
 
-def _candidates(view: View) -> list[int]:
-    """Where two characters may be the parts of one, in order."""
-    import numpy as np
-
-    found: list[int] = _parts().maybe[view.pairs >> np.uint32(32 - _BITS)].nonzero()[0].tolist()
-    return found
-
-
 @cache
 def _parts() -> _Parts:
     """The shipped table: a line is a character, its two parts, perhaps a mark, and the gain."""
-    import numpy as np
-
     file = resources.files("guard.views") / "data" / "parts.txt"
     lines = file.read_text(encoding="utf-8").split()
     every = {line[1:3]: _Made(line[0], int(line[-1])) for line in lines}
     whole = {line[1:3]: every[line[1:3]] for line in lines if _WORDS not in line}
-    maybe = np.zeros(1 << _BITS, dtype=bool)
-    pairs = View("", "".join(every)).pairs[::2]
-    maybe[pairs >> np.uint32(32 - _BITS)] = True
-    return _Parts(whole, every, maybe)
+    return _Parts(whole, every, pairs.set_of(every, _BITS))

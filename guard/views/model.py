@@ -6,17 +6,11 @@ from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 from judge.embedded.fold import fold
 from judge.embedded.spans import Span, windows
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
 PLAIN = "plain"
-_MIX = (2654435761, 2246822519)  # odd 32-bit constants of Knuth and of xxHash
 
 
 @dataclass(frozen=True)
@@ -43,22 +37,6 @@ class View:
     def windows(self) -> Sequence[Span]:
         """What heads are asked about first."""
         return list(windows(len(self.text)))
-
-    @cached_property
-    def codes(self) -> NDArray[np.uint32]:
-        """Its characters as numbers, shape (n,)."""
-        import numpy as np
-
-        return np.frombuffer(self.text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
-
-    @cached_property
-    def pairs(self) -> NDArray[np.uint32]:
-        """A 32-bit hash of each two neighbouring characters, shape (n - 1,), or (0,)."""
-        import numpy as np
-
-        hashed = self.codes[:-1] * np.uint32(_MIX[0])
-        hashed ^= self.codes[1:] * np.uint32(_MIX[1])
-        return hashed
 
     def span(self, start: int, end: int) -> tuple[int, int] | tuple[None, None]:
         """The original offsets around the characters from `start` up to `end` (not empty)."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from judge.embedded.evidence import KINDS
+from judge.embedded.heads import KINDS
 from judge.embedded.published import answers, cold_test, texts
 from judge.embedded.shipped import shipped_weights
 from judge.embedded.train_evidence import (

@@ -16,8 +16,8 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import TYPE_CHECKING, Any
 
-from judge.embedded.evidence import KINDS, EvidenceHeads
 from judge.embedded.hashing import BUCKETS
+from judge.embedded.heads import KINDS, EvidenceHeads
 from judge.embedded.stance import Cuts, Linear, StanceHead
 from judge.errors import JudgeUnavailable
 

@@ -9,9 +9,8 @@ ordinary texts are far from every cut.
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
 from collections.abc import Iterable, Iterator
-from itertools import chain, pairwise, repeat
+from itertools import chain, pairwise
 
 WINDOW, STEP = 80, 40  # characters; most comments of the training data fit into one window
 SHORT, SHORT_STEP = 24, 12
@@ -30,44 +29,41 @@ def spans(text: str) -> Iterator[Span]:
 
 def windows(length: int) -> Iterator[Span]:
     """The windows of a text of this length; the last one ends with the text."""
-    return _regular(length, WINDOW, STEP, piece=False)
+    for at in range(0, length - WINDOW, STEP):
+        yield at, at + WINDOW, False
+    yield max(length - WINDOW, 0), length, False
 
 
-def pieces(text: str) -> Iterator[Span]:
+def pieces(text: str) -> list[Span]:
     """What is asked about by itself, too; nothing where the text is one short sentence."""
-    most = min(WINDOW, len(text) - 1)
-    for sentence in _SENTENCE.finditer(text):
-        start, end = sentence.span()
-        if LEAST <= end - start <= most:
-            yield start, end, True
-        clauses = [found.span() for found in _CLAUSE.finditer(text, start, end)]
-        if len(clauses) > 2 or end - start > most:
-            for (first, _), (_, last) in pairwise(clauses):
-                if LEAST <= last - first <= most:
-                    yield first, last, True
-    if len(text) > SHORT:
-        yield from _regular(len(text), SHORT, SHORT_STEP, piece=True)
+    return pieces_of(text, [(0, len(text), False)])
 
 
 def pieces_of(text: str, near: Iterable[Span]) -> list[Span]:
-    """The pieces of a folded text that touch one of these windows, given in order."""
-    merged: list[tuple[int, int]] = []
+    """The pieces of a folded text that touch one of these windows, in order."""
+    marked = bytearray(len(text))
     for start, end, _ in near:
-        if merged and start <= merged[-1][1]:
-            merged[-1] = merged[-1][0], end
-        else:
-            merged.append((start, end))
-    if not merged:
-        return []
-    starts = [start for start, _ in merged]
+        marked[start:end] = b"\1" * (end - start)
+    most = min(WINDOW, len(text) - 1)
     found: list[Span] = []
-    for piece in pieces(text):
-        before = bisect_left(starts, piece[1]) - 1
-        if before >= 0 and merged[before][1] > piece[0]:
-            found.append(piece)
+    for sentence in _SENTENCE.finditer(text) if 1 in marked else ():
+        first, last = sentence.span()
+        if marked.find(1, first, last) < 0:
+            continue
+        if LEAST <= last - first <= most:
+            found.append((first, last, True))
+        for start, end in _pairs_of_clauses(text, first, last, most):
+            if LEAST <= end - start <= most and marked.find(1, start, end) >= 0:
+                found.append((start, end, True))
+    last = len(text) - SHORT
+    shorts = (*range(0, last, SHORT_STEP), last) if last > 0 else ()
+    found += [(at, at + SHORT, True) for at in shorts if marked.find(1, at, at + SHORT) >= 0]
     return found
 
 
-def _regular(length: int, width: int, step: int, *, piece: bool) -> Iterator[Span]:
-    starts = [*range(0, length - width, step), max(length - width, 0)]
-    return zip(starts, [min(at + width, length) for at in starts], repeat(piece), strict=False)
+def _pairs_of_clauses(text: str, first: int, last: int, most: int) -> Iterator[tuple[int, int]]:
+    """Each two clauses of a sentence, where they are not all of it or it is too long."""
+    clauses = [found.span() for found in _CLAUSE.finditer(text, first, last)]
+    if len(clauses) > 2 or last - first > most:
+        for (start, _), (_, end) in pairwise(clauses):
+            yield start, end

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from judge.embedded.evidence import KINDS, PIECE_MARGIN, EvidenceHeads, readable
 from judge.embedded.fold import fold
 from judge.embedded.hashing import BUCKETS, grams
+from judge.embedded.heads import KINDS, PIECE_MARGIN, EvidenceHeads, readable
 from judge.embedded.published import Text
 from judge.embedded.spans import spans
 from judge.embedded.spans import windows as windows_of

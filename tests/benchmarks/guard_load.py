@@ -295,7 +295,7 @@ async def measure(ways: list[Way], rounds: int, n: int) -> None:
 @contextlib.asynccontextmanager
 async def session_of() -> AsyncIterator[aiohttp.ClientSession]:
     """A client without limits of its own."""
-    connector = aiohttp.TCPConnector(limit=0)
+    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=4)
     async with aiohttp.ClientSession(connector=connector) as session:
         yield session
 

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from judge.embedded.evidence import KINDS, EvidenceHeads, find_evidence
+from judge.embedded.evidence import find_evidence
 from judge.embedded.fold import fold
 from judge.embedded.hashing import BUCKETS, grams
+from judge.embedded.heads import KINDS, EvidenceHeads
 from judge.embedded.shipped import shipped_weights
 from judge.embedded.spans import SHORT, WINDOW, spans, windows
 from judge.verdict import Evidence

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from guard.engine import Guard
 from guard.loading import Given, load_guard
 from guard.policy import EVIDENCE_KINDS, Policy, load_policy
-from judge.embedded.evidence import KINDS
+from judge.embedded.heads import KINDS
 from judge.errors import InputError
 from tests.guard.made import ABUSE, LEGAL, WordScanner, policy
 

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 from functools import cache
 from random import Random
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,9 +18,9 @@ from guard.loading import load_guard
 from guard.policy import Policy
 from guard.selftest import load_rows
 from guard.selftest_rows import with_pinyin
-from judge.embedded.evidence import KINDS, find_evidence
+from judge.embedded.evidence import find_evidence
 from judge.embedded.fold import fold
-from judge.embedded.one_text import OneText
+from judge.embedded.heads import KINDS, NEAR, EvidenceHeads, Near
 from judge.embedded.shipped import shipped_weights
 from judge.embedded.spans import WINDOW, Span, spans
 
@@ -129,14 +129,16 @@ def test_a_megabyte_is_scanned_in_bounded_time() -> None:
 def test_ordinary_texts_are_not_asked_by_sound(monkeypatch: pytest.MonkeyPatch) -> None:
     """The heads for homophones cost ordinary texts nothing: counted on the benign rows."""
     asked: list[int] = []
-    ask = OneText.logits
+    ask = EvidenceHeads.near
 
-    def counting(self: OneText, text: str, parts: list[Span]) -> np.ndarray:
+    def counting(
+        self: EvidenceHeads, text: str, parts: Sequence[Span], least: float = -NEAR
+    ) -> list[Near]:
         if self is scanner()._by_sound:
             asked.append(len(parts))
-        return ask(self, text, parts)
+        return ask(self, text, parts, least)
 
-    monkeypatch.setattr(OneText, "logits", counting)
+    monkeypatch.setattr(EvidenceHeads, "near", counting)
     benign = [row.text for row in ROWS if row.kind == "safe"]
     parts = sum(len(list(spans(fold(text).text))) for text in benign)
     for text in benign:

@@ -1,0 +1,296 @@
+/* Passes over the characters of a text and their pairs that Python is slow at: `judge.embedded.heads`
+ * and `guard.views.pairs` say what each gives, and hold the same in Python. All sums are of whole
+ * numbers, so that both give the same to the last bit. Nothing is kept between two calls. */
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+enum { HEADS = 5, BUCKETS = 1 << 16, ROW = 8, IDF = HEADS, NUMBERS = 4 * HEADS };
+
+typedef struct {
+    const int8_t *rows; /* (BUCKETS, ROW): each head's weight, then the bucket's idf */
+    uint32_t seen[BUCKETS / 32];
+    int64_t sum[HEADS];
+    int64_t square;
+} Sums;
+
+static void
+add(Sums *sums, uint32_t hash)
+{
+    uint32_t bucket = hash >> 16, bit = UINT32_C(1) << (bucket & 31);
+    if (sums->seen[bucket >> 5] & bit)
+        return;
+    sums->seen[bucket >> 5] |= bit;
+    const int8_t *row = sums->rows + (size_t)bucket * ROW;
+    int32_t idf = (uint8_t)row[IDF];
+    for (int head = 0; head < HEADS; head++)
+        sums->sum[head] += row[head] * idf;
+    sums->square += idf * idf;
+}
+
+/* One character behind the one whose state is `before`; gives its own state. */
+static uint32_t
+next(Sums *sums, uint32_t before, Py_UCS4 character)
+{
+    uint32_t code = character - '0' < 10u ? '0' : character == '\n' ? ' ' : character;
+    uint32_t pair = before * UINT32_C(2246822519) + code * UINT32_C(3266489917);
+    add(sums, (pair ^ pair >> 13) * UINT32_C(2654435761));
+    uint32_t state = code * UINT32_C(2654435761);
+    state ^= state >> 15;
+    add(sums, state * UINT32_C(3266489917));
+    return state;
+}
+
+static void
+read_span(Sums *sums, int kind, const void *text, Py_ssize_t start, Py_ssize_t end)
+{
+    memset(sums->seen, 0, sizeof sums->seen);
+    memset(sums->sum, 0, sizeof sums->sum);
+    sums->square = 0;
+    uint32_t state = '^' * UINT32_C(2654435761);
+    state ^= state >> 15;
+    add(sums, state * UINT32_C(3266489917));
+    for (Py_ssize_t at = start; at < end; at++)
+        state = next(sums, state, PyUnicode_READ(kind, text, at));
+    next(sums, state, '$');
+}
+
+/* Logits from sums; whether one is at `least` or above once its cut and margin are taken off. */
+static int
+judge(const Sums *sums, const double *numbers, int piece, double least, double *logits)
+{
+    const double *scale = numbers, *bias = scale + HEADS, *cut = bias + HEADS;
+    const double *margin = cut + HEADS;
+    double norm = sums->square ? sqrt((double)sums->square) : 1.0;
+    int near = 0;
+    for (int head = 0; head < HEADS; head++) {
+        volatile double value = (double)sums->sum[head] / norm; /* volatile: no fused steps */
+        value = value * scale[head];
+        value = value + bias[head];
+        logits[head] = value;
+        near |= value - cut[head] - (piece ? margin[head] : 0.0) >= least;
+    }
+    return near;
+}
+
+static PyObject *
+found(Py_ssize_t number, const double *logits)
+{
+    PyObject *values = PyTuple_New(HEADS);
+    for (int head = 0; values != NULL && head < HEADS; head++) {
+        PyObject *value = PyFloat_FromDouble(logits[head]);
+        if (value == NULL)
+            Py_CLEAR(values);
+        else
+            PyTuple_SET_ITEM(values, head, value);
+    }
+    return values == NULL ? NULL : Py_BuildValue("nN", number, values);
+}
+
+/* Whether a span was read: (start, end, piece) within the text. */
+static int
+span_of(PyObject *given, Py_ssize_t length, Py_ssize_t *start, Py_ssize_t *end, int *piece)
+{
+    if (!PyTuple_Check(given)) {
+        PyErr_SetString(PyExc_TypeError, "a span is a tuple");
+        return 0;
+    }
+    if (!PyArg_ParseTuple(given, "nnp", start, end, piece))
+        return 0;
+    if (*start < 0 || *start > *end || *end > length) {
+        PyErr_SetString(PyExc_ValueError, "a span lies outside the text");
+        return 0;
+    }
+    return 1;
+}
+
+static PyObject *
+near_in(PyObject *text, PyObject *spans, const int8_t *rows, const double *numbers, double least)
+{
+    PyObject *out = PyList_New(0);
+    Sums sums = {.rows = rows};
+    double logits[HEADS];
+    for (Py_ssize_t i = 0; out != NULL && i < PyList_GET_SIZE(spans); i++) {
+        Py_ssize_t start, end;
+        int piece;
+        if (!span_of(PyList_GET_ITEM(spans, i), PyUnicode_GET_LENGTH(text), &start, &end, &piece)) {
+            Py_CLEAR(out);
+            break;
+        }
+        read_span(&sums, PyUnicode_KIND(text), PyUnicode_DATA(text), start, end);
+        if (!judge(&sums, numbers, piece, least, logits))
+            continue;
+        PyObject *one = found(i, logits);
+        if (one == NULL || PyList_Append(out, one) < 0)
+            Py_CLEAR(out);
+        Py_XDECREF(one);
+    }
+    return out;
+}
+
+static PyObject *
+near(PyObject *module, PyObject *args)
+{
+    PyObject *text, *spans, *out = NULL;
+    Py_buffer rows, numbers;
+    double least;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "UO!y*y*d", &text, &PyList_Type, &spans, &rows, &numbers, &least))
+        return NULL;
+    if (rows.len != (Py_ssize_t)BUCKETS * ROW || numbers.len != NUMBERS * (Py_ssize_t)sizeof(double))
+        PyErr_SetString(PyExc_ValueError, "the heads have another size");
+    else
+        out = near_in(text, spans, rows.buf, numbers.buf, least);
+    PyBuffer_Release(&rows);
+    PyBuffer_Release(&numbers);
+    return out;
+}
+
+/* A set of pairs: a bit for each of a power of two of hashes, the first in a byte's highest bit. */
+typedef struct {
+    const uint8_t *bits;
+    int shift;
+} Set;
+
+static int
+read_set(const Py_buffer *given, Set *set)
+{
+    int width = 3;
+    while (width < 32 && (Py_ssize_t)(UINT64_C(1) << width) < given->len * 8)
+        width++;
+    if (given->len * 8 != (Py_ssize_t)(UINT64_C(1) << width)) {
+        PyErr_SetString(PyExc_ValueError, "a set has a power of two of bits");
+        return 0;
+    }
+    set->bits = given->buf;
+    set->shift = 32 - width;
+    return 1;
+}
+
+static int
+holds(Set set, Py_UCS4 first, Py_UCS4 second)
+{
+    uint32_t hash = first * UINT32_C(2654435761) ^ second * UINT32_C(2246822519);
+    uint32_t place = hash >> set.shift;
+    return set.bits[place >> 3] >> (7 - (place & 7)) & 1;
+}
+
+static int
+append_number(PyObject *list, Py_ssize_t number)
+{
+    PyObject *value = PyLong_FromSsize_t(number);
+    int status = value == NULL ? -1 : PyList_Append(list, value);
+    Py_XDECREF(value);
+    return status;
+}
+
+static PyObject *
+places(PyObject *module, PyObject *args)
+{
+    PyObject *text, *out = NULL;
+    Py_buffer given;
+    Set set;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "Uy*", &text, &given))
+        return NULL;
+    if (read_set(&given, &set))
+        out = PyList_New(0);
+    int kind = PyUnicode_KIND(text);
+    const void *data = PyUnicode_DATA(text);
+    for (Py_ssize_t at = 0; out != NULL && at + 1 < PyUnicode_GET_LENGTH(text); at++)
+        if (holds(set, PyUnicode_READ(kind, data, at), PyUnicode_READ(kind, data, at + 1))
+            && append_number(out, at) < 0)
+            Py_CLEAR(out);
+    PyBuffer_Release(&given);
+    return out;
+}
+
+static int
+is_chinese(Py_UCS4 character)
+{
+    return character - 0x3400 < 0xA000 - 0x3400;
+}
+
+/* Whether enough of a span's Chinese pairs are strange to a set. */
+static int
+is_strange(PyObject *text, Set usual, Py_ssize_t start, Py_ssize_t end, int least, double share)
+{
+    int kind = PyUnicode_KIND(text);
+    const void *data = PyUnicode_DATA(text);
+    Py_ssize_t pairs = 0, strange = 0;
+    for (Py_ssize_t at = start; at + 1 < end; at++) {
+        Py_UCS4 first = PyUnicode_READ(kind, data, at);
+        Py_UCS4 second = PyUnicode_READ(kind, data, at + 1);
+        if (is_chinese(first) && is_chinese(second)) {
+            pairs++;
+            strange += !holds(usual, first, second);
+        }
+    }
+    return strange >= least && (double)strange >= share * (double)pairs;
+}
+
+static PyObject *
+strange(PyObject *module, PyObject *args)
+{
+    PyObject *text, *spans, *out = NULL;
+    Py_buffer given;
+    Set usual;
+    int least;
+    double share;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "UO!y*id", &text, &PyList_Type, &spans, &given, &least, &share))
+        return NULL;
+    if (read_set(&given, &usual))
+        out = PyList_New(0);
+    for (Py_ssize_t i = 0; out != NULL && i < PyList_GET_SIZE(spans); i++) {
+        Py_ssize_t start, end;
+        int piece;
+        PyObject *span = PyList_GET_ITEM(spans, i);
+        if (!span_of(span, PyUnicode_GET_LENGTH(text), &start, &end, &piece)
+            || (is_strange(text, usual, start, end, least, share) && append_number(out, i) < 0))
+            Py_CLEAR(out);
+    }
+    PyBuffer_Release(&given);
+    return out;
+}
+
+static PyObject *
+alternating(PyObject *module, PyObject *text)
+{
+    (void)module;
+    if (!PyUnicode_Check(text)) {
+        PyErr_SetString(PyExc_TypeError, "a text is a str");
+        return NULL;
+    }
+    PyObject *out = PyList_New(0);
+    int kind = PyUnicode_KIND(text);
+    const void *data = PyUnicode_DATA(text);
+    Py_ssize_t length = PyUnicode_GET_LENGTH(text), run[2] = {0, 0}; /* at even and odd places */
+    for (Py_ssize_t at = 2; out != NULL && at < length; at++) {
+        int same = PyUnicode_READ(kind, data, at) == PyUnicode_READ(kind, data, at - 2);
+        run[at & 1] = same ? run[at & 1] + 1 : 0;
+        if (run[at & 1] >= 4 && append_number(out, at - 8) < 0)
+            Py_CLEAR(out);
+    }
+    return out;
+}
+
+static PyMethodDef methods[] = {
+    {"near", near, METH_VARARGS, NULL},
+    {"places", places, METH_VARARGS, NULL},
+    {"strange", strange, METH_VARARGS, NULL},
+    {"alternating", alternating, METH_O, NULL},
+    {NULL, NULL, 0, NULL},
+};
+static PyModuleDef_Slot slots[] = {{0, NULL}};
+static PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT, .m_name = "_grams", .m_size = 0, .m_methods = methods, .m_slots = slots};
+
+PyMODINIT_FUNC
+PyInit__grams(void)
+{
+    return PyModuleDef_Init(&definition);
+}
