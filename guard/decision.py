@@ -160,10 +160,23 @@ class Readings:
     missed: Sequence[Missed] = ()
 
 
-def decide(policy: Policy, rules: Iterable[BoundRule], side: Side, readings: Readings) -> Decision:
+def decide(
+    policy: Policy,
+    rules: Iterable[BoundRule],
+    side: Side,
+    readings: Readings,
+    elapsed_s: float = 0.0,
+) -> Decision:
     """Apply the rules of one side; the most severe action of those that hit is taken.
 
     A check that failed or abstained acts as the policy says, and is in the decision either way.
+
+    Args:
+        policy: says what failures and abstentions do.
+        rules: of both sides.
+        side: whose text it is.
+        readings: what was found.
+        elapsed_s: how long that took, in seconds.
     """
     hits: list[Hit] = []
     missed = list(readings.missed)
@@ -194,6 +207,7 @@ def decide(policy: Policy, rules: Iterable[BoundRule], side: Side, readings: Rea
             least=_least(readings.outcomes),
             outcomes=tuple(outcome for _, outcome in readings.outcomes),
             shadow=policy.shadow,
+            elapsed_s=elapsed_s,
         ),
     )
 
@@ -208,6 +222,8 @@ def _settled(policy: Policy, decision: Decision) -> Decision:
         return replace(decision, action="block", status="blocked")
     if decision.missed and decision.action in {"allow", "flag"}:
         return replace(decision, status="failed_open")
+    if decision.action == "allow":
+        return decision
     return replace(decision, status=_STATUS[decision.action])
 
 

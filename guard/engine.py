@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Protocol, get_args
 
 from guard.asking import Asked, PatientJudge
 from guard.binding import BoundRule
@@ -18,6 +18,7 @@ from guard.passing import Passing
 from guard.policy import Policy, Side
 from judge.errors import FlamesJudgeError
 from judge.protocols import Judge
+from judge.rubric import Rubric
 
 __all__ = ["Around", "Asked", "Guard", "People", "Scanner", "Told"]
 
@@ -99,6 +100,8 @@ class Guard:
         self._judge, self._scanner, self._around = judge, scanner, around
         self._policy_id = policy.id  # a hash of all of it: too dear for each event
         self._often = tuple(one.for_stream() for one in self.rules)
+        self._rubrics = {side: _rubrics(self.rules, side) for side in get_args(Side)}
+        self._scans = {one.rule.side for one in self.rules if one.rule.evidence is not None}
         self._clock = around.clock
         self._observers = (Passing(around.clock).observe, *around.observers)
         self._breaker = Breaker(policy.breaker, around.clock, policy.deadline_s)
@@ -123,11 +126,11 @@ class Guard:
 
     def judges(self, side: Side) -> bool:
         """Whether rules of this side ask the judge, and not the scanner alone."""
-        return any(one.rubric is not None for one in self._of(side))
+        return bool(self._rubrics[side])
 
     def scans(self, side: Side) -> bool:
         """Whether rules of this side look for evidence."""
-        return any(one.rule.evidence is not None for one in self._of(side))
+        return side in self._scans
 
     async def check(self, side: Side, parts: Sequence[Part], asked: Asked) -> Decision:
         """Decide about a text, and record the decision."""
@@ -156,8 +159,8 @@ class Guard:
         start = self._clock()
         parts = [part for part in parts if part.text]
         readings = await self._readings(side, parts, asked, judged=judged)
-        decision = decide(self.policy, self._often if streamed else self.rules, side, readings)
-        return replace(decision, elapsed_s=self._clock() - start)
+        rules = self._often if streamed else self.rules
+        return decide(self.policy, rules, side, readings, self._clock() - start)
 
     def unread(self, side: Side, wheres: Sequence[str]) -> Decision:
         """The decision about content that can't be read as text, by the policy's `unread`."""
@@ -224,9 +227,6 @@ class Guard:
         """Release the judge's connections."""
         await self._judge.aclose()
 
-    def _of(self, side: Side) -> list[BoundRule]:
-        return [one for one in self.rules if one.rule.side == side]
-
     async def _readings(
         self, side: Side, parts: Sequence[Part], asked: Asked, *, judged: bool
     ) -> Readings:
@@ -235,9 +235,8 @@ class Guard:
         texts = [part for part in parts if not part.word]
         if not (judged and texts and self.judges(side)):
             return Readings(found=found, missed=missed)
-        rubrics = {one.rubric.dimension: one.rubric for one in self._of(side) if one.rubric}
         try:
-            outcomes, unanswered = await self._asking.ask(list(rubrics.values()), texts, asked)
+            outcomes, unanswered = await self._asking.ask(self._rubrics[side], texts, asked)
         except Exception as error:  # noqa: BLE001 - whatever breaks, the text was not checked
             return Readings(found=found, missed=[*missed, _broke(error)])
         return Readings(found=found, outcomes=outcomes, missed=[*missed, *unanswered])
@@ -262,6 +261,12 @@ class Guard:
                     if not part.word or kind.startswith(PERSONAL)
                 ]
         return found, missed
+
+
+def _rubrics(rules: Sequence[BoundRule], side: Side) -> list[Rubric]:
+    """What the judge is asked about a side's texts: each dimension once."""
+    mine = (one.rubric for one in rules if one.rule.side == side and one.rubric is not None)
+    return list({rubric.dimension: rubric for rubric in mine}.values())
 
 
 def _broke(error: Exception) -> Missed:

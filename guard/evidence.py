@@ -122,7 +122,8 @@ class Scanner:
         spelled = without_latin(view)
         asked = self._usual.unusual(spelled)
         if asked:
-            heard = by_sound(spelled)
+            start, end = min(one[0] for one in asked), max(one[1] for one in asked)
+            heard = by_sound(spelled, start, end)
             yield from _strongest(heard, self._by_sound.near(heard.text, asked, least=0))
 
 

@@ -97,10 +97,12 @@ def without_bopomofo(view: View) -> View | None:
     return view.shorter("bopomofo", "".join([*pieces, text[done:]]), spans)
 
 
-def by_sound(view: View) -> View:
-    """Each Chinese character as the commonest one of its sound."""
-    common = _sounds().common
-    made = view.same_length("homophones", "".join(map(common.get, view.text, view.text)))
+def by_sound(view: View, start: int = 0, end: int | None = None) -> View:
+    """Each Chinese character from `start` to `end` as the commonest one of its sound."""
+    common, text = _sounds().common, view.text
+    end, part = len(text) if end is None else end, text[start:end]
+    heard = "".join(map(common.get, part, part))
+    made = view.same_length("homophones", text[:start] + heard + text[end:])
     return replace(made, sound=True)
 
 

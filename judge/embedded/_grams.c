@@ -278,8 +278,134 @@ alternating(PyObject *module, PyObject *text)
     return out;
 }
 
+/* What `pieces` gives, and where: see judge.embedded.spans for what the numbers mean. */
+typedef struct {
+    PyObject *text, *out;
+    char *near; /* one for each character: whether it stands near a cut */
+    Py_ssize_t least, most;
+} Pieces;
+
+static int
+is_end(Py_UCS4 character)
+{
+    return character == 0x3002 || character == '!' || character == '?' || character == ';'
+           || character == '\n';
+}
+
+static int
+is_comma(Py_UCS4 character)
+{
+    return character == ',' || character == 0x3001 || character == ':';
+}
+
+/* From `at` on the next run of characters that none of the marks parts; whether there is one. */
+static int
+run_in(const Pieces *pieces, int (*parts)(Py_UCS4), Py_ssize_t end, Py_ssize_t at, Py_ssize_t *run)
+{
+    int kind = PyUnicode_KIND(pieces->text);
+    const void *data = PyUnicode_DATA(pieces->text);
+    while (at < end && parts(PyUnicode_READ(kind, data, at)))
+        at++;
+    run[0] = at;
+    while (at < end && !parts(PyUnicode_READ(kind, data, at)))
+        at++;
+    run[1] = at;
+    return run[0] < run[1];
+}
+
+/* 0, or -1 with an error set. */
+static int
+append_piece(Pieces *pieces, Py_ssize_t start, Py_ssize_t end)
+{
+    if (memchr(pieces->near + start, 1, (size_t)(end - start)) == NULL)
+        return 0;
+    PyObject *piece = Py_BuildValue("nnO", start, end, Py_True);
+    int status = piece == NULL ? -1 : PyList_Append(pieces->out, piece);
+    Py_XDECREF(piece);
+    return status;
+}
+
+static int
+append_if_fit(Pieces *pieces, Py_ssize_t start, Py_ssize_t end)
+{
+    int fits = pieces->least <= end - start && end - start <= pieces->most;
+    return fits ? append_piece(pieces, start, end) : 0;
+}
+
+/* A sentence and, where they are not all of it or it is too long, each two of its clauses. */
+static int
+append_sentence(Pieces *pieces, Py_ssize_t start, Py_ssize_t end)
+{
+    Py_ssize_t first[2], second[2], third[2];
+    if (append_if_fit(pieces, start, end) < 0)
+        return -1;
+    if (!run_in(pieces, is_comma, end, start, first)
+        || !run_in(pieces, is_comma, end, first[1], second))
+        return 0;
+    if (end - start <= pieces->most && !run_in(pieces, is_comma, end, second[1], third))
+        return 0;
+    do {
+        if (append_if_fit(pieces, first[0], second[1]) < 0)
+            return -1;
+        memcpy(first, second, sizeof first);
+    } while (run_in(pieces, is_comma, end, first[1], second));
+    return 0;
+}
+
+static int
+append_all(Pieces *pieces, Py_ssize_t width, Py_ssize_t step)
+{
+    Py_ssize_t length = PyUnicode_GET_LENGTH(pieces->text), run[2] = {0, 0};
+    while (run_in(pieces, is_end, length, run[1], run))
+        if (memchr(pieces->near + run[0], 1, (size_t)(run[1] - run[0])) != NULL
+            && append_sentence(pieces, run[0], run[1]) < 0)
+            return -1;
+    if (length <= width)
+        return 0;
+    for (Py_ssize_t at = 0; at < length - width; at += step)
+        if (append_piece(pieces, at, at + width) < 0)
+            return -1;
+    return append_piece(pieces, length - width, length);
+}
+
+static int
+mark(Pieces *pieces, PyObject *spans)
+{
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(spans); i++) {
+        Py_ssize_t start, end, length = PyUnicode_GET_LENGTH(pieces->text);
+        int piece;
+        if (!span_of(PyList_GET_ITEM(spans, i), length, &start, &end, &piece))
+            return -1;
+        memset(pieces->near + start, 1, (size_t)(end - start));
+    }
+    return 0;
+}
+
+static PyObject *
+pieces(PyObject *module, PyObject *args)
+{
+    PyObject *spans;
+    Pieces found = {0};
+    Py_ssize_t width, step;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "UO!nnnn", &found.text, &PyList_Type, &spans, &found.least,
+                          &found.most, &width, &step))
+        return NULL;
+    if (found.least < 1 || width < 1 || step < 1) {
+        PyErr_SetString(PyExc_ValueError, "a piece has a length");
+        return NULL;
+    }
+    found.near = PyMem_Calloc((size_t)PyUnicode_GET_LENGTH(found.text) + 1, 1);
+    found.out = found.near == NULL ? PyErr_NoMemory() : PyList_New(0);
+    if (found.out != NULL && (mark(&found, spans) < 0 || append_all(&found, width, step) < 0))
+        Py_CLEAR(found.out);
+    PyMem_Free(found.near);
+    return found.out;
+}
+
 static PyMethodDef methods[] = {
     {"near", near, METH_VARARGS, NULL},
+    {"pieces", pieces, METH_VARARGS, NULL},
     {"places", places, METH_VARARGS, NULL},
     {"strange", strange, METH_VARARGS, NULL},
     {"alternating", alternating, METH_O, NULL},

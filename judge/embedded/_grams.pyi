@@ -5,6 +5,9 @@ Span: TypeAlias = tuple[int, int, bool]
 def near(
     text: str, spans: list[Span], rows: bytes, numbers: bytes, least: float, /
 ) -> list[tuple[int, tuple[float, ...]]]: ...
+def pieces(
+    text: str, near: list[Span], least: int, most: int, width: int, step: int, /
+) -> list[Span]: ...
 def places(text: str, among: bytes, /) -> list[int]: ...
 def strange(
     text: str, spans: list[Span], usual: bytes, least: int, share: float, /

@@ -12,6 +12,8 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import chain, pairwise
 
+from judge.embedded import compiled
+
 WINDOW, STEP = 80, 40  # characters; most comments of the training data fit into one window
 SHORT, SHORT_STEP = 24, 12
 LEAST = 6  # characters of a sentence
@@ -41,10 +43,12 @@ def pieces(text: str) -> list[Span]:
 
 def pieces_of(text: str, near: Iterable[Span]) -> list[Span]:
     """The pieces of a folded text that touch one of these windows, in order."""
+    most = min(WINDOW, len(text) - 1)
+    if compiled.grams is not None:
+        return compiled.grams.pieces(text, list(near), LEAST, most, SHORT, SHORT_STEP)
     marked = bytearray(len(text))
     for start, end, _ in near:
         marked[start:end] = b"\1" * (end - start)
-    most = min(WINDOW, len(text) - 1)
     found: list[Span] = []
     for sentence in _SENTENCE.finditer(text) if 1 in marked else ():
         first, last = sentence.span()

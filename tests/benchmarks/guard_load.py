@@ -4,12 +4,12 @@
         [--litellm PROGRAM] [--serve FLAGS...]
 
 Model, guard and client share this machine. The model answers at once, so that all time is the
-way's. In every round each way takes its turn; the figures are medians over the rounds. Processor
-time is a way's own, and says more than the rest where the machine is busy. `bare` is a proxy of
-the same libraries that looks at nothing, and `serve-` a guard without the views by sound
-(`sounds: false`). `--requests` are sent last, in one go, to see whether memory grows. `--litellm`
-measures litellm's proxy as well, where it is installed: by itself, and (`litellm+`) with its own
-content filter on both sides.
+way's; questions and answers are ordinary Chinese, another text each time. In every round each way
+takes its turn; the figures are medians over the rounds. Processor time is a way's own, and says
+more than the rest where the machine is busy. `bare` is a proxy of the same libraries that looks at
+nothing, and `serve-` a guard without the views by sound (`sounds: false`). `--requests` are sent
+last, in one go, to see whether memory grows. `--litellm` measures litellm's proxy as well, where it
+is installed: by itself, and (`litellm+`) with its own content filter on both sides.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import itertools
 import json
 import multiprocessing
 import os
@@ -29,15 +30,19 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 
+from tests.benchmarks.ordinary import ordinary
+
 CHARACTERS = 500
 AT_ONCE = 32
 PIECE = 10
+NUMBERS = itertools.count()
 GUARDED = ("serve", "serve-", "litellm+")
 CODE = "import guard.cli; guard.cli.main()"
 POLICY = """version: 1
@@ -50,35 +55,37 @@ rules:
   - {evidence: black_market_ad, side: output, action: block}
   - {evidence: pii, side: output, action: block}
 """
-PROSE = (
-    "我昨天去图书馆借了三本书，其中一本讲的是宋代的饮食文化，作者引用了《东京梦华录》里的许多段落。"
-    "另一本是关于机器学习的入门教材，里面有不少代码示例，例如 import numpy as np 这样的开头。"
-    "第三本是一位法国作家的短篇小说集，译者是张先生，二〇一九年出版。我读得最慢的是第一本，因为文言不好懂；"
-    "最快的是小说，一个晚上就看完了。下周我还要去还书，顺便看看有没有新到的历史类图书，"
-    "比如关于丝绸之路或者郑和下西洋的。如果你也感兴趣，我们可以约个时间一起去，大概周六上午十点左右，"
-    "在地铁站B口见面。记得带上证件，因为办理借书证需要登记。图书馆的二楼有一家咖啡店，价格不算贵，"
-    "一杯拿铁二十五元，味道还可以。窗外就是护城河，春天的时候两岸的柳树最先发芽，傍晚有人在河边散步，"
-    "也有人带着孩子放风筝。我一般坐在靠窗的位置，看一会儿书，再看一会儿天。上个月那里办过一次讲座，"
-    "主讲人说读书不必求快，能把一本书里的一个问题想清楚，比匆匆翻完十本更有收获。我很同意他的看法。"
-    "散场以后我们又聊了很久，从方志谈到地图，从地图谈到古人怎样丈量一条河的长度，最后连末班车都错过了，"
-    "只好沿着城墙慢慢走回家，路上还买了两个刚出炉的烧饼，边走边吃，倒也不觉得远。"
-)
-TEXT = PROSE[:CHARACTERS]
 BAD = "首存送彩金，我的邮箱是 someone@example.com，电话是 13812345678"
-ASKED = {"model": "m", "messages": [{"role": "user", "content": "请描写一下这座城市的春天。" * 4}]}
+TEXTS = 256  # no answer comes again before so many others
+TOKENS = 1000  # a question's `max_tokens` less this is the number of the text that answers it
 
 
-def answers() -> tuple[bytes, bytes]:
+def asked(number: int) -> dict[str, Any]:
+    """A question, and which text is to answer it."""
+    question = ordinary(number * 31, 50)
+    tokens = TOKENS + number % TEXTS
+    return {"model": "m", "max_tokens": tokens, "messages": [{"role": "user", "content": question}]}
+
+
+@cache
+def text_of(number: int) -> str:
+    """What the model answers."""
+    return ordinary(number % TEXTS, CHARACTERS)
+
+
+@cache
+def answers(number: int) -> tuple[bytes, bytes]:
     """The model's answer, whole and as a stream, as it goes over the wire."""
+    text = text_of(number)
     around = {"id": "chatcmpl-1", "created": 1, "model": "m"}
-    message = {"role": "assistant", "content": TEXT}
+    message = {"role": "assistant", "content": text}
     usage = {"prompt_tokens": 50, "completion_tokens": 300, "total_tokens": 350}
     choice = {"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}
     whole = {**around, "object": "chat.completion", "choices": [choice], "usage": usage}
     body = json.dumps(whole, ensure_ascii=False).encode()
     head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
     deltas: list[tuple[dict[str, str], str | None]] = [
-        ({"content": TEXT[at : at + PIECE]}, None) for at in range(0, len(TEXT), PIECE)
+        ({"content": text[at : at + PIECE]}, None) for at in range(0, len(text), PIECE)
     ]
     frames = b""
     for delta, finish in [*deltas, ({}, "stop")]:
@@ -93,9 +100,7 @@ def answers() -> tuple[bytes, bytes]:
 
 
 class Model(asyncio.Protocol):
-    """A server that says the same at once to everybody."""
-
-    whole, stream = answers()
+    """A server that answers at once."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport: Any = transport
@@ -109,12 +114,17 @@ class Model(asyncio.Protocol):
             return
         self._data = b""
         streams = b'"stream":true' in body or b'"stream": true' in body
-        self._transport.write(self.stream if streams else self.whole)
+        tokens = re.search(rb'"max_tokens": ?(\d+)', body)
+        assert tokens is not None
+        self._transport.write(answers(int(tokens[1]) - TOKENS)[streams])
 
 
 def model(pipe: Connection) -> None:
     """Serve until told to end."""
     import uvloop
+
+    for number in range(TEXTS):
+        answers(number)
 
     async def run() -> None:
         server = await asyncio.get_running_loop().create_server(Model, "127.0.0.1", 0)
@@ -215,30 +225,31 @@ def litellm_proxy(program: str, base: str, folder: Path, more: str = "") -> Iter
 
 async def ask(session: aiohttp.ClientSession, way: Way) -> None:
     """One whole answer."""
-    url = f"{way.url}/chat/completions"
-    async with session.post(url, json=ASKED, headers=way.headers) as response:
+    url, number = f"{way.url}/chat/completions", next(NUMBERS)
+    async with session.post(url, json=asked(number), headers=way.headers) as response:
         body = await response.json()
-        assert body["choices"][0]["message"]["content"] == TEXT, body
+        assert body["choices"][0]["message"]["content"] == text_of(number % TEXTS), body
 
 
 async def ask_stream(session: aiohttp.ClientSession, way: Way) -> tuple[float, float]:
     """One streamed answer: seconds to its first text, and to its end."""
     url, first, said = f"{way.url}/chat/completions", 0.0, ""
+    number = next(NUMBERS)
+    body = {**asked(number), "stream": True}
     start = time.perf_counter()
-    body = {**ASKED, "stream": True}
     async with session.post(url, json=body, headers=way.headers) as response:
         async for line in response.content:
             if line.startswith(b"data: {"):
                 choice = json.loads(line[6:])["choices"][0]
                 said += choice["delta"].get("content") or ""
                 first = first or (time.perf_counter() - start if said else 0.0)
-    assert said == TEXT
+    assert said == text_of(number % TEXTS)
     return first, time.perf_counter() - start
 
 
 async def refuses(session: aiohttp.ClientSession, way: Way) -> bool:
     """Whether a question that is to be stopped is: what is measured is at work."""
-    bad = {**ASKED, "messages": [{"role": "user", "content": BAD}]}
+    bad = {**asked(0), "messages": [{"role": "user", "content": BAD}]}
     url = f"{way.url}/chat/completions"
     async with session.post(url, json=bad, headers=way.headers) as response:
         return response.status >= 400
