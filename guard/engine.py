@@ -16,6 +16,7 @@ from guard.event import AuditSink, GuardEvent, missed_events, rule_event, text_h
 from guard.limits import Breaker, Clock, DailyBudget, Now, PocketPurse, Purse
 from guard.passing import Passing
 from guard.policy import Policy, Side
+from guard.remembered import Remembered
 from judge.errors import FlamesJudgeError
 from judge.protocols import Judge
 from judge.rubric import Rubric
@@ -97,7 +98,8 @@ class Guard:
     ) -> None:
         around = around or Around()
         self.policy, self.rules, self.calibration_id = policy, tuple(rules), around.calibration_id
-        self._judge, self._scanner, self._around = judge, scanner, around
+        self._judge, self._around = judge, around
+        self._scanned = Remembered(scanner.kinds)
         self._policy_id = policy.id  # a hash of all of it: too dear for each event
         self._often = tuple(one.for_stream() for one in self.rules)
         self._rubrics = {side: _rubrics(self.rules, side) for side in get_args(Side)}
@@ -231,7 +233,7 @@ class Guard:
         self, side: Side, parts: Sequence[Part], asked: Asked, *, judged: bool
     ) -> Readings:
         """What scanner and judge say; where one breaks, what the other finds still counts."""
-        found, missed = await self._found(parts) if self.scans(side) else ([], [])
+        found, missed = await self._found(parts, asked) if self.scans(side) else ([], [])
         texts = [part for part in parts if not part.word]
         if not (judged and texts and self.judges(side)):
             return Readings(found=found, missed=missed)
@@ -241,17 +243,17 @@ class Guard:
             return Readings(found=found, missed=[*missed, _broke(error)])
         return Readings(found=found, outcomes=outcomes, missed=[*missed, *unanswered])
 
-    async def _found(self, parts: Sequence[Part]) -> tuple[list[Found], list[Missed]]:
+    async def _found(self, parts: Sequence[Part], asked: Asked) -> tuple[list[Found], list[Missed]]:
         if sum(len(part.text) for part in parts) <= INLINE:
-            return self._scanned(parts)
-        return await asyncio.to_thread(self._scanned, parts)
+            return self._scan(parts, asked.conversation)
+        return await asyncio.to_thread(self._scan, parts, asked.conversation)
 
-    def _scanned(self, parts: Sequence[Part]) -> tuple[list[Found], list[Missed]]:
+    def _scan(self, parts: Sequence[Part], conversation: str) -> tuple[list[Found], list[Missed]]:
         found: list[Found] = []
         missed: list[Missed] = []
         for part in parts:
             try:
-                kinds = self._scanner.kinds(part.text)
+                kinds = self._scanned.kinds(part.text, conversation)
             except Exception as error:  # noqa: BLE001 - as above; other parts are still scanned
                 missed.append(_broke(error))
             else:

@@ -1,0 +1,53 @@
+"""What was found in texts that come again: a chat sends its earlier turns with each new one.
+
+No text is kept, but a hash with a key of this process and of the conversation: nobody can tell from
+how fast an answer comes whether somebody else said the same.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from hashlib import blake2b
+from threading import Lock
+
+MOST = 20_000  # texts; some megabytes
+_KEY = 32  # bytes
+
+Kinds = Sequence[tuple[str, str]]
+
+
+class Remembered:
+    """Answers of a scanner, the newest ones; safe to share between threads.
+
+    Args:
+        scan: gives the kinds found in a text; the same for the same text.
+        most: texts that are remembered.
+    """
+
+    def __init__(self, scan: Callable[[str], Kinds], most: int = MOST) -> None:
+        self._scan, self._most, self._secret = scan, most, os.urandom(_KEY)
+        self._known: OrderedDict[bytes, Kinds] = OrderedDict()
+        self._lock = Lock()
+
+    def kinds(self, text: str, conversation: str) -> Kinds:
+        """What the scanner finds in a text.
+
+        Args:
+            text: any text.
+            conversation: in which it is said; elsewhere it is another text.
+        """
+        key = self._secret + bytes.fromhex(conversation)
+        name = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16, key=key).digest()
+        with self._lock:
+            found = self._known.get(name)
+            if found is not None:
+                self._known.move_to_end(name)
+                return found
+        found = self._scan(text)
+        with self._lock:
+            self._known[name] = found
+            if len(self._known) > self._most:
+                self._known.popitem(last=False)
+        return found

@@ -1,0 +1,117 @@
+"""Texts that come again with every turn of a chat: scanned once, and found as before."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Sequence
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from guard.asking import Asked
+from guard.decision import Part
+from guard.remembered import Remembered
+from judge.records import Turn
+from tests.guard.made import ABUSE, BAD, SECRET, WordScanner, guard, policy
+
+FIRST = "请介绍一下这座城市"
+ANSWER = "它在河边" * 20
+
+
+def asked(*turns: str) -> Asked:
+    """The last turn is the prompt."""
+    history = tuple(
+        Turn(role="assistant" if at % 2 else "user", content=turn)
+        for at, turn in enumerate(turns[:-1])
+    )
+    return Asked(prompt=turns[-1], history=history)
+
+
+def parts(*texts: str) -> list[Part]:
+    return [Part(f"messages[{at}].content", text) for at, text in enumerate(texts)]
+
+
+async def test_earlier_turns_of_a_chat_are_scanned_once() -> None:
+    """What comes again with the next question is remembered: also the answer, seen going out."""
+    scanner = WordScanner()
+    one = guard(policy(ABUSE, {**ABUSE, "side": "input"}), scanner=scanner)
+    await one.check("input", parts(FIRST), asked(FIRST))
+    await one.check("output", parts(ANSWER), asked(FIRST))
+    await one.check("input", parts("还有呢", FIRST, ANSWER), asked(FIRST, ANSWER, "还有呢"))
+    assert scanner.seen == [FIRST, ANSWER, "还有呢"]
+
+
+async def test_what_was_found_is_found_again() -> None:
+    """A bad turn stops each question that holds it, and says why as at the first time."""
+    one = guard(policy({**ABUSE, "side": "input"}))
+    for _ in range(3):
+        decision = await one.check("input", parts(FIRST, BAD), asked(FIRST, "好", BAD))
+        assert decision.stops
+        assert decision.hits[0].found == ("abuse", "messages[1].content", "plain")
+
+
+async def test_another_conversation_has_no_part_in_it() -> None:
+    """The same text elsewhere is scanned: how fast an answer comes tells nobody what others say."""
+    scanner = WordScanner()
+    one = guard(policy({**ABUSE, "side": "input"}), scanner=scanner)
+    for first in (FIRST, "别的开头"):
+        await one.check("input", parts(ANSWER), asked(first, ANSWER, "还有呢"))
+    assert scanner.seen == [ANSWER, ANSWER]
+
+
+async def test_a_scan_that_broke_is_made_again() -> None:
+    """A failure is no finding, and is not kept."""
+    scans = []
+
+    class Breaking(WordScanner):
+        def kinds(self, text: str) -> Sequence[tuple[str, str]]:
+            scans.append(text)
+            if len(scans) == 1:
+                raise RuntimeError("broken")
+            return super().kinds(text)
+
+    one = guard(policy({**ABUSE, "side": "input"}), scanner=Breaking())
+    assert (await one.check("input", parts(FIRST), asked(FIRST))).failed
+    assert (await one.check("input", parts(FIRST), asked(FIRST))).status == "allowed"
+    assert scans == [FIRST, FIRST]
+
+
+def test_memory_is_bounded_and_holds_no_text() -> None:
+    """The oldest are forgotten first; what is asked about again stays."""
+    scanner = WordScanner()
+    some = Remembered(scanner.kinds, most=3)
+    for text in ["a", "b", "c", "a", "d", "a", "b"]:
+        some.kinds(text, "00")
+    assert scanner.seen == ["a", "b", "c", "d", "b"]
+    assert len(some._known) == 3
+    some.kinds(SECRET, "00")
+    assert SECRET.encode() not in b"".join(some._known)
+    assert all(sys.getsizeof(name) < 60 for name in some._known)
+
+
+@given(st.lists(st.tuples(st.text(max_size=3), st.sampled_from(["00", "01"])), max_size=30))
+def test_remembered_answers_are_the_scanner_s(calls: list[tuple[str, str]]) -> None:
+    """Whatever comes in whatever order, lone surrogates too."""
+    some = Remembered(lambda text: [(text, "plain")], most=4)
+    for text, conversation in [*calls, ("\ud800", "00")]:
+        assert some.kinds(text, conversation) == [(text, "plain")]
+
+
+def test_threads_may_share_it() -> None:
+    """Long texts are scanned beside the loop."""
+    some, wrong = Remembered(lambda text: [(text, "plain")], most=5), []
+
+    def use(seed: int) -> None:
+        for at in range(500):
+            text = str((at * seed) % 13)
+            if some.kinds(text, "00") != [(text, "plain")]:
+                wrong.append(text)
+
+    threads = [threading.Thread(target=use, args=(seed,)) for seed in range(1, 5)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    assert not wrong
+    assert len(some._known) <= 5
