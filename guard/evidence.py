@@ -13,9 +13,8 @@ from typing import NamedTuple
 from guard.homophones.shipped import Homophones, shipped_homophones
 from guard.views import View, by_sound, load, originals, plain, undisguised, without_latin
 from judge.embedded import pii
-from judge.embedded.heads import KINDS, EvidenceHeads, Near
+from judge.embedded.heads import KINDS, EvidenceHeads, Reached
 from judge.embedded.shipped import shipped_weights
-from judge.embedded.spans import pieces_of
 
 
 class Found(NamedTuple):
@@ -109,11 +108,7 @@ class Scanner:
     def _as_written(self, view: View) -> Iterator[Found]:
         if not view.text:
             return
-        near = self._heads.near(view.text, view.windows)
-        yield from _strongest(view, near)
-        if near:
-            pieces = pieces_of(view.text, [one.span for one in near])
-            yield from _strongest(view, self._heads.near(view.text, pieces, least=0))
+        yield from _strongest(view, self._heads.reaching(view.text, view.spans))
         yield from _by_rules(view)
 
     def _by_sounds(self, view: View) -> Iterator[Found]:
@@ -124,14 +119,14 @@ class Scanner:
         if asked:
             start, end = min(one[0] for one in asked), max(one[1] for one in asked)
             heard = by_sound(spelled, start, end)
-            yield from _strongest(heard, self._by_sound.near(heard.text, asked, least=0))
+            yield from _strongest(heard, self._by_sound.reaching(heard.text, asked))
 
 
-def _strongest(view: View, near: Sequence[Near]) -> Iterator[Found]:
+def _strongest(view: View, reached: Sequence[Reached]) -> Iterator[Found]:
     """Each kind that is found, where it is strongest."""
-    for number, kind in enumerate(KINDS):
-        best = max(near, key=lambda one: one.above[number], default=None)
-        if best is not None and best.above[number] >= 0:
+    for number, kind in enumerate(KINDS if reached else ()):
+        best = max(reached, key=lambda one: one.above[number])
+        if best.above[number] >= 0:
             score = best.logits[number]
             start, end = view.span(*best.span[:2])
             yield Found(kind, score, score - best.above[number], start, end, view.name)

@@ -6,12 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from guard.views import View, pairs
-from judge.embedded.spans import Span, pieces_of
+from judge.embedded.spans import Span
 
 BITS = 21
 SHARE = 0.25  # of a window's pairs of characters
 PIECE_SHARE = 0.4  # of a piece's: a short text has rare words by chance
-NEAR_SHARE = 0.1  # of a window's that may hold such a piece
 LEAST = 3  # unusual pairs
 
 
@@ -30,11 +29,6 @@ class Usual:
 
     def unusual(self, view: View) -> list[Span]:
         """Those parts of a view in which too many pairs were never seen."""
-        near = self._those(view, list(view.windows), NEAR_SHARE)
-        if not near:
-            return []
-        beside = pieces_of(view.text, near)
-        return [*self._those(view, near, SHARE), *self._those(view, beside, PIECE_SHARE)]
-
-    def _those(self, view: View, asked: list[Span], share: float) -> list[Span]:
-        return [asked[row] for row in pairs.strange(view.text, asked, self.seen, LEAST, share)]
+        shares = (SHARE, PIECE_SHARE)
+        found = pairs.strange(view.text, view.spans, self.seen, LEAST, shares)
+        return [view.spans[row] for row in found]

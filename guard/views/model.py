@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from judge.embedded.fold import fold
-from judge.embedded.spans import Span, windows
+from judge.embedded.spans import Span, spans
 
 PLAIN = "plain"
 
@@ -34,9 +34,9 @@ class View:
     sound: bool = False
 
     @cached_property
-    def windows(self) -> Sequence[Span]:
-        """What heads are asked about first."""
-        return list(windows(len(self.text)))
+    def spans(self) -> list[Span]:
+        """What heads are asked about."""
+        return spans(self.text)
 
     def span(self, start: int, end: int) -> tuple[int, int] | tuple[None, None]:
         """The original offsets around the characters from `start` up to `end` (not empty)."""

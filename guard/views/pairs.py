@@ -43,7 +43,9 @@ def places(text: str, among: bytes) -> list[int]:
     return [at for at, place in enumerate(hashes) if _holds(among, place)]
 
 
-def strange(text: str, spans: list[Span], usual: bytes, least: int, share: float) -> list[int]:
+def strange(
+    text: str, spans: list[Span], usual: bytes, least: int, shares: tuple[float, float]
+) -> list[int]:
     """The numbers of the spans that hold too many Chinese pairs which are in no set of usual ones.
 
     Args:
@@ -51,19 +53,19 @@ def strange(text: str, spans: list[Span], usual: bytes, least: int, share: float
         spans: parts of it.
         usual: the set.
         least: so many or more.
-        share: of the span's Chinese pairs, in [0, 1].
+        shares: of a window's Chinese pairs, and of a piece's, in [0, 1].
     """
     if compiled.grams is not None:
-        return compiled.grams.strange(text, spans, usual, least, share)
+        return compiled.grams.strange(text, spans, usual, least, *shares)
     known = [
         _holds(usual, place) if ord(a) in _CHINESE and ord(b) in _CHINESE else None
         for (a, b), place in zip(pairwise(text), _hashes(text, _bits(usual)), strict=True)
     ]
     found: list[int] = []
-    for number, (start, end, _) in enumerate(spans):
+    for number, (start, end, piece) in enumerate(spans):
         inside = known[start : max(end - 1, start)]
         new = inside.count(False)
-        if new >= least and new >= share * (len(inside) - inside.count(None)):
+        if new >= least and new >= shares[piece] * (len(inside) - inside.count(None)):
             found.append(number)
     return found
 

@@ -65,15 +65,15 @@ judge(const Sums *sums, const double *numbers, int piece, double least, double *
     const double *scale = numbers, *bias = scale + HEADS, *cut = bias + HEADS;
     const double *margin = cut + HEADS;
     double norm = sums->square ? sqrt((double)sums->square) : 1.0;
-    int near = 0;
+    int reaches = 0;
     for (int head = 0; head < HEADS; head++) {
         volatile double value = (double)sums->sum[head] / norm; /* volatile: no fused steps */
         value = value * scale[head];
         value = value + bias[head];
         logits[head] = value;
-        near |= value - cut[head] - (piece ? margin[head] : 0.0) >= least;
+        reaches |= value - cut[head] - (piece ? margin[head] : 0.0) >= least;
     }
-    return near;
+    return reaches;
 }
 
 static PyObject *
@@ -108,7 +108,7 @@ span_of(PyObject *given, Py_ssize_t length, Py_ssize_t *start, Py_ssize_t *end, 
 }
 
 static PyObject *
-near_in(PyObject *text, PyObject *spans, const int8_t *rows, const double *numbers, double least)
+reaching_in(PyObject *text, PyObject *spans, const int8_t *rows, const double *numbers, double least)
 {
     PyObject *out = PyList_New(0);
     Sums sums = {.rows = rows};
@@ -132,7 +132,7 @@ near_in(PyObject *text, PyObject *spans, const int8_t *rows, const double *numbe
 }
 
 static PyObject *
-near(PyObject *module, PyObject *args)
+reaching(PyObject *module, PyObject *args)
 {
     PyObject *text, *spans, *out = NULL;
     Py_buffer rows, numbers;
@@ -143,7 +143,7 @@ near(PyObject *module, PyObject *args)
     if (rows.len != (Py_ssize_t)BUCKETS * ROW || numbers.len != NUMBERS * (Py_ssize_t)sizeof(double))
         PyErr_SetString(PyExc_ValueError, "the heads have another size");
     else
-        out = near_in(text, spans, rows.buf, numbers.buf, least);
+        out = reaching_in(text, spans, rows.buf, numbers.buf, least);
     PyBuffer_Release(&rows);
     PyBuffer_Release(&numbers);
     return out;
@@ -239,9 +239,10 @@ strange(PyObject *module, PyObject *args)
     Py_buffer given;
     Set usual;
     int least;
-    double share;
+    double share, piece_share;
     (void)module;
-    if (!PyArg_ParseTuple(args, "UO!y*id", &text, &PyList_Type, &spans, &given, &least, &share))
+    if (!PyArg_ParseTuple(args, "UO!y*idd", &text, &PyList_Type, &spans, &given, &least, &share,
+                          &piece_share))
         return NULL;
     if (read_set(&given, &usual))
         out = PyList_New(0);
@@ -250,7 +251,8 @@ strange(PyObject *module, PyObject *args)
         int piece;
         PyObject *span = PyList_GET_ITEM(spans, i);
         if (!span_of(span, PyUnicode_GET_LENGTH(text), &start, &end, &piece)
-            || (is_strange(text, usual, start, end, least, share) && append_number(out, i) < 0))
+            || (is_strange(text, usual, start, end, least, piece ? piece_share : share)
+                && append_number(out, i) < 0))
             Py_CLEAR(out);
     }
     PyBuffer_Release(&given);
@@ -281,7 +283,6 @@ alternating(PyObject *module, PyObject *text)
 /* What `pieces` gives, and where: see judge.embedded.spans for what the numbers mean. */
 typedef struct {
     PyObject *text, *out;
-    char *near; /* one for each character: whether it stands near a cut */
     Py_ssize_t least, most;
 } Pieces;
 
@@ -317,8 +318,6 @@ run_in(const Pieces *pieces, int (*parts)(Py_UCS4), Py_ssize_t end, Py_ssize_t a
 static int
 append_piece(Pieces *pieces, Py_ssize_t start, Py_ssize_t end)
 {
-    if (memchr(pieces->near + start, 1, (size_t)(end - start)) == NULL)
-        return 0;
     PyObject *piece = Py_BuildValue("nnO", start, end, Py_True);
     int status = piece == NULL ? -1 : PyList_Append(pieces->out, piece);
     Py_XDECREF(piece);
@@ -357,8 +356,7 @@ append_all(Pieces *pieces, Py_ssize_t width, Py_ssize_t step)
 {
     Py_ssize_t length = PyUnicode_GET_LENGTH(pieces->text), run[2] = {0, 0};
     while (run_in(pieces, is_end, length, run[1], run))
-        if (memchr(pieces->near + run[0], 1, (size_t)(run[1] - run[0])) != NULL
-            && append_sentence(pieces, run[0], run[1]) < 0)
+        if (append_sentence(pieces, run[0], run[1]) < 0)
             return -1;
     if (length <= width)
         return 0;
@@ -368,43 +366,26 @@ append_all(Pieces *pieces, Py_ssize_t width, Py_ssize_t step)
     return append_piece(pieces, length - width, length);
 }
 
-static int
-mark(Pieces *pieces, PyObject *spans)
-{
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(spans); i++) {
-        Py_ssize_t start, end, length = PyUnicode_GET_LENGTH(pieces->text);
-        int piece;
-        if (!span_of(PyList_GET_ITEM(spans, i), length, &start, &end, &piece))
-            return -1;
-        memset(pieces->near + start, 1, (size_t)(end - start));
-    }
-    return 0;
-}
-
 static PyObject *
 pieces(PyObject *module, PyObject *args)
 {
-    PyObject *spans;
     Pieces found = {0};
     Py_ssize_t width, step;
     (void)module;
-    if (!PyArg_ParseTuple(args, "UO!nnnn", &found.text, &PyList_Type, &spans, &found.least,
-                          &found.most, &width, &step))
+    if (!PyArg_ParseTuple(args, "Unnnn", &found.text, &found.least, &found.most, &width, &step))
         return NULL;
     if (found.least < 1 || width < 1 || step < 1) {
         PyErr_SetString(PyExc_ValueError, "a piece has a length");
         return NULL;
     }
-    found.near = PyMem_Calloc((size_t)PyUnicode_GET_LENGTH(found.text) + 1, 1);
-    found.out = found.near == NULL ? PyErr_NoMemory() : PyList_New(0);
-    if (found.out != NULL && (mark(&found, spans) < 0 || append_all(&found, width, step) < 0))
+    found.out = PyList_New(0);
+    if (found.out != NULL && append_all(&found, width, step) < 0)
         Py_CLEAR(found.out);
-    PyMem_Free(found.near);
     return found.out;
 }
 
 static PyMethodDef methods[] = {
-    {"near", near, METH_VARARGS, NULL},
+    {"reaching", reaching, METH_VARARGS, NULL},
     {"pieces", pieces, METH_VARARGS, NULL},
     {"places", places, METH_VARARGS, NULL},
     {"strange", strange, METH_VARARGS, NULL},

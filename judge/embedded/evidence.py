@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 from judge.embedded import pii
 from judge.embedded.fold import Folded
-from judge.embedded.heads import KINDS, EvidenceHeads, Near
-from judge.embedded.spans import Span, pieces_of, windows
+from judge.embedded.heads import KINDS, EvidenceHeads
+from judge.embedded.spans import Span, spans
 from judge.verdict import Evidence, Side
 
 MOST_QUOTES = 3  # of one kind in one text
@@ -52,17 +52,11 @@ def _start(found: pii.Found) -> int:
 def _by_heads(text: str, heads: EvidenceHeads) -> list[pii.Found]:
     """The strongest parts of each kind that reach the cut, without overlaps."""
     best: dict[str, list[tuple[float, Span]]] = {}
-    near = heads.near(text, list(windows(len(text))))
-    beside = heads.near(text, pieces_of(text, [one.span for one in near]), least=0)
-    for one in (*near, *beside):
-        _note(best, one)
+    for one in heads.reaching(text, spans(text)):
+        for kind, above in zip(KINDS, one.above, strict=True):
+            if above >= 0:
+                _keep(best.setdefault(kind, []), (above, one.span))
     return [pii.Found(kind, *span[:2]) for kind, ones in best.items() for _, span in ones]
-
-
-def _note(best: dict[str, list[tuple[float, Span]]], near: Near) -> None:
-    for kind, above in zip(KINDS, near.above, strict=True):
-        if above >= 0:
-            _keep(best.setdefault(kind, []), (above, near.span))
 
 
 def _keep(best: list[tuple[float, Span]], hit: tuple[float, Span]) -> None:

@@ -1,4 +1,4 @@
-"""Five linear heads over hashed features, and the parts of a text that come near to their cuts."""
+"""Five linear heads over hashed features, and the parts of a text that reach their cuts."""
 
 from __future__ import annotations
 
@@ -21,17 +21,14 @@ LEAST_CHINESE = 4  # characters of a part; the heads know Chinese alone, and see
 # Logits that a piece needs above each head's cut: with these, pieces and windows together stay at
 # most 1 % false alarms on texts that no head saw, as the windows alone do.
 PIECE_MARGIN = (1.0, 0.0, 0.5, 0.0, 0.0)
-# A window is near a cut from here on: of the evidence that pieces alone find, 19 of 20 lie in such
-# windows, and of ordinary answers one in four has any.
-NEAR = 4.0
 _READABLE = re.compile(rf"(?:[\u3400-\u9fff][^\u3400-\u9fff]*+){{{LEAST_CHINESE}}}")
 _BATCH = 1024  # parts at a time: memory stays flat, and other threads get their turn
 _SIGMA = "\N{GREEK CAPITAL LETTER SIGMA}"  # how it is lowered depends on what stands beside it
 _ROW, _IDF = 8, 5  # a bucket's numbers, as the compiled half reads them
 
 
-class Near(NamedTuple):
-    """A part of a text that a head comes near to calling evidence.
+class Reached(NamedTuple):
+    """A part of a text that reaches a head's cut.
 
     Args:
         span: where it stands in the folded text.
@@ -76,28 +73,28 @@ class EvidenceHeads:
         ]
         return np.stack(sums, axis=1) / norm[:, None] * self.scale + self.bias
 
-    def near(self, text: str, asked: Sequence[Span], least: float = -NEAR) -> list[Near]:
-        """Those parts in which some head is at least so far above its cut, in their order.
+    def reaching(self, text: str, asked: Sequence[Span], least: float = 0.0) -> list[Reached]:
+        """Those parts that reach a head's cut, in their order.
 
         Parts with hardly any Chinese are left out: the heads say nothing of them.
 
         Args:
             text: a folded text.
             asked: parts of it, such as those of `judge.embedded.spans`.
-            least: in logits; below zero for what only comes near.
+            least: what they need above a cut, in logits; below zero for what only comes near.
         """
         lowered = text.lower()
         plain = len(lowered) == len(text) and _SIGMA not in text  # lowered part by part is the same
-        found: list[Near] = []
+        found: list[Reached] = []
         for at in range(0, len(asked), _BATCH):
             batch = list(asked[at : at + _BATCH])
             scored = (
                 self._slowly(text, batch, least)
                 if compiled.grams is None or not plain
-                else compiled.grams.near(lowered, batch, *self._packed, least)
+                else compiled.grams.reaching(lowered, batch, *self._packed, least)
             )
             found += [
-                Near(batch[row], logits, self._above(logits, piece=batch[row][2]))
+                Reached(batch[row], logits, self._above(logits, piece=batch[row][2]))
                 for row, logits in scored
                 if readable(text[batch[row][0] : batch[row][1]])
             ]

@@ -1,16 +1,15 @@
 """What of a text the evidence heads are asked about, so that nothing drowns in what stands around.
 
-Windows over the whole text, as the heads were trained on; beside those that are not far from a cut
-also pieces: each sentence, each two clauses of a longer one, and short windows for what no
-punctuation parts. A line of advertising in a long answer is mostly seen by a piece alone; most
-ordinary texts are far from every cut.
+Windows over the whole text, as the heads were trained on, and pieces: each sentence, each two
+clauses of a longer one, and short windows for what no punctuation parts. A line of advertising in a
+long answer is mostly seen by a piece alone.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from itertools import chain, pairwise
+from collections.abc import Iterator
+from itertools import pairwise
 
 from judge.embedded import compiled
 
@@ -24,9 +23,9 @@ _SENTENCE, _CLAUSE = re.compile(r"[^。!?;\n]+"), re.compile(r"[^,、:]+")
 Span = tuple[int, int, bool]
 
 
-def spans(text: str) -> Iterator[Span]:
+def spans(text: str) -> list[Span]:
     """The windows of a folded text and then its pieces; their number is linear in its length."""
-    return chain(windows(len(text)), pieces(text))
+    return [*windows(len(text)), *pieces(text)]
 
 
 def windows(length: int) -> Iterator[Span]:
@@ -38,31 +37,16 @@ def windows(length: int) -> Iterator[Span]:
 
 def pieces(text: str) -> list[Span]:
     """What is asked about by itself, too; nothing where the text is one short sentence."""
-    return pieces_of(text, [(0, len(text), False)])
-
-
-def pieces_of(text: str, near: Iterable[Span]) -> list[Span]:
-    """The pieces of a folded text that touch one of these windows, in order."""
     most = min(WINDOW, len(text) - 1)
     if compiled.grams is not None:
-        return compiled.grams.pieces(text, list(near), LEAST, most, SHORT, SHORT_STEP)
-    marked = bytearray(len(text))
-    for start, end, _ in near:
-        marked[start:end] = b"\1" * (end - start)
+        return compiled.grams.pieces(text, LEAST, most, SHORT, SHORT_STEP)
     found: list[Span] = []
-    for sentence in _SENTENCE.finditer(text) if 1 in marked else ():
-        first, last = sentence.span()
-        if marked.find(1, first, last) < 0:
-            continue
-        if LEAST <= last - first <= most:
-            found.append((first, last, True))
-        for start, end in _pairs_of_clauses(text, first, last, most):
-            if LEAST <= end - start <= most and marked.find(1, start, end) >= 0:
-                found.append((start, end, True))
+    for sentence in _SENTENCE.finditer(text):
+        parts = (sentence.span(), *_pairs_of_clauses(text, *sentence.span(), most))
+        found += [(start, end, True) for start, end in parts if LEAST <= end - start <= most]
     last = len(text) - SHORT
     shorts = (*range(0, last, SHORT_STEP), last) if last > 0 else ()
-    found += [(at, at + SHORT, True) for at in shorts if marked.find(1, at, at + SHORT) >= 0]
-    return found
+    return [*found, *((at, at + SHORT, True) for at in shorts)]
 
 
 def _pairs_of_clauses(text: str, first: int, last: int, most: int) -> Iterator[tuple[int, int]]:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from judge.embedded import compiled
 from judge.embedded.fold import fold
-from judge.embedded.heads import KINDS, NEAR, PIECE_MARGIN, EvidenceHeads, readable
+from judge.embedded.heads import KINDS, PIECE_MARGIN, EvidenceHeads, readable
 from judge.embedded.shipped import shipped_weights
 from judge.embedded.spans import Span, spans
 
@@ -45,20 +45,20 @@ def test_the_logits_are_the_same_to_the_last_bit(either: None, text: str, more: 
     """Whatever the text, also where a letter is two when lowered: both and training agree."""
     folded = fold(text + more).text
     asked = asked_in(folded)
-    near = HEADS.near(folded, list(spans(folded)), least=-math.inf)
+    near = HEADS.reaching(folded, list(spans(folded)), least=-math.inf)
     assert [one.span for one in near] == asked
     usual = HEADS.logits([folded[start:end] for start, end, _ in asked])
     assert [one.logits for one in near] == [tuple(row) for row in usual.tolist()]
 
 
-def test_only_what_comes_near_is_given(either: None) -> None:
+def test_only_what_reaches_a_cut_is_given(either: None) -> None:
     """By the cut, by the margin of pieces, and not by the window's place."""
     text = fold((PLAIN + AD) * 3).text
     asked = list(spans(text))
     logits = HEADS.logits([text[start:end] for start, end, _ in asked])
     above = logits - HEADS.cuts - np.outer([piece for _, _, piece in asked], PIECE_MARGIN)
-    for least in (-NEAR, 0.0):
-        near = HEADS.near(text, asked, least)
+    for least in (-4.0, 0.0):
+        near = HEADS.reaching(text, asked, least)
         assert [one.span for one in near] == [
             asked[row] for row in (above.max(axis=1) >= least).nonzero()[0]
         ]
@@ -70,8 +70,8 @@ def test_some_of_the_parts_can_be_asked_for(either: None) -> None:
     """Each part's logits don't depend on which others are scored."""
     text = fold(PLAIN * 20).text
     asked = asked_in(text)
-    whole = HEADS.near(text, asked, least=-math.inf)
-    assert HEADS.near(text, asked[1::3], least=-math.inf) == whole[1::3]
+    whole = HEADS.reaching(text, asked, least=-math.inf)
+    assert HEADS.reaching(text, asked[1::3], least=-math.inf) == whole[1::3]
 
 
 def test_a_long_text_is_scored_in_batches(either: None) -> None:
@@ -81,20 +81,20 @@ def test_a_long_text_is_scored_in_batches(either: None) -> None:
     assert len(asked) > 1024
     usual = HEADS.logits([text[start:end] for start, end, _ in asked])
     rows = [i for i, (start, end, _) in enumerate(asked) if readable(text[start:end])]
-    near = HEADS.near(text, asked, least=-math.inf)
+    near = HEADS.reaching(text, asked, least=-math.inf)
     assert [one.logits for one in near] == [tuple(usual[row].tolist()) for row in rows]
 
 
 def test_parts_without_chinese_say_nothing(either: None) -> None:
     """The heads know Chinese alone."""
     text = "click here to win 1000 now " * 5
-    assert HEADS.near(text, list(spans(text)), least=-math.inf) == []
+    assert HEADS.reaching(text, list(spans(text)), least=-math.inf) == []
 
 
 def test_nothing_is_asked_of_an_empty_text(either: None) -> None:
     """No window of it holds a character."""
-    assert HEADS.near("", list(spans("")), least=-math.inf) == []
-    assert HEADS.near(PLAIN, []) == []
+    assert HEADS.reaching("", list(spans("")), least=-math.inf) == []
+    assert HEADS.reaching(PLAIN, []) == []
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_the_compiled_half_reads_nothing_outside_the_text(
     """A wrong span is refused before anything is read."""
     if compiled.grams is not None:
         with pytest.raises(error):
-            compiled.grams.near("一二", spans_, *HEADS._packed, 0.0)
+            compiled.grams.reaching("一二", spans_, *HEADS._packed, 0.0)
 
 
 @pytest.mark.parametrize("cut", ["rows", "numbers"])
@@ -126,7 +126,7 @@ def test_the_compiled_half_reads_nothing_outside_the_heads(cut: str) -> None:
         rows, numbers = HEADS._packed
         packed = (rows[:-1], numbers) if cut == "rows" else (rows, numbers[:-1])
         with pytest.raises(ValueError, match="size"):
-            compiled.grams.near("一二", [(0, 2, False)], *packed, 0.0)
+            compiled.grams.reaching("一二", [(0, 2, False)], *packed, 0.0)
 
 
 def test_the_compiled_half_keeps_no_memory() -> None:
@@ -137,11 +137,11 @@ def test_the_compiled_half_keeps_no_memory() -> None:
     asked = list(spans(text))
 
     def use() -> None:
-        HEADS.near(text, asked, least=-math.inf)
+        HEADS.reaching(text, asked, least=-math.inf)
         if compiled.grams is not None:
             for wrong in ([(0, 9**9, False)], [0]):
                 with pytest.raises((TypeError, ValueError)):
-                    compiled.grams.near(text, wrong, *HEADS._packed, 0.0)
+                    compiled.grams.reaching(text, wrong, *HEADS._packed, 0.0)
 
     use()
     tracemalloc.start()
@@ -160,5 +160,5 @@ def test_a_head_without_weight_says_its_bias(either: None) -> None:
     small = np.zeros(len(KINDS))
     weights = np.zeros_like(HEADS.weights)
     heads = EvidenceHeads(weights, small + 1, small - 2, np.zeros_like(HEADS.idf), small)
-    (one,) = heads.near(PLAIN, [(0, len(PLAIN), False)], least=-math.inf)
+    (one,) = heads.reaching(PLAIN, [(0, len(PLAIN), False)], least=-math.inf)
     assert one.logits == (-2.0,) * len(KINDS)

@@ -54,21 +54,22 @@ def test_parts_full_of_strange_pairs_are_told_from_others() -> None:
     usual = pairs.set_of(["我们常去公园散步"], 21)
     text = "我们常去公园散步abc添汽狠号"
     whole, new = (0, len(text), False), (11, 15, True)
-    assert pairs.strange(text, [whole, new], usual, 3, 0.2) == [0, 1]
-    assert pairs.strange(text, [whole, new], usual, 3, 0.5) == [1]
-    assert pairs.strange(text, [whole, new], usual, 4, 0.0) == []
+    assert pairs.strange(text, [whole, new], usual, 3, (0.2, 0.2)) == [0, 1]
+    assert pairs.strange(text, [whole, new], usual, 3, (0.5, 0.5)) == [1]
+    assert pairs.strange(text, [whole, new], usual, 3, (0.2, 1.1)) == [0]
+    assert pairs.strange(text, [whole, new], usual, 4, (0.0, 0.0)) == []
 
 
-@given(ANY, FEW, st.integers(0, 4), st.floats(0, 1))
+@given(ANY, FEW, st.integers(0, 4), st.tuples(st.floats(0, 1), st.floats(0, 1)))
 def test_what_is_strange_does_not_depend_on_how_it_was_built(
-    text: str, more: str, least: int, share: float
+    text: str, more: str, least: int, shares: tuple[float, float]
 ) -> None:
     """Compiled or not, for every window and piece."""
     whole = text + more
     usual = pairs.set_of([more], 12)
     asked = list(spans(whole))
-    found = pairs.strange(whole, asked, usual, least, share)
-    assert found == in_python(lambda: pairs.strange(whole, asked, usual, least, share))
+    found = pairs.strange(whole, asked, usual, least, shares)
+    assert found == in_python(lambda: pairs.strange(whole, asked, usual, least, shares))
     assert set(found) <= set(range(len(asked)))
 
 
@@ -92,7 +93,7 @@ def test_nothing_is_read_outside_a_text(span: Span) -> None:
     """The compiled pass refuses the span before it reads."""
     if compiled.grams is not None:
         with pytest.raises(ValueError, match="outside"):
-            compiled.grams.strange("一二", [span], bytes(1), 1, 0.0)
+            compiled.grams.strange("一二", [span], bytes(1), 1, 0.0, 0.0)
 
 
 @pytest.mark.parametrize("size", [0, 3, 5])

@@ -20,7 +20,7 @@ from guard.selftest import load_rows
 from guard.selftest_rows import with_pinyin
 from judge.embedded.evidence import find_evidence
 from judge.embedded.fold import fold
-from judge.embedded.heads import KINDS, NEAR, EvidenceHeads, Near
+from judge.embedded.heads import KINDS, EvidenceHeads, Reached
 from judge.embedded.shipped import shipped_weights
 from judge.embedded.spans import WINDOW, Span, spans
 
@@ -129,16 +129,16 @@ def test_a_megabyte_is_scanned_in_bounded_time() -> None:
 def test_ordinary_texts_are_not_asked_by_sound(monkeypatch: pytest.MonkeyPatch) -> None:
     """The heads for homophones cost ordinary texts nothing: counted on the benign rows."""
     asked: list[int] = []
-    ask = EvidenceHeads.near
+    ask = EvidenceHeads.reaching
 
     def counting(
-        self: EvidenceHeads, text: str, parts: Sequence[Span], least: float = -NEAR
-    ) -> list[Near]:
+        self: EvidenceHeads, text: str, parts: Sequence[Span], least: float = 0.0
+    ) -> list[Reached]:
         if self is scanner()._by_sound:
             asked.append(len(parts))
         return ask(self, text, parts, least)
 
-    monkeypatch.setattr(EvidenceHeads, "near", counting)
+    monkeypatch.setattr(EvidenceHeads, "reaching", counting)
     benign = [row.text for row in ROWS if row.kind == "safe"]
     parts = sum(len(list(spans(fold(text).text))) for text in benign)
     for text in benign:

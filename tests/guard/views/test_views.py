@@ -289,9 +289,9 @@ HOSTILE += ["\U000e0041", "*一二", "*赌", "賭", "\U00020000", "一 ", "_", "
 @pytest.mark.parametrize("piece", HOSTILE)
 def test_the_work_grows_with_the_length_and_no_faster(piece: str) -> None:
     """Counted in calls, and for the patterns in processor time with room for a slow machine."""
-    small, large = (piece * (n // len(piece)) for n in (4_000, 16_000))
+    small, large = (piece * (n // len(piece)) for n in (2_000, 8_000))
     views(small, pinyin=True)
     assert calls(large) <= 4.5 * calls(small) + 500
     started = time.process_time()
-    views(piece * (100_000 // len(piece)), pinyin=True)
-    assert time.process_time() - started < 10  # a quadratic pattern would take minutes
+    views(piece * (60_000 // len(piece)), pinyin=True)
+    assert time.process_time() - started < 3.6  # a quadratic pattern would take a minute
