@@ -44,11 +44,11 @@ class _Run(NamedTuple):
 
 
 class _Sounds(NamedTuple):
-    """`common` maps a character to the commonest of its sound, `rare` a spelling to a rare one."""
+    """`common` maps a code to the commonest of its sound, `rare` a spelling to a rare character."""
 
     run: re.Pattern[str]
     syllable: re.Pattern[str]
-    common: Mapping[str, str]
+    common: Mapping[int, str]
     rare: Mapping[str, str]
 
 
@@ -99,9 +99,9 @@ def without_bopomofo(view: View) -> View | None:
 
 def by_sound(view: View, start: int = 0, end: int | None = None) -> View:
     """Each Chinese character from `start` to `end` as the commonest one of its sound."""
-    common, text = _sounds().common, view.text
-    end, part = len(text) if end is None else end, text[start:end]
-    heard = "".join(map(common.get, part, part))
+    text = view.text
+    end = len(text) if end is None else end
+    heard = text[start:end].translate(_sounds().common)
     made = view.same_length("homophones", text[:start] + heard + text[end:])
     return replace(made, sound=True)
 
@@ -164,7 +164,7 @@ def _latin(char: str) -> bool:
 def _sounds() -> _Sounds:
     file = resources.files("guard.views") / "data" / "syllables.txt"
     lines = [line.split("\t") for line in file.read_text(encoding="utf-8").splitlines()]
-    common = {char: chars[0] for _, chars in lines for char in chars}
+    common = {ord(char): chars[0] for _, chars in lines for char in chars}
     rare = {spelled: chars[-1] for spelled, chars in lines if _VOWEL.search(spelled)}
     rare |= {spelled: rare[sound] for spelled, sound in _ALSO.items()}
     one = _any_of(rare)
