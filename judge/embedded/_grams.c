@@ -8,14 +8,29 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { HEADS = 5, BUCKETS = 1 << 16, ROW = 8, IDF = HEADS, NUMBERS = 4 * HEADS };
+enum { HEADS = 5, BUCKETS = 1 << 16, ROW = 8, IDF = HEADS, NUMBERS = 4 * HEADS, FEW = 512 };
 
+/* No bucket counts twice, so that no sum is larger than BUCKETS * 255 * 255, which is 32 bits. */
 typedef struct {
     const int8_t *rows; /* (BUCKETS, ROW): each head's weight, then the bucket's idf */
     uint32_t seen[BUCKETS / 32];
-    int64_t sum[HEADS];
-    int64_t square;
+    uint16_t first[FEW]; /* the first buckets that were seen */
+    uint32_t count;      /* of all that were */
+    int32_t sum[HEADS];
+    uint32_t square;
 } Sums;
+
+static void
+clear(Sums *sums)
+{
+    if (sums->count > FEW)
+        memset(sums->seen, 0, sizeof sums->seen);
+    else
+        for (uint32_t i = 0; i < sums->count; i++)
+            sums->seen[sums->first[i] >> 5] = 0;
+    memset(sums->sum, 0, sizeof sums->sum);
+    sums->count = sums->square = 0;
+}
 
 static void
 add(Sums *sums, uint32_t hash)
@@ -24,11 +39,14 @@ add(Sums *sums, uint32_t hash)
     if (sums->seen[bucket >> 5] & bit)
         return;
     sums->seen[bucket >> 5] |= bit;
+    if (sums->count < FEW)
+        sums->first[sums->count] = (uint16_t)bucket;
+    sums->count++;
     const int8_t *row = sums->rows + (size_t)bucket * ROW;
     int32_t idf = (uint8_t)row[IDF];
     for (int head = 0; head < HEADS; head++)
         sums->sum[head] += row[head] * idf;
-    sums->square += idf * idf;
+    sums->square += (uint32_t)(idf * idf);
 }
 
 /* One character behind the one whose state is `before`; gives its own state. */
@@ -47,9 +65,7 @@ next(Sums *sums, uint32_t before, Py_UCS4 character)
 static void
 read_span(Sums *sums, int kind, const void *text, Py_ssize_t start, Py_ssize_t end)
 {
-    memset(sums->seen, 0, sizeof sums->seen);
-    memset(sums->sum, 0, sizeof sums->sum);
-    sums->square = 0;
+    clear(sums);
     uint32_t state = '^' * UINT32_C(2654435761);
     state ^= state >> 15;
     add(sums, state * UINT32_C(3266489917));
@@ -94,11 +110,14 @@ found(Py_ssize_t number, const double *logits)
 static int
 span_of(PyObject *given, Py_ssize_t length, Py_ssize_t *start, Py_ssize_t *end, int *piece)
 {
-    if (!PyTuple_Check(given)) {
-        PyErr_SetString(PyExc_TypeError, "a span is a tuple");
+    if (!PyTuple_Check(given) || PyTuple_GET_SIZE(given) != 3) {
+        PyErr_SetString(PyExc_TypeError, "a span is a tuple of three");
         return 0;
     }
-    if (!PyArg_ParseTuple(given, "nnp", start, end, piece))
+    *start = PyLong_AsSsize_t(PyTuple_GET_ITEM(given, 0));
+    *end = PyLong_AsSsize_t(PyTuple_GET_ITEM(given, 1));
+    *piece = PyObject_IsTrue(PyTuple_GET_ITEM(given, 2));
+    if (PyErr_Occurred())
         return 0;
     if (*start < 0 || *start > *end || *end > length) {
         PyErr_SetString(PyExc_ValueError, "a span lies outside the text");
