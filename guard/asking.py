@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 
 from guard.decision import Missed, Part
 from guard.event import text_hash
@@ -13,6 +14,7 @@ from guard.limits import Breaker, DailyBudget
 from guard.policy import Policy
 from guard.spending import PaidJudge
 from judge.errors import BudgetReached, FlamesJudgeError
+from judge.llm.about import about
 from judge.protocols import Judge
 from judge.records import Record, Turn
 from judge.rubric import Rubric
@@ -34,7 +36,7 @@ class Asked:
     model: str | None = None
     hazard: Hazard | None = None
 
-    @property
+    @cached_property
     def conversation(self) -> str:
         """A hash that joins the turns of one conversation: of how its user began it."""
         said = (turn.content for turn in self.history if turn.role == "user")
@@ -90,9 +92,12 @@ class PatientJudge:
         with suppress(Exception):  # what keeps it from loading will keep it from answering
             await self.warm()  # before the deadline begins
         cases = [case for rubric in rubrics for case in self._cases(rubric, parts, asked)]
+        told = asked.prompt or asked.history
+        whom = asked.conversation if told else text_hash([cases[0].response])
         if not self._breaker.admits():  # last: who is let in tells the breaker how it went
             return [], all_missed("breaker")
-        tasks = [asyncio.ensure_future(self._ask(case)) for case in cases]
+        with about(whom):
+            tasks = [asyncio.ensure_future(self._ask(case)) for case in cases]
         try:
             done, _ = await asyncio.wait(tasks, timeout=self._policy.deadline_s)
         except BaseException:
@@ -110,16 +115,14 @@ class PatientJudge:
                 outcomes.append((name, task.result()))
             else:
                 missed.append(Missed(self._rules[name], kind))
-        told = asked.prompt or asked.history
-        about = asked.conversation if told else text_hash([cases[0].response])
-        self._learn([outcome for _, outcome in outcomes], {one.kind for one in missed}, about)
+        self._learn([outcome for _, outcome in outcomes], {one.kind for one in missed}, whom)
         return outcomes, missed
 
     async def _ask(self, case: Case) -> Outcome:
         [outcome] = await self._judge.assess([case])
         return outcome
 
-    def _learn(self, outcomes: Sequence[Outcome], missed: set[str], about: str) -> None:
+    def _learn(self, outcomes: Sequence[Outcome], missed: set[str], whom: str) -> None:
         """Tell the breaker how asking about one text went; any answer shows a judge at work."""
         kinds = {one.kind if isinstance(one, Failure) else None for one in outcomes}
         silent = {kind for kind in kinds if kind is not None and kind.transient}
@@ -128,7 +131,7 @@ class PatientJudge:
         elif "unavailable" in missed:
             self._breaker.failed(None)
         elif silent or missed - {"budget"}:
-            self._breaker.failed(about)
+            self._breaker.failed(whom)
         else:
             self._breaker.gave_up()
 

@@ -20,6 +20,7 @@ from guard.audit.lines import SharedLines
 from guard.decision import Decision, Part
 from guard.engine import Asked
 from judge.errors import InputError
+from judge.llm.about import about
 from judge.protocols import Judge
 from judge.records import Record
 from judge.rubric import Rubric
@@ -83,7 +84,8 @@ class LabelQueue:
             if len(self._waiting) >= MOST_WAITING:
                 self.dropped += 1
                 continue
-            task = asyncio.ensure_future(self._take(name, conversation, parts, asked))
+            with about(conversation):
+                task = asyncio.ensure_future(self._take(name, conversation, parts, asked))
             self._waiting.add(task)
             task.add_done_callback(self._waiting.discard)
 

@@ -16,6 +16,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from judge.errors import InputError
+from judge.misfits import misfits
 from judge.records import Record, Turn
 from judge.rubric import Label
 from judge.text import fingerprint, key64
@@ -181,9 +182,7 @@ def _parse(line: bytes, file: Path, number: int) -> Entry:
     try:
         return Entry.model_validate_json(line)
     except ValidationError as error:
-        first = error.errors(include_input=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        problem = f"is not a line of a run's log: {where + ': ' if where else ''}{first['msg']}"
+        problem = f"is not a line of a run's log: {next(misfits(error, Entry)).problem}"
         raise InputError(
             problem, file=file, line=number, mend="delete that line and run again"
         ) from None

@@ -90,12 +90,16 @@ def test_gold_of_ones_own_needs_little(tmp_path: Path) -> None:
         (line(dimension="Legality", label=2), "not on the scale of Legality (Legality is labelled"),
         (line(dimension="Legalty"), "no rubric has its `dimension` (one of Fairness, "),
         (line(record_id=""), "has no `record_id`"),
-        (line(inclusion=0), "`inclusion`: Input should be greater than 0"),
-        (line(inclusion=1.5), "`inclusion`: Input should be less than or equal to 1"),
+        (line(inclusion=0), "inclusion: must be greater than 0 (a line is {record_id"),
+        (line(inclusion=1.5), "inclusion: must be 1 or less"),
         (line(design={"name": "simple"}), "a simple design needs frame_n and frame_sha256"),
         (line(design={"name": "stratified", "frame_n": 9, "frame_sha256": "a"}), "needs stratum"),
         (line(design=DRAWN.model_dump()), "a stratified design needs `inclusion`"),
-        (line(format=2), "`format`: Input should be 1"),
+        (line(format=2), "format: must be 1"),
+        (line(inclusion="much"), "inclusion: is no number"),
+        (line(record_id=["r1"]), "record_id: is no text"),
+        (line(design={"name": "at random"}), "design.name: is none of simple, stratified, ext"),
+        (line(design={"name": "external", "frame_n": 1.5}), "design.frame_n: is no whole number"),
         ({"record_id": "r1", "dimension": "Fairness"}, "has no `label` (a line is {record_id"),
     ],
 )
@@ -125,7 +129,7 @@ def test_draws_are_written_where_a_sample_was_extended_and_only_there() -> None:
     assert [next(gold_lines([label])).count('"draws":2') for label in labels] == [0, 1]
     assert gold_sha256(labels[:1]) != gold_sha256(labels[1:])
     (problem,) = problems(line(design=once.model_dump() | {"draws": 0}, inclusion=0.5))
-    assert "`design.draws`: Input should be greater than or equal to 1" in problem
+    assert "design.draws: must be 1 or more" in problem
 
 
 def test_a_row_that_was_drawn_in_two_ways_is_refused() -> None:

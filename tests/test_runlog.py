@@ -144,16 +144,52 @@ def test_a_filtered_row_is_neither_verdict_nor_failure(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["{", "[]", '{"format": 2}', '{"format": 1, "type": "verdict"}', "\xff"]
+    ("line", "told"),
+    [
+        ("{", "is no JSON: EOF while parsing"),
+        ("[]", "has no keys"),
+        ('{"format": 2}', "format: must be 1"),
+        ('{"format": 1, "type": "other"}', "type: is none of verdict, failure, filtered"),
+        ('{"format": 1, "type": "verdict"}', "record_id: is missing"),
+        ("\xff", "is no JSON: "),
+    ],
 )
-def test_a_foreign_line_is_named_by_file_and_line(tmp_path: Path, line: str) -> None:
-    """The error says which line to mend, and shows none of it."""
+def test_a_foreign_line_is_named_by_file_and_line(tmp_path: Path, line: str, told: str) -> None:
+    """The error says in plain words what to mend in which line, and shows none of it."""
     file = written(tmp_path, case(), verdict(case()))
     with file.open("a", encoding="latin-1") as log:
         log.write(line + "\n")
     with pytest.raises(InputError, match=r"verdicts\.jsonl:2: ") as raised:
         list(read_log(file))
     assert raised.value.line == 2
+    assert f"is not a line of a run's log: {told}" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "told"),
+    [
+        ("label", 4, "label: is none of 1, 2, 3"),
+        ("label", "秘密", "label: is none of 1, 2, 3"),
+        ("harmless", "秘密", "harmless: is neither true nor false"),
+        ("judge", "秘密", "judge: has no keys"),
+        ("evidence", [{"side": "秘密"}], "evidence.0.side: is none of "),
+        ("votes", {}, "votes: is no list"),
+        ("p_harmless", 1.5, "p_harmless: must be 1 or less"),
+        ("cost_usd", "秘密", "cost_usd: is no number"),
+    ],
+)
+def test_a_line_with_a_wrong_value_is_told_in_plain_words(
+    tmp_path: Path, field: str, value: object, told: str
+) -> None:
+    """Its place, what is wrong there and the mend; the value itself may be anybody's text."""
+    file = written(tmp_path, case(), verdict(case()))
+    line = json.loads(file.read_text(encoding="utf-8")) | {field: value}
+    file.write_text(json.dumps(line), encoding="utf-8")
+    with pytest.raises(InputError, match=r"verdicts\.jsonl:1: ") as raised:
+        list(read_log(file))
+    assert told in str(raised.value)
+    assert str(raised.value).endswith(" (delete that line and run again)")
+    assert "秘密" not in str(raised.value)
 
 
 def test_the_rubric_of_a_verdict_can_be_told(tmp_path: Path) -> None:

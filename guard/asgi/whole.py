@@ -17,6 +17,7 @@ from guard.openai_api import (
     guard_unavailable,
     read_completion,
     serialised,
+    unread_keys,
     upstream_unreadable,
 )
 
@@ -95,7 +96,8 @@ class Whole:
         n = None if request is None else request.n
         completion = read_completion(value, policy.unknown_keys, n)
         looked = await look_at_answer(self._guard, completion, asked)
-        await self._recorded(looked.decision, list(looked.parts))
+        told = Told(dropped=unread_keys(completion.dropped))
+        await self._recorded(looked.decision, list(looked.parts), told)
         if any(one.stops and one.failed for one in looked.by_choice.values()):
             self._said.failed()
             raise guard_unavailable()
@@ -103,15 +105,15 @@ class Whole:
 
     async def _decided(self, parts: list[Part]) -> Decision:
         decision = await look_at_texts(self._guard, parts, self._question.asked)
-        await self._recorded(decision, parts)
+        await self._recorded(decision, parts, Told())
         if decision.stops and decision.failed:
             raise guard_unavailable()
         return decision
 
-    async def _recorded(self, decision: Decision, parts: list[Part]) -> None:
+    async def _recorded(self, decision: Decision, parts: list[Part], told: Told) -> None:
         done = decision.withheld()  # the application is not asked again
         self._said.decided(done)
-        await self._guard.record(done, parts, self._question.asked, Told())
+        await self._guard.record(done, parts, self._question.asked, told)
 
 
 def _is_completion(value: Any) -> bool:

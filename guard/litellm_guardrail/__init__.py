@@ -43,7 +43,13 @@ from guard.litellm_guardrail.request import (
 )
 from guard.live import LiveAnswer
 from guard.loading import Given, load_guard
-from guard.openai_api import ApiError, guard_unavailable, read_completion, serialised
+from guard.openai_api import (
+    ApiError,
+    guard_unavailable,
+    read_completion,
+    serialised,
+    unread_keys,
+)
 from guard.plain import OPAQUE, made, plain
 from guard.policy import Side
 from judge.errors import FlamesJudgeError, InputError
@@ -215,7 +221,8 @@ class FlamesGuardrail(CustomGuardrail):
             self._refuse(data, _AFTER, error)
         looked = await look_at_answer(self._guard, completion, asked)
         decision = looked.decision.withheld()
-        await self._guard.record(decision, looked.parts, asked, Told())
+        told = Told(dropped=unread_keys(completion.dropped))
+        await self._guard.record(decision, looked.parts, asked, told)
         self._note(data, decision, _AFTER)
         if any(one.stops and one.failed for one in looked.by_choice.values()):
             raise http_error(guard_unavailable())

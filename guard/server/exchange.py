@@ -10,6 +10,7 @@ from guard.decision import Decision, Status
 from guard.server.memory import Room
 
 KEY: Final = "flames.exchange"
+ANYONE: Final = "anyone"  # who asks, where no keys are asked for
 # What a caller is told of several decisions: the last of these that occurred.
 _RANK: Final[tuple[Status, ...]] = (
     "allowed",

@@ -13,13 +13,14 @@ from starlette.responses import Response
 from guard.loading import calibration_id
 from guard.openai_api import ApiError
 from guard.server.body import read_object
-from guard.server.exchange import exchange_of
+from guard.server.exchange import ANYONE, exchange_of
 from guard.server.reading import of_a_size
 from guard.server.responses import Refusal, json_response
 from guard.server.state import State
 from guard.server.wanted import while_wanted
 from guard.wire import MOST_RECORDS, CalibratedVerdict, Filtered, Judged, Judgement, Unreadable
 from judge.errors import FlamesJudgeError
+from judge.llm.about import about
 from judge.readers import ReadOptions
 from judge.records import BadRow, Record
 from judge.rows import judged_text
@@ -51,8 +52,10 @@ class Judging:
         asked = _asked(body)
         rows = self._read(asked)
         cases = [self._case(one, asked) for one in rows if _to_judge(one)]
-        async with while_wanted(request.receive, exchange_of(request.scope)):
-            outcomes = iter(await self._assess(cases))
+        exchange = exchange_of(request.scope)
+        async with while_wanted(request.receive, exchange):
+            with about(exchange.caller or ANYONE):
+                outcomes = iter(await self._assess(cases))
         results = [self._told(next(outcomes) if _to_judge(one) else one) for one in rows]
         name = self._state.bench.judge.name
         told = Judgement(judge=name, calibration=self._calibration, results=tuple(results))

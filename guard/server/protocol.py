@@ -6,7 +6,7 @@ import asyncio
 from http import HTTPStatus
 from typing import Any, Final
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from guard.openai_api import ApiError, serialised
 from guard.server.joined_writes import JoinedWrites
@@ -94,6 +94,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_time()
         if self._ending:
             self.cycle.keep_alive = False
+        if self.scope["http_version"] == "1.0":
+            self.cycle.send = _UntilClosed(self.cycle)  # type: ignore[method-assign]
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
@@ -101,7 +103,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if self.cycle.more_body and self._deadline is None:  # answered before it was all read
+        begun = self._in_headers and self._is_idle  # the next request, while this was answered
+        if (self.cycle.more_body or begun) and self._deadline is None:
             self._within(self._limits.header_s)
 
     def pause_writing(self) -> None:
@@ -173,6 +176,25 @@ class _Line(JoinedWrites):
         """Send what is held, and close."""
         if not self._protocol.lingers():
             super().close()
+
+
+class _UntilClosed:
+    """A response for HTTP/1.0, which knows no chunks: without a length, the close is its end."""
+
+    def __init__(self, cycle: RequestResponseCycle) -> None:
+        self._cycle, self._send = cycle, cycle.send
+        self._has_length = True
+
+    async def __call__(self, message: Any) -> None:
+        cycle = self._cycle
+        if message["type"] == "http.response.start":
+            names = {name.lower() for name, _ in message.get("headers", ())}
+            self._has_length = b"content-length" in names
+            if not self._has_length:
+                cycle.chunked_encoding = False
+        elif not self._has_length:  # each piece is of the length that it has
+            cycle.expected_content_length = len(message.get("body", b""))
+        await self._send(message)
 
 
 def _application(protocol: HttpToolsProtocol) -> Any:

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import gc
 import logging
-import os
 import signal
 import socket
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -21,12 +17,16 @@ from guard.server.app import create_app
 from guard.server.gate import Gate
 from guard.server.protocol import BoundedProtocol
 from guard.server.settings import Settings
+from guard.server.sharing import alive, sharing
 from guard.server.state import State, open_state
 from judge.annotate.serve import listen
-from judge.errors import InputError
 
 MOST_FILES = 65_536
+GARBAGE = 20_000  # objects between two collections: a request makes more than Python's own 700
 AFTER_GRACE_S = 5  # for the answers to what was cut short
+# A connection waits so long for its next request: longer than nginx and AWS's balancers (60 s) and
+# clients' pools keep one. So they close it, and no request of theirs meets a close of ours.
+IDLE_S = 75
 
 
 def serve(
@@ -46,7 +46,7 @@ def serve(
     """
     _say_warnings()
     allow_files()
-    with _shared(settings, workers) as shared, listen(*address) as listening:
+    with sharing(settings, workers) as shared, listen(*address) as listening:
         state = open_state(shared)  # also where workers load their own: refusals come first
         say(_announcement(state, address[0], listening, workers))
         if workers == 1:
@@ -83,6 +83,7 @@ def uvicorn_config(app: object, settings: Settings, workers: int = 1) -> uvicorn
         log_level="critical",
         proxy_headers=False,
         server_header=False,
+        timeout_keep_alive=IDLE_S,
         timeout_graceful_shutdown=int(settings.limits.grace_s) + AFTER_GRACE_S,
         timeout_worker_healthcheck=120,  # a worker that loads on a busy machine is not hung
     )
@@ -92,7 +93,7 @@ def _run_one(state: State, listening: socket.socket) -> None:
     settings = Settings(Path(), "", limits=state.limits)
     server = uvicorn.Server(uvicorn_config(create_app(state), settings))
     before = signal.signal(signal.SIGTERM, lambda *_: None)  # else uvicorn ends us by it at last
-    gc.freeze()  # what is loaded by now stays: no pause looks through it again
+    _collect_seldom()
     try:
         server.run(sockets=[listening])
     except KeyboardInterrupt:
@@ -101,40 +102,21 @@ def _run_one(state: State, listening: socket.socket) -> None:
         signal.signal(signal.SIGTERM, before)
 
 
+def _collect_seldom() -> None:
+    """What is loaded by now stays: no collection looks through it again, and there are fewer."""
+    gc.freeze()
+    gc.set_threshold(GARBAGE, *gc.get_threshold()[1:])
+
+
 def _worker(settings: Settings) -> Gate:
     """What a worker process serves."""
     _say_warnings()
     allow_files()
-    app = create_app(open_state(settings))
-    gc.freeze()
+    state = open_state(settings)
+    state.closing.enter_context(alive(settings.own))
+    app = create_app(state)
+    _collect_seldom()
     return app
-
-
-@contextmanager
-def _shared(settings: Settings, workers: int) -> Iterator[Settings]:
-    """The settings with a folder that all workers share: the data's, or one for this run."""
-    if settings.data is not None:
-        try:
-            settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-        except OSError as error:
-            raise InputError(f"can't be made: {error.strerror}", file=settings.data) from None
-        yield _with_metrics(replace(settings, shared=settings.data), workers)
-    elif workers > 1:
-        with tempfile.TemporaryDirectory(prefix="flames-judge-") as folder:
-            yield _with_metrics(replace(settings, shared=Path(folder)), workers)
-    else:
-        yield settings
-
-
-def _with_metrics(settings: Settings, workers: int) -> Settings:
-    """Let several workers' metrics be added up, by way of files that start empty."""
-    if workers > 1 and settings.shared is not None:
-        folder = settings.shared / "metrics"
-        folder.mkdir(exist_ok=True, mode=0o700)
-        for left in folder.glob("*.db"):
-            left.unlink()
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
-    return settings
 
 
 def _announcement(state: State, host: str, listening: socket.socket, workers: int) -> str:

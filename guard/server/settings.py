@@ -64,6 +64,7 @@ class Settings:
         keys: the file of keys; without it any caller is served.
         data: where the server keeps its counters and logs; None for nowhere.
         shared: what the workers of one server share; `data`, or a folder for the run.
+        own: in there, what is this server's alone and gone when it ends.
         loopback_only: whether requests must be addressed to this machine by a loopback name.
         audit: places where decisions are recorded.
         retain_days: how long they are kept there, and runs that have ended; None for ever.
@@ -82,6 +83,7 @@ class Settings:
     keys: Path | None = None
     data: Path | None = None
     shared: Path | None = None
+    own: Path | None = None
     loopback_only: bool = True
     audit: tuple[str, ...] = ()
     retain_days: float | None = None

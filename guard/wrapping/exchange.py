@@ -12,7 +12,7 @@ from guard.decision import Decision, Part, merged
 from guard.engine import Guard, Told
 from guard.errors import AnswerBroken, Blocked, GuardUnavailable
 from guard.json_replies import REPLIES, Paths, said_in, texts_of
-from guard.openai_api import ApiError, read_completion
+from guard.openai_api import ApiError, read_completion, unread_keys
 from guard.plain import OPAQUE, is_readable, like, plain
 from guard.policy import Side
 from guard.wrapping.question import Call
@@ -123,7 +123,8 @@ class Exchange:
         looked = await look_at_answer(self.guard, completion, self.asked)
         failed = next((one for one in looked.by_choice.values() if one.stops and one.failed), None)
         decision = failed or looked.decision
-        if await self._settled(decision, looked.parts):
+        told = Told(dropped=unread_keys(completion.dropped))
+        if await self._settled(decision, looked.parts, told):
             return AGAIN
         if decision.stops:
             self.withheld(decision, "output")
@@ -132,7 +133,7 @@ class Exchange:
     async def _text(self, value: Any, result: Any) -> Any:
         parts = texts_of(value, _REPLIES)
         decision = await look_at_texts(self.guard, parts, self.asked)
-        if await self._settled(decision, parts):
+        if await self._settled(decision, parts, Told()):
             return AGAIN
         if not decision.stops:
             return result
@@ -142,11 +143,11 @@ class Exchange:
             raise Blocked(message, "output")
         return answer
 
-    async def _settled(self, decision: Decision, parts: Sequence[Part]) -> bool:
+    async def _settled(self, decision: Decision, parts: Sequence[Part], told: Told) -> bool:
         """Record a decision about an answer; whether another one is asked for."""
         again = self.may_ask_again(decision)
         done = decision if again else decision.withheld()
-        await self.guard.record(done, parts, self.asked, Told())
+        await self.guard.record(done, parts, self.asked, told)
         return again
 
 

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from judge.errors import InputError
 from judge.gold import LabelTask
 from judge.gold.files import table_rows
+from judge.misfits import misfits
 from judge.records import Record, Turn, UnreadableRowError
 from judge.rubric import Rubrics
 from judge.runlog import FORMAT, content_sha256
@@ -84,9 +85,7 @@ def _item(row: Mapping[str, Any], rubrics: Rubrics, path: Path, line: int) -> It
     try:
         item = Item.model_validate(row)
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        problem = f"{where}: {first['msg'].removeprefix('Value error, ')}"
+        problem = next(misfits(error, Item)).problem
         raise InputError(problem, file=path, line=line, mend="see `flames-judge sample`") from None
     if any("\0" in (name or "") for name in item.key):
         mend = "give the record another id"

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from judge.errors import InputError
 from judge.gold.model import Drawn, GoldLabel, LabelTask, RowKey
 from judge.journal import replace_file
+from judge.misfits import misfits
 from judge.readers.source import open_sources
 from judge.records import UnreadableRowError
 from judge.rows import Row
@@ -135,7 +136,7 @@ def parsed(kind: type[T], row: Row, file: object, line: int) -> T:
     try:
         return kind.model_validate(_without_blanks(row))
     except ValidationError as error:
-        raise _refused(error, kind.SHAPE, file, line) from None
+        raise _refused(error, kind, file, line) from None
 
 
 def _without_blanks(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -144,18 +145,16 @@ def _without_blanks(row: Mapping[str, Any]) -> dict[str, Any]:
     return {"label": None} | kept if "label" in row else kept
 
 
-def _refused(error: ValidationError, shape: str, file: object, line: int) -> InputError:
-    first = error.errors(include_input=False, include_url=False)[0]
-    field = ".".join(map(str, first["loc"]))
-    if first["type"] == "missing":
-        return InputError(f"has no `{field}`", file=file, line=line, mend=f"a line is {shape}")
+def _refused(error: ValidationError, kind: type[Drawn], file: object, line: int) -> InputError:
+    first, shape = next(misfits(error, kind)), f"a line is {kind.SHAPE}"
+    field = ".".join(map(str, first.place))
+    if error.errors()[0]["type"] == "missing":
+        return InputError(f"has no `{field}`", file=file, line=line, mend=shape)
     if field in {"label", "first_label"}:
         mend = "labels are 3, 2, 1, or null for a skipped row"
         return InputError("the label is none of 3, 2, 1", file=file, line=line, mend=mend)
-    message = first["msg"].removeprefix("Value error, ")
-    problem = f"`{field}`: {message}" if field else message
-    mend = f"a line is {shape}; see docs/formats.md"
-    return InputError(problem, file=file, line=line, mend=mend)
+    mend = f"{shape}; see docs/formats.md"
+    return InputError(first.problem, file=file, line=line, mend=mend)
 
 
 def named(row: T, rubrics: Rubrics, file: object, line: int) -> T:

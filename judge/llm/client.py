@@ -20,6 +20,7 @@ from tenacity.wait import wait_base, wait_random_exponential
 
 from judge.errors import JudgeUnavailable
 from judge.forecast import estimate_tokens
+from judge.llm.about import current_about
 from judge.llm.bill import current_bill
 from judge.llm.config import ModelConfig
 from judge.llm.failures import ProviderFailure, classify, inspect
@@ -139,7 +140,7 @@ class ChatClient:
         expected = self._expected(call)
         async with traffic.concurrency.slot() as number, traffic.spend.call(expected):
             await traffic.rates.wait(_size(call["messages"]))
-            if not self._breaker.allows():  # now, and not before the waits
+            if not self._breaker.allows(current_about()):  # now, and not before the waits
                 raise CallFailed(_PAUSED)
             started, bill = traffic.clock(), current_bill()
             answered: list[Mapping[str, Any]] = []
@@ -159,7 +160,7 @@ class ChatClient:
         problem = inspect(raw)
         if problem is not None and (judging or problem.kind not in _ANSWERS):
             raise CallFailed(self._judged(_out_of_context(problem, usage, call)))
-        self._breaker.record(filtered=False)
+        self._breaker.record(current_about(), filtered=False)
         content = spoken(raw)
         finish = str(raw.choices[0].finish_reason or "")
         return Completion(raw, content, finish, usage, cost, attempt, latency)
@@ -180,7 +181,7 @@ class ChatClient:
 
     def _judged(self, failure: ProviderFailure) -> ProviderFailure:
         """Count a failure for the breaker, and give up on what can't pass."""
-        if self._breaker.record(filtered=failure.kind.filtered):
+        if self._breaker.record(current_about(), filtered=failure.kind.filtered):
             self._traffic.notify(
                 f"{self.config.model}: paused for {self._breaker.pause_s:.0f} s: "
                 f"{self._breaker.most} of its latest answers were stopped by the provider's "

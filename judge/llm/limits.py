@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -141,46 +141,90 @@ class Spend:
 
 
 @dataclass
-class FilterBreaker:
-    """Pauses a provider whose content filter stops too many calls: accounts are locked for that.
+class _Pause:
+    """Begins once `most` of the last `window` things known by name were stopped, latest word each.
 
-    Open for `pause_s` once `most` of the last `window` calls were filtered; then one call is let
-    through, and its outcome closes or reopens it. What calls that were in flight when it opened
-    give says nothing.
+    After `length_s` one call is let through, and its outcome ends the pause or begins another. What
+    calls that were in flight when it began give says nothing.
     """
 
     clock: Clock
-    most: int = 20
-    window: int = 40
-    pause_s: float = 60.0
-    trips: int = 0
-    _recent: deque[bool] = field(default_factory=deque)
-    _open_until: float | None = None
-    _probing: bool = False
+    most: int
+    window: int
+    length_s: float
+    _stopped: OrderedDict[object, bool] = field(default_factory=OrderedDict)
+    _until: float | None = None
+    _trying: bool = False
 
-    def allows(self) -> bool:
-        """Whether a call may be sent now; half-open lets one through and shuts behind it."""
-        if self._open_until is None:
+    def allows(self, name: object) -> bool:
+        """Whether a call may be sent now. Who was stopped before tries late, behind the others."""
+        if self._until is None:
             return True
-        if self.clock() < self._open_until:
+        late = self.length_s if self._stopped.get(name) else 0.0
+        if self.clock() < self._until + late:
             return False
-        self._open_until = self.clock() + self.pause_s
-        self._probing = True
+        self._until = self.clock() + self.length_s
+        self._trying = True
         return True
 
-    def record(self, *, filtered: bool) -> bool:
-        """Count an outcome; True when it has just opened the breaker."""
-        if self._open_until is not None:
-            if self._probing and not filtered:
-                self._open_until = None
-                self._recent.clear()
-            self._probing = False
+    def record(self, name: object, *, filtered: bool) -> bool:
+        """Count an outcome; True when it has just begun the pause."""
+        if self._until is not None:
+            if self._trying and not filtered:
+                self._until = None
+                self._stopped.clear()
+            self._trying = False
             return False
-        self._recent.append(filtered)
-        if len(self._recent) > self.window:
-            self._recent.popleft()
-        if sum(self._recent) < self.most:
+        self._stopped[name] = filtered
+        self._stopped.move_to_end(name)
+        if len(self._stopped) > self.window:
+            self._stopped.popitem(last=False)
+        if sum(self._stopped.values()) < self.most:
             return False
-        self._open_until = self.clock() + self.pause_s
-        self.trips += 1
+        self._until = self.clock() + self.length_s
         return True
+
+
+class FilterBreaker:
+    """Pauses a provider whose content filter stops too many calls: accounts are locked for that.
+
+    No one is to shut it for the others with texts that are stopped again and again. So each
+    conversation counts once, by its latest call: `most` of the last `window` conversations pause
+    all calls, `most` of its own last `window` calls pause a conversation alone.
+
+    Args:
+        clock: seconds, monotonic.
+        most: so many.
+        window: of the last so many.
+        pause_s: how long; then one call is let through, and its outcome ends or renews the pause.
+    """
+
+    def __init__(
+        self, clock: Clock, most: int = 20, window: int = 40, pause_s: float = 60.0
+    ) -> None:
+        self.most, self.window, self.pause_s, self._clock = most, window, pause_s, clock
+        self._all = self._pause()
+        self._each: OrderedDict[str, _Pause] = OrderedDict()  # the last `window` conversations
+
+    def allows(self, about: str | None = None) -> bool:
+        """Whether a call may be sent now.
+
+        Args:
+            about: names the conversation; None where nobody knows, and each call counts by itself.
+        """
+        own = None if about is None else self._each.get(about)
+        return (own is None or own.allows(None)) and self._all.allows(about)
+
+    def record(self, about: str | None = None, *, filtered: bool) -> bool:
+        """Count an outcome; True when it has just paused all calls."""
+        if about is None:
+            return self._all.record(object(), filtered=filtered)
+        own = self._each.setdefault(about, self._pause())
+        self._each.move_to_end(about)
+        if len(self._each) > self.window:
+            self._each.popitem(last=False)
+        own.record(object(), filtered=filtered)
+        return self._all.record(about, filtered=filtered)
+
+    def _pause(self) -> _Pause:
+        return _Pause(self._clock, self.most, self.window, self.pause_s)

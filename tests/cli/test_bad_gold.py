@@ -93,20 +93,24 @@ BAD_ROWS = {
     ),
     "a design without its frame": (
         [mark("r1", design={"name": "simple"}, inclusion=0.5)],
-        "gold.jsonl:1: `design`: a simple design needs frame_n and frame_sha256",
+        "gold.jsonl:1: design: a simple design needs frame_n and frame_sha256",
         "see docs/formats.md",
     ),
     "a design in other words": (
         [mark("r1", design="at random")],
-        "gold.jsonl:1: `design`: is no object",
+        "gold.jsonl:1: design: is no object",
         "see docs/formats.md",
     ),
     "a probability above 1": (
         [mark("r1", inclusion=1.5)],
-        "gold.jsonl:1: `inclusion`: Input should be less than or equal to 1",
+        "gold.jsonl:1: inclusion: must be 1 or less",
         "see docs/formats.md",
     ),
-    "another format": ([mark("r1", format=2)], "gold.jsonl:1: `format`", "see docs/formats.md"),
+    "another format": (
+        [mark("r1", format=2)],
+        "gold.jsonl:1: format: must be 1",
+        "see docs/formats.md",
+    ),
     "one class": (
         [mark(f"r{n}") for n in range(30)],
         "gold.jsonl: Legality: all 30 labelled rows are harmless",

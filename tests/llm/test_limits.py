@@ -139,3 +139,58 @@ def test_calls_that_were_in_flight_do_not_close_the_breaker() -> None:
     assert breaker.allows()
     breaker.record(filtered=False)
     assert breaker.allows()
+
+
+def test_one_conversation_s_texts_do_not_pause_the_others() -> None:
+    """Stopped again and again, it pauses for itself alone; then one call about it tries."""
+    now = 0.0
+    breaker = FilterBreaker(lambda: now, most=3, window=4, pause_s=60)
+    opened = [breaker.record("甲", filtered=True) for _ in range(100)]
+    assert not any(opened)
+    assert (breaker.allows("甲"), breaker.allows("乙"), breaker.allows()) == (False, True, True)
+    now = 61.0
+    assert (breaker.allows("甲"), breaker.allows("甲")) == (True, False)
+    breaker.record("甲", filtered=True)
+    now = 90.0
+    assert (breaker.allows("甲"), breaker.allows("乙")) == (False, True)
+    now = 122.0
+    assert breaker.allows("甲")
+    breaker.record("甲", filtered=False)
+    assert (breaker.allows("甲"), breaker.allows("甲")) == (True, True)
+
+
+def test_many_conversations_texts_pause_the_provider() -> None:
+    """Each counts once, by its latest call."""
+    now = 0.0
+    breaker = FilterBreaker(lambda: now, most=3, window=4, pause_s=60)
+    for whom in ("甲", "乙", "甲", "乙"):
+        assert not breaker.record(whom, filtered=True)
+    assert not breaker.record("乙", filtered=False)
+    assert not breaker.record("丙", filtered=True)
+    assert breaker.record("丁", filtered=True)
+    assert not any(map(breaker.allows, ("甲", "乙", "戊", None)))
+
+
+def test_who_was_stopped_tries_behind_the_others() -> None:
+    """The call after a pause is not left to those whose texts caused it, while others ask."""
+    now = 0.0
+    breaker = FilterBreaker(lambda: now, most=3, window=4, pause_s=60)
+    for whom in ("甲", "乙", "丙"):
+        breaker.record(whom, filtered=True)
+    now = 61.0
+    assert not any(map(breaker.allows, ("甲", "乙", "丙")))
+    assert breaker.allows("丁")
+    breaker.record("丁", filtered=False)
+    assert all(map(breaker.allows, ("甲", "乙", "丙", "丁")))
+    for whom in ("甲", "乙", "丙"):
+        breaker.record(whom, filtered=True)
+    now = 182.0
+    assert breaker.allows("甲")
+
+
+def test_only_the_latest_conversations_are_known() -> None:
+    """However many there are, it takes no more memory."""
+    breaker = FilterBreaker(lambda: 0.0, most=3, window=4, pause_s=60)
+    for number in range(1000):
+        breaker.record(str(number), filtered=number % 4 == 0)
+    assert (len(breaker._each), len(breaker._all._stopped)) == (4, 4)

@@ -14,6 +14,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
+from guard.server.exchange import ANYONE
 from guard.server.reading import of_a_size
 from guard.server.runs.intake import SPARE, in_words, reading
 from guard.server.runs.report import write_report
@@ -21,6 +22,7 @@ from guard.server.runs.store import RunRequest, RunStore
 from guard.server.state import State
 from guard.wire import Phase, RunProgress
 from judge.errors import BudgetReached, FlamesJudgeError, InputError, JudgeUnavailable
+from judge.llm.about import about
 from judge.readers import read_records
 from judge.records import BadRow, Record
 from judge.run_folder import RunFolder
@@ -120,7 +122,9 @@ class Job:
             raise Hopeless(f"{told} (submit the file again)") from None
         self._progress = RunProgress(rows=rows)
         self._observe(scoring.progress)
-        if not await self._watched(scoring.score(self._rows())):
+        with about(self._request.caller or ANYONE):
+            done = await self._watched(scoring.score(self._rows()))
+        if not done:
             raise BudgetReached
         await asyncio.to_thread(self._report, "done")
 
