@@ -35,6 +35,7 @@ _RESERVED = re.compile(
 _USERINFO = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]{0,20})://([^\s/@]{0,64})\Z")
 _REMOTE = re.compile(r":(?:[~/]|[\w.\-]{1,64}/[\w./\-]{1,200})", re.ASCII)
 _LOOK_BACK = 200
+_LISTED = re.compile(r"(?:\A|\n)[1-9][0-9]?\.\Z")
 
 
 def stands_alone(text: str, start: int, end: int, *, any_word: bool) -> bool:
@@ -70,8 +71,10 @@ def _is_label(text: str, start: int, before: str, label: str) -> bool:
 
 
 def is_fraction(text: str, start: int) -> bool:
-    """Whether the digits from `start` on follow a point: 3.14, a version."""
-    return start > 1 and text[start - 1] == "." and "0" <= text[start - 2] <= "9"
+    """Whether the digits from `start` on follow a point: 3.14, a version; a list's number is none."""
+    if start < 2 or text[start - 1] != "." or not "0" <= text[start - 2] <= "9":
+        return False
+    return _LISTED.search(text, max(start - 5, 0), start) is None
 
 
 def is_page_number(text: str, start: int) -> bool:

@@ -118,10 +118,12 @@ def test_personal_data_is_found_through_spacing_and_disguise(text: str, kind: st
         ("联系 zhang@qq.com:好的", "pii:email"),
         ("https://zhangsan@qq.com", "pii:email"),
         ("mailto:zhang@qq.com", "pii:email"),
+        ("1.13812345678", "pii:mobile"),
+        ("联系人：\n12.13812345678", "pii:mobile"),
     ],
 )
 def test_personal_data_is_found_where_a_word_is_joined_to_it(text: str, kind: str) -> None:
-    """A label runs into the number, or a link holds it."""
+    """A label runs into the number, a link holds it, or it is an item of a list."""
     assert kinds(text) == [kind]
 
 
@@ -138,6 +140,9 @@ def test_personal_data_is_found_where_a_word_is_joined_to_it(text: str, kind: st
         "noreply@github.com",
         "圆周率 3.13812345678",
         "0.13812345678 是概率",
+        "0.13812345678",
+        "1.0.15012345678",
+        "误差为\n100.13812345678",
         "版本 1.0.15012345678",
         "https://weibo.com/u/13812345678",
         "https://item.taobao.com/item.htm?id=13812345678",
