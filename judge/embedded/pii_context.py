@@ -71,7 +71,7 @@ def _is_label(text: str, start: int, before: str, label: str) -> bool:
 
 
 def is_fraction(text: str, start: int) -> bool:
-    """Whether the digits from `start` on follow a point: 3.14, a version; a list's number is none."""
+    """Whether the digits from `start` on follow a point, which is not that of a list: 3.14."""
     if start < 2 or text[start - 1] != "." or not "0" <= text[start - 2] <= "9":
         return False
     return _LISTED.search(text, max(start - 5, 0), start) is None
