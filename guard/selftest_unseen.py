@@ -24,7 +24,7 @@ from guard.selftest_rows import with_pinyin
 from judge.embedded.fold import fold
 from judge.embedded.published import Text, answers, check_files, cold_test, texts
 from judge.embedded.train_evidence import train_evidence
-from judge.errors import FlamesJudgeError
+from judge.errors import FlamesJudgeError, InputError
 
 SHARES: Mapping[str, float] = {"chineseharm": 0.3, "jade": 0.5}
 _ABUSE = 600  # texts of COLD's test set, by chance
@@ -81,6 +81,15 @@ def _short(figure: Any) -> list[float]:
     return [round(value, 4) for value in (figure.value, figure.low, figure.high)]
 
 
+def _weights(out: Path) -> bytes:
+    """What the card is about; looked for first, since measuring takes minutes."""
+    try:
+        return (out / FILE).read_bytes()
+    except OSError as error:
+        mend = "make the weights first with python -m guard.homophones.training"
+        raise InputError(f"can't be read: {error.strerror}", file=out / FILE, mend=mend) from None
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Fit, test, print, and write the figures into the card."""
     parser = argparse.ArgumentParser("python -m guard.selftest_unseen", description=__doc__)
@@ -89,6 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         check_files(options.data)
+        content = _weights(options.out)
     except FlamesJudgeError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 2
@@ -102,7 +112,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "disguises": [figures("chineseharm, held out", kinds), figures("cold test", abuse)],
         "false_alarms": _alarms([*kinds.by_source.items(), ("all", kinds.benign)]),
     }
-    content = (options.out / FILE).read_bytes()
     written = json.dumps(card(content, found), ensure_ascii=False, indent=1)
     (options.out / CARD).write_text(written + "\n", encoding="utf-8")
     return 0

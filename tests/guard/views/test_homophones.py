@@ -13,6 +13,7 @@ from guard.homophones.shipped import CARD, FILE, load, pack, shipped_homophones,
 from guard.homophones.training import by_sound
 from guard.homophones.unusual import LEAST, Usual
 from guard.selftest import MOST_ALARMS, MOST_LOST, load_rows
+from guard.selftest_unseen import main as measure_unseen
 from guard.views import plain
 from judge.embedded.published import FILES
 from judge.embedded.shipped import read_arrays
@@ -117,3 +118,14 @@ def test_the_shipped_rows_hold_no_contacts() -> None:
         for char in row.text:
             run = run + 1 if char.isascii() and char.isalnum() else 0
             assert run < 6
+
+
+def test_a_card_without_its_weights_is_refused_before_minutes_of_measuring(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One line that names the file and what makes it."""
+    monkeypatch.setattr("guard.selftest_unseen.check_files", lambda _: None)
+    assert measure_unseen([str(tmp_path), "--out", str(tmp_path)]) == 2
+    told = capsys.readouterr().err
+    assert str(tmp_path / FILE) in told
+    assert "python -m guard.homophones.training" in told
