@@ -16,7 +16,7 @@ from guard.event import AuditSink, GuardEvent, missed_events, rule_event, text_h
 from guard.limits import Breaker, Clock, DailyBudget, Now, PocketPurse, Purse
 from guard.passing import Passing
 from guard.policy import Policy, Side
-from guard.remembered import Remembered
+from guard.remembered import Remembered, Scanner
 from judge.errors import FlamesJudgeError
 from judge.protocols import Judge
 from judge.rubric import Rubric
@@ -26,13 +26,6 @@ __all__ = ["Around", "Asked", "Guard", "People", "Scanner", "Told"]
 INLINE = 20_000  # characters that are scanned without leaving the event loop
 PERSONAL = "pii"  # the kinds of evidence that single words may be
 CORE = "guard"  # the rule that an unread part or a bug is booked on
-
-
-class Scanner(Protocol):
-    """Finds evidence in a text, also where it is disguised; fast, and without an LLM."""
-
-    def kinds(self, text: str) -> Sequence[tuple[str, str]]:
-        """The kinds found in the whole of a text, each with the view that it was found in."""
 
 
 class People(Protocol):
@@ -99,7 +92,7 @@ class Guard:
         around = around or Around()
         self.policy, self.rules, self.calibration_id = policy, tuple(rules), around.calibration_id
         self._judge, self._around = judge, around
-        self._scanned = Remembered(scanner.kinds)
+        self._scanned = Remembered(scanner)
         self._policy_id = policy.id  # a hash of all of it: too dear for each event
         self._often = tuple(one.for_stream() for one in self.rules)
         self._rubrics = {side: _rubrics(self.rules, side) for side in get_args(Side)}

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from hashlib import blake2b
 from threading import Lock
+from typing import Protocol
 
 MOST = 20_000  # texts; some megabytes
 _KEY = 32  # bytes
@@ -18,16 +19,23 @@ _KEY = 32  # bytes
 Kinds = Sequence[tuple[str, str]]
 
 
+class Scanner(Protocol):
+    """Finds evidence in a text, also where it is disguised; fast, and without an LLM."""
+
+    def kinds(self, text: str) -> Kinds:
+        """The kinds found in the whole of a text, each with the view that it was found in."""
+
+
 class Remembered:
     """Answers of a scanner, the newest ones; safe to share between threads.
 
     Args:
-        scan: gives the kinds found in a text; the same for the same text.
+        scanner: finds the same in the same text each time.
         most: texts that are remembered.
     """
 
-    def __init__(self, scan: Callable[[str], Kinds], most: int = MOST) -> None:
-        self._scan, self._most, self._secret = scan, most, os.urandom(_KEY)
+    def __init__(self, scanner: Scanner, most: int = MOST) -> None:
+        self._scanner, self._most, self._secret = scanner, most, os.urandom(_KEY)
         self._known: OrderedDict[bytes, Kinds] = OrderedDict()
         self._lock = Lock()
 
@@ -45,7 +53,7 @@ class Remembered:
             if found is not None:
                 self._known.move_to_end(name)
                 return found
-        found = self._scan(text)
+        found = self._scanner.kinds(text)
         with self._lock:
             self._known[name] = found
             if len(self._known) > self._most:

@@ -203,7 +203,7 @@ def test_bad_annotations_are_listed_and_nothing_is_written(flames: Flames, folde
     lines = ran.err.splitlines()
     assert len(lines) == 3
     assert "ls.json:3: the label is none of 3, 2, 1" in lines[0]
-    assert "ls.json:4: `model`" in lines[1]
+    assert "ls.json:4: model" in lines[1]
     assert "ls.json:5: is no annotated task" in lines[2]
 
 

@@ -19,6 +19,13 @@ FIRST = "请介绍一下这座城市"
 ANSWER = "它在河边" * 20
 
 
+class Echo:
+    """Finds each text itself."""
+
+    def kinds(self, text: str) -> Sequence[tuple[str, str]]:
+        return [(text, "plain")]
+
+
 def asked(*turns: str) -> Asked:
     """The last turn is the prompt."""
     history = tuple(
@@ -80,7 +87,7 @@ async def test_a_scan_that_broke_is_made_again() -> None:
 def test_memory_is_bounded_and_holds_no_text() -> None:
     """The oldest are forgotten first; what is asked about again stays."""
     scanner = WordScanner()
-    some = Remembered(scanner.kinds, most=3)
+    some = Remembered(scanner, most=3)
     for text in ["a", "b", "c", "a", "d", "a", "b"]:
         some.kinds(text, "00")
     assert scanner.seen == ["a", "b", "c", "d", "b"]
@@ -93,14 +100,14 @@ def test_memory_is_bounded_and_holds_no_text() -> None:
 @given(st.lists(st.tuples(st.text(max_size=3), st.sampled_from(["00", "01"])), max_size=30))
 def test_remembered_answers_are_the_scanner_s(calls: list[tuple[str, str]]) -> None:
     """Whatever comes in whatever order, lone surrogates too."""
-    some = Remembered(lambda text: [(text, "plain")], most=4)
+    some = Remembered(Echo(), most=4)
     for text, conversation in [*calls, ("\ud800", "00")]:
         assert some.kinds(text, conversation) == [(text, "plain")]
 
 
 def test_threads_may_share_it() -> None:
     """Long texts are scanned beside the loop."""
-    some, wrong = Remembered(lambda text: [(text, "plain")], most=5), []
+    some, wrong = Remembered(Echo(), most=5), []
 
     def use(seed: int) -> None:
         for at in range(500):
