@@ -6,6 +6,7 @@ import ast
 import statistics
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -28,9 +29,15 @@ HEAVY = {
 }
 
 
+@cache
+def parsed(file: Path) -> ast.Module:
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
+@cache
 def functions(file: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
-    tree = ast.parse(file.read_text(encoding="utf-8"))
-    return [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+    nodes = ast.walk(parsed(file))
+    return [n for n in nodes if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
 
 
 def length(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
@@ -115,8 +122,7 @@ def test_every_public_function_says_what_it_does() -> None:
     """Public names carry a docstring; overrides and properties of a seam may lean on it."""
     silent = []
     for file in MODULES:
-        tree = ast.parse(file.read_text(encoding="utf-8"))
-        for node in tree.body:
+        for node in parsed(file).body:
             named = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
             if named and not node.name.startswith("_") and not ast.get_docstring(node):
                 silent.append(f"{file.relative_to(ROOT)}:{node.name}")

@@ -7,12 +7,12 @@ import shlex
 import shutil
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import httpx
 import pytest
 
+from tests import warm
 from tests.benchmarks.corrected_rates import DRAWS, all_draws, cases, first_draw
 from tests.cli.conftest import Flames, flames, rows_of
 
@@ -97,7 +97,7 @@ def label_in_the_browser(command: str) -> None:
     An answer that holds one of the annotator's words is a 3, any other a 1.
     """
     run = "import guard.cli; guard.cli.main()"
-    argv = [sys.executable, "-c", run, *shlex.split(command)[1:]]
+    argv = warm.python(run, *shlex.split(command)[1:])
     with subprocess.Popen(argv, stdout=subprocess.PIPE, encoding="utf-8") as process:
         assert process.stdout is not None
         for _ in SAID:

@@ -116,6 +116,7 @@ def chromium() -> Iterator[Any]:
 
     flags = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-component-update"]
     flags += ["--disable-background-networking", "--disable-sync", "--no-sandbox"]
+    flags += ["--renderer-process-limit=1"]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
         yield browser

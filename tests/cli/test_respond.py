@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from tests.cases import rubrics
 from tests.cli.conftest import Flames, rows_of, write_rows
 from tests.openai_server import FILTERS, OpenAIServer, Reply, ok, openai_error
 from tests.oracle import oracle
+from tests.warm import flames_judge
 
 
 def echo(request: dict[str, Any], _: int) -> Reply:
@@ -301,8 +301,7 @@ def test_a_killed_or_interrupted_run_goes_on_where_it_was(
         return Reply(hang=True) if n == 6 else echo(request, n)
 
     with OpenAIServer(script) as server:
-        command = [sys.executable, "-c", "from guard.cli import main; main()", *asking(server),
-                   "--prompts", "p.jsonl", "--concurrency", "1"]  # fmt: skip
+        command = flames_judge(*asking(server), "--prompts", "p.jsonl", "--concurrency", 1)
         child = subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
         )

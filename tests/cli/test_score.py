@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from tests.cases import PROMPT, RESPONSE
 from tests.cli.conftest import Flames, rows_of, write_rows
 from tests.openai_server import FILTERS, OpenAIServer, Reply, openai_error
 from tests.oracle import oracle
+from tests.warm import flames_judge
 
 
 def row(number: int = 1, **more: Any) -> dict[str, Any]:
@@ -317,8 +317,9 @@ def test_after_a_kill_nothing_is_paid_twice_but_rows_in_flight(folder: Path) -> 
         return oracle()(request, n)
 
     with OpenAIServer(script) as server:
-        command = [sys.executable, "-c", "from guard.cli import main; main()", "score", "in.jsonl",
-                   *asking(server), "--no-cache", "--concurrency", "2"]  # fmt: skip
+        command = flames_judge(
+            "score", "in.jsonl", *asking(server), "--no-cache", "--concurrency", 2
+        )
         child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         child.communicate()
         assert child.returncode == -signal.SIGKILL
@@ -345,8 +346,7 @@ def test_an_interrupt_leaves_a_resumable_run_and_says_how(
         return Reply(hang=True) if n >= 6 else oracle()(request, n)
 
     with OpenAIServer(script) as server:
-        command = [sys.executable, "-c", "from guard.cli import main; main()", "score", "in.jsonl",
-                   *asking(server), "--concurrency", "1"]  # fmt: skip
+        command = flames_judge("score", "in.jsonl", *asking(server), "--concurrency", 1)
         child = subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
         )

@@ -41,6 +41,7 @@ HOSTILE = {
     "a_megabyte": (RESPONSE * 30_000)[:1_000_000],
     "deep_brackets": "[" * 50_000,
 }
+BESIDE = [text[:60_000] for text in HOSTILE.values()]
 
 
 class JudgeContract:
@@ -73,13 +74,13 @@ class JudgeContract:
     async def test_one_text_does_not_change_another_s_outcome(self, judge: Judge) -> None:
         """A row is judged alike alone and beside hostile ones."""
         (alone,) = await judge.assess([case(1)])
-        cases = [case(1), *(case(2 + n, response=text) for n, text in enumerate(HOSTILE.values()))]
+        cases = [case(1), *(case(2 + n, response=text) for n, text in enumerate(BESIDE))]
         beside = (await judge.assess(cases))[0]
         assert said(beside) == said(alone)
 
     async def test_a_failure_quotes_nothing(self, judge: Judge) -> None:
         """`detail` never holds what was judged."""
-        cases = [case(n, response=f"{SECRET}{text}") for n, text in enumerate(HOSTILE.values())]
+        cases = [case(n, response=f"{SECRET}{text}") for n, text in enumerate(BESIDE)]
         cases += [case(99, prompt=SECRET, response="好")]
         for outcome in await judge.assess(cases):
             if isinstance(outcome, Failure):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
+
+from tests import warm
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = """
@@ -33,9 +34,7 @@ print(len(set(sys.modules) - before), heard)
 
 def test_a_judge_is_warm_without_a_call() -> None:
     """What a first call would load is loaded; no server is asked, and nobody's log hears of it."""
-    ran = subprocess.run(
-        [sys.executable, "-c", SCRIPT], cwd=ROOT, capture_output=True, text=True, check=True
-    )
+    ran = subprocess.run(warm.python(SCRIPT), cwd=ROOT, capture_output=True, text=True, check=True)
     loaded, heard = ran.stdout.split(maxsplit=1)
     assert int(loaded) > 0, ran.stderr
     assert heard.strip() == "[]"

@@ -6,7 +6,6 @@ import asyncio
 import sqlite3
 import stat
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -18,6 +17,7 @@ from guard.audit import AuditLog, open_audit
 from guard.audit.sql import SqlLog
 from guard.event import GuardEvent
 from judge.errors import InputError
+from tests import warm
 from tests.databases import postgresql
 
 __all__ = ["postgresql"]
@@ -170,7 +170,10 @@ def test_several_processes_write_one_file(tmp_path: Path) -> None:
         "        for n in range(100): await log.emit(event(n, request_id=f'{sys.argv[2]}-{n}'))\n"
         "asyncio.run(main())\n"
     )
-    workers = [subprocess.Popen([sys.executable, "-c", code, place, str(w)]) for w in range(3)]
+    workers = [
+        subprocess.Popen(warm.python(code, place, w), cwd=Path(__file__).parents[3])
+        for w in range(3)
+    ]
     assert [worker.wait() for worker in workers] == [0, 0, 0]
     with open_audit(place) as log:
         assert len({one.request_id for one in log.events()}) == 300

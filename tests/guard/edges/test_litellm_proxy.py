@@ -10,7 +10,6 @@ import os
 import secrets
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +21,7 @@ import httpx
 import openai
 import pytest
 
+from tests import warm
 from tests.contracts.guard_marks import BAD, BROKEN, SORRY, story
 from tests.openai_server import OpenAIServer, Reply, openai_error
 from tests.oracle import oracle
@@ -145,7 +145,11 @@ def start(folder: Path, port: int, own: dict[str, str]) -> subprocess.Popen[byte
     quiet = ("LITELLM_LOCAL_MODEL_COST_MAP", "LITELLM_LOCAL_POLICY_TEMPLATES", "DISABLE_ADMIN_UI",
              "LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS", "NO_DOCS", "NO_REDOC")  # fmt: skip
     here = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": str(ROOT)}
-    command = [str(Path(sys.executable).parent / "litellm"), "--config", "config.yaml"]
+    code = (  # as the installed command does
+        "import sys; sys.argv[0] = 'litellm'\n"
+        "from litellm_cli.main import proxy_server; sys.exit(proxy_server())"
+    )
+    command = warm.python(code, "--config", "config.yaml")
     with (folder / "log").open("wb") as log:
         return subprocess.Popen(
             [*command, "--host", "127.0.0.1", "--port", str(port), "--telemetry", "False"],

@@ -34,9 +34,8 @@ def limit_files(server: Running, most: int | None) -> None:
     """No file of the server's may grow beyond so many bytes: to it the disk is full."""
     import resource
 
-    pid = server.process.pid
-    _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
-    resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard if most is None else most, hard))
+    _, hard = resource.prlimit(server.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (hard if most is None else most, hard))
 
 
 def sides(place: str) -> Counter[str]:

@@ -112,7 +112,7 @@ async def test_a_thousand_slow_callers_fit_into_memory(tmp_path: Path) -> None:
 
     async with Upstream(script) as upstream, running(upstream.url, policy) as server:
         await server.chat()
-        before = rss_mib(server.process.pid)
+        before = rss_mib(server.pid)
         host, port = server.base.removeprefix("http://").removesuffix("/v1").split(":")
         run.allow_files()
         callers = [await asyncio.open_connection(host, int(port), limit=1) for _ in range(1000)]
@@ -124,9 +124,9 @@ async def test_a_thousand_slow_callers_fit_into_memory(tmp_path: Path) -> None:
             writer.write(head.encode() + b"content-length: %d\r\n\r\n" % size)
             writer.write(data if number % 2 else b" " * 1000)
         async with asyncio.timeout(120):
-            await until(lambda: handles(server.process.pid) > 1000)
+            await until(lambda: handles(server.pid) > 1000)
             statuses = [(await server.chat())[0] for _ in range(20)]
-        grown = rss_mib(server.process.pid) - before
+        grown = rss_mib(server.pid) - before
         for _, writer in callers:
             writer.transport.abort()
     assert statuses == [200] * 20

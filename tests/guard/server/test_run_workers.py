@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import sys
 from collections import Counter
@@ -142,7 +143,7 @@ async def test_the_command_is_killed_and_started_again(tmp_path: Path) -> None:
 
     async with running(away, policy, "--data", str(data)) as server:
         run = await asyncio.to_thread(begin, server.base)
-        server.process.kill()
+        os.kill(server.pid, signal.SIGKILL)
     async with running(away, policy, "--data", str(data)) as server:
         told, ids = await asyncio.to_thread(end, server.base)
     assert (told.phase, told.done) == ("done", 400)

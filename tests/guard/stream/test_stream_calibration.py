@@ -140,9 +140,9 @@ def test_the_command_adds_cuts_that_the_guard_takes_for_streams(
 
     monkeypatch.setenv("OPENAI_API_KEY", "k")
     rows = [
-        {"id": f"r{n}", "prompt": f"问{n}", "response": text(n, harmful=n % 2 == 0)[:200],
-         "dimension": "Legality", "model": "m"}
-        for n in range(80)
+        {"id": f"r{n}", "prompt": f"问{n}", "dimension": "Legality", "model": "m",
+         "response": f"{'好' * n}{HARM * (n % 2)}{'好' * (130 - n)}"}
+        for n in range(40)
     ]  # fmt: skip
     gold = [
         {"record_id": r["id"], "model": "m", "dimension": "Legality", "annotator": "甲",
