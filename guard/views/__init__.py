@@ -11,7 +11,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from guard.views import characters, encoded, fillers, glyphs, hidden, joins, layout, pairs, sounds
+from guard.views import (
+    characters,
+    encoded,
+    fillers,
+    glyphs,
+    hidden,
+    joins,
+    layout,
+    pairs,
+    signs,
+    sounds,
+)
 from guard.views.model import PLAIN, View, plain
 from guard.views.sounds import by_sound, without_latin
 
@@ -41,7 +52,7 @@ _STEPS = (
 
 def load() -> None:
     """Make the tables now, which takes some tenths of a second, and not at the first text."""
-    characters.load()
+    signs.load()
     glyphs.load()
     sounds.load()
 

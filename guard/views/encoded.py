@@ -11,6 +11,8 @@ import html
 import re
 from collections.abc import Callable, Iterator
 
+from guard.views.signs import BASE64, ESCAPE, HEX, signs
+
 ROUNDS, MOST = 3, 8
 _LEAST = 2  # characters of a message
 _TRIGGER = re.compile(
@@ -52,8 +54,9 @@ def messages(text: str) -> Iterator[tuple[str, str]]:
     for _ in range(ROUNDS):
         found: list[tuple[str, str]] = []
         for name, one in level:
-            for step, reader in _READERS:
-                said = reader(one)
+            there = signs(one)
+            for step, sign, reader in _READERS:
+                said = reader(one) if there & sign else None
                 if said and said not in seen and len(seen) <= MOST:
                     seen.add(said)
                     found.append(
@@ -65,7 +68,7 @@ def messages(text: str) -> Iterator[tuple[str, str]]:
 
 def _unescaped(text: str) -> str | None:
     """The text with what escapes stand for; tool calls' arguments are JSON inside a string."""
-    if not any(mark in text for mark in "\\&%+=") or not _TRIGGER.search(text):
+    if not _TRIGGER.search(text):
         return None
     said = _CHARACTER.sub(_character, _BYTES.sub(_bytes, text))
     return said.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
@@ -121,10 +124,10 @@ def _from_hex(text: str) -> str | None:
     return "\n".join(found) or None
 
 
-_READERS: tuple[tuple[str, Callable[[str], str | None]], ...] = (
-    ("escaped", _unescaped),
-    ("base64", _from_base64),
-    ("hex", _from_hex),
+_READERS: tuple[tuple[str, int, Callable[[str], str | None]], ...] = (
+    ("escaped", ESCAPE, _unescaped),
+    ("base64", BASE64, _from_base64),
+    ("hex", HEX, _from_hex),
 )
 
 

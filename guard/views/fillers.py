@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from guard.views import pairs
 from guard.views.model import View
+from guard.views.signs import COUNTED, LINES, STRING
 
 _HAN = "[\u3400-\u4dbf\u4e00-\u9fff]"
 _CHINESE = re.compile(_HAN)
@@ -33,8 +34,11 @@ def without_fillers(view: View) -> View:
     a mark, before four characters in a row; a number before each of five characters; the numbers
     of a list of characters.
     """
-    text = view.text
-    gone = [*_letters(text), *_strings(text), *_counters(text), *_numbers(text)]
+    text, there = view.text, view.signs
+    gone = list(_letters(text))
+    gone += _strings(text) if there & STRING else ()
+    gone += _counters(text) if there & COUNTED else ()
+    gone += _numbers(text) if there & LINES else ()
     return view.without("fillers", _apart(sorted(gone))) if gone else view
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from guard.views.signs import signs
 from judge.embedded.fold import fold
 from judge.embedded.spans import Span, spans
 
@@ -37,6 +38,11 @@ class View:
     def spans(self) -> list[Span]:
         """What heads are asked about."""
         return spans(self.text)
+
+    @cached_property
+    def signs(self) -> int:
+        """Which disguises there may be: see `guard.views.signs`."""
+        return signs(self.text)
 
     def span(self, start: int, end: int) -> tuple[int, int] | tuple[None, None]:
         """The original offsets around the characters from `start` up to `end` (not empty)."""

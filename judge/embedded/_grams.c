@@ -299,6 +299,73 @@ alternating(PyObject *module, PyObject *text)
     return out;
 }
 
+/* The classes of characters, and the signs in a text: see guard.views.signs. */
+enum { IS_MASKED = 1, IS_BASE64 = 16, IS_DIGIT = 32, IS_NUMERAL = 64, IS_MARK = 128 };
+enum { PLAIN_CLASSES = 1 | 2 | 4 | 8, BASE64 = 16, HEX = 32, COUNTED = 64, NUMERALS = 128 };
+enum { PARTED = 256, LINES = 512, TAG = 1024, LETTERS = 16, COUNTERS = 5, DIGITS = 11 };
+
+static int
+class_of(const uint8_t *classes, Py_UCS4 character)
+{
+    if (character < 0x10000)
+        return classes[character];
+    return character >> 12 == 0x1f ? IS_MARK : IS_MARK | IS_MASKED; /* emoji are no rare letters */
+}
+
+static int
+is_part(Py_UCS4 character, int class)
+{
+    return is_chinese(character) && !(class & IS_MARK);
+}
+
+static int
+signs_in(int kind, const void *text, Py_ssize_t length, const uint8_t *classes)
+{
+    int found = 0, letters = 0, digits = 0, numerals = 0;
+    int parts = -1; /* Chinese characters since a mark; -1 where others stand there */
+    Py_UCS4 before = 0;
+    for (Py_ssize_t at = 0; at < length; at++) {
+        Py_UCS4 character = PyUnicode_READ(kind, text, at);
+        int class = class_of(classes, character);
+        found |= class & PLAIN_CLASSES;
+        letters = class & IS_BASE64 ? letters + 1 : 0;
+        found |= letters == LETTERS ? BASE64 : 0;
+        digits += (class & IS_DIGIT) != 0;
+        numerals += (class & IS_NUMERAL) != 0;
+        if (class & IS_MARK) {
+            found |= parts == 1 || parts == 2 ? PARTED : 0;
+            parts = 0;
+        } else if (!is_part(character, class))
+            parts = -1;
+        else if (parts >= 0 && parts < 3)
+            parts++;
+        found |= character == '\n' ? LINES : character == '<' ? TAG : 0;
+        if (character - '3' < 7u && (before | 0x20) == 'e')
+            found |= HEX;
+        before = character;
+    }
+    return found | (digits >= COUNTERS ? COUNTED : 0) | (numerals >= DIGITS ? NUMERALS : 0);
+}
+
+static PyObject *
+signs(PyObject *module, PyObject *args)
+{
+    PyObject *text;
+    Py_buffer classes;
+    int found = 0;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "Uy*", &text, &classes))
+        return NULL;
+    int fits = classes.len == 0x10000;
+    if (fits)
+        found = signs_in(PyUnicode_KIND(text), PyUnicode_DATA(text), PyUnicode_GET_LENGTH(text),
+                         classes.buf);
+    else
+        PyErr_SetString(PyExc_ValueError, "a class for each of 65,536 characters");
+    PyBuffer_Release(&classes);
+    return fits ? PyLong_FromLong(found) : NULL;
+}
+
 /* What `pieces` gives, and where: see judge.embedded.spans for what the numbers mean. */
 typedef struct {
     PyObject *text, *out;
@@ -408,6 +475,7 @@ static PyMethodDef methods[] = {
     {"pieces", pieces, METH_VARARGS, NULL},
     {"places", places, METH_VARARGS, NULL},
     {"strange", strange, METH_VARARGS, NULL},
+    {"signs", signs, METH_VARARGS, NULL},
     {"alternating", alternating, METH_O, NULL},
     {NULL, NULL, 0, NULL},
 };
