@@ -222,9 +222,10 @@ def loaded(tmp_path: Path, text: str) -> Guard:
             "no rubric has the dimension 'Taxes'",
         ),
         (
-            "judge: llm:openai/m\nbudget_usd_per_day: 2\nrules: [{evidence: pii, action: flag}]\n",
+            # A name of its own: a router of litellm's gives its models a price.
+            "judge: llm:openai/unsold\nbudget_usd_per_day: 2\nrules: [{evidence: pii, action: flag}]\n",
             3,
-            "no price is known of openai/m",
+            "no price is known of openai/unsold",
         ),
         (
             "rules:\n- {dimension: 合法, cut: 0.2, action: block}\n",
