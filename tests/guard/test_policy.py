@@ -223,9 +223,9 @@ def loaded(tmp_path: Path, text: str) -> Guard:
         ),
         (
             # A name of its own: a router of litellm's gives its models a price.
-            "judge: llm:openai/unsold\nbudget_usd_per_day: 2\nrules: [{evidence: pii, action: flag}]\n",
+            "judge: llm:openai/m9\nbudget_usd_per_day: 2\nrules: [{evidence: pii, action: flag}]\n",
             3,
-            "no price is known of openai/unsold",
+            "no price is known of openai/m9",
         ),
         (
             "rules:\n- {dimension: 合法, cut: 0.2, action: block}\n",
