@@ -79,7 +79,7 @@ async def _joined(guard: Guard, first: Decision, texts: Sequence[str], asked: As
     joined = seams(texts)
     if not joined:
         return first
-    return merged(first, await guard.look("output", joined, asked, judged=False))
+    return merged(first, await guard.look("output", joined, asked, judged=False, once=True))
 
 
 async def look_at_body(

@@ -42,6 +42,13 @@ class Asked:
         said = (turn.content for turn in self.history if turn.role == "user")
         return text_hash([next(said, self.prompt)])
 
+    @cached_property
+    def chat(self) -> str | None:
+        """A hash of how a chat began, up to its first answer; None before there is one."""
+        turns = enumerate(self.history, 1)
+        begun = next((at for at, turn in turns if turn.role == "assistant"), None)
+        return None if begun is None else text_hash([t.content for t in self.history[:begun]])
+
 
 class PatientJudge:
     """The policy's judge under its limits.

@@ -72,7 +72,7 @@ async def with_turns_joined(
     joined = [] if request is None else seams(request.turns)
     if not joined:
         return decision
-    return merged(decision, await guard.look("input", joined, asked, judged=False))
+    return merged(decision, await guard.look("input", joined, asked, judged=False, once=True))
 
 
 def tries_of(decision: Decision) -> int:

@@ -141,6 +141,7 @@ class Guard:
         *,
         judged: bool = True,
         streamed: bool = False,
+        once: bool = False,
     ) -> Decision:
         """Decide about a text without recording it, as for one window of a stream.
 
@@ -150,10 +151,12 @@ class Guard:
             asked: what it stands in.
             judged: ask the judge too, and not the scanner alone.
             streamed: this is one look of several at an answer.
+            once: the texts are cut out of others, and won't come again with the next turn.
         """
         start = self._clock()
         parts = [part for part in parts if part.text]
-        readings = await self._readings(side, parts, asked, judged=judged)
+        chat = None if once else asked.chat
+        readings = await self._readings(side, parts, asked, chat, judged=judged)
         rules = self._often if streamed else self.rules
         return decide(self.policy, rules, side, readings, self._clock() - start)
 
@@ -223,10 +226,10 @@ class Guard:
         await self._judge.aclose()
 
     async def _readings(
-        self, side: Side, parts: Sequence[Part], asked: Asked, *, judged: bool
+        self, side: Side, parts: Sequence[Part], asked: Asked, chat: str | None, *, judged: bool
     ) -> Readings:
         """What scanner and judge say; where one breaks, what the other finds still counts."""
-        found, missed = await self._found(parts, asked) if self.scans(side) else ([], [])
+        found, missed = await self._found(parts, chat) if self.scans(side) else ([], [])
         texts = [part for part in parts if not part.word]
         if not (judged and texts and self.judges(side)):
             return Readings(found=found, missed=missed)
@@ -236,17 +239,19 @@ class Guard:
             return Readings(found=found, missed=[*missed, _broke(error)])
         return Readings(found=found, outcomes=outcomes, missed=[*missed, *unanswered])
 
-    async def _found(self, parts: Sequence[Part], asked: Asked) -> tuple[list[Found], list[Missed]]:
+    async def _found(
+        self, parts: Sequence[Part], chat: str | None
+    ) -> tuple[list[Found], list[Missed]]:
         if sum(len(part.text) for part in parts) <= INLINE:
-            return self._scan(parts, asked.conversation)
-        return await asyncio.to_thread(self._scan, parts, asked.conversation)
+            return self._scan(parts, chat)
+        return await asyncio.to_thread(self._scan, parts, chat)
 
-    def _scan(self, parts: Sequence[Part], conversation: str) -> tuple[list[Found], list[Missed]]:
+    def _scan(self, parts: Sequence[Part], chat: str | None) -> tuple[list[Found], list[Missed]]:
         found: list[Found] = []
         missed: list[Missed] = []
         for part in parts:
             try:
-                kinds = self._scanned.kinds(part.text, conversation)
+                kinds = self._scanned.kinds(part.text, chat)
             except Exception as error:  # noqa: BLE001 - as above; other parts are still scanned
                 missed.append(_broke(error))
             else:

@@ -1,7 +1,8 @@
 """What was found in texts that come again: a chat sends its earlier turns with each new one.
 
-No text is kept, but a hash with a key of this process and of the conversation: nobody can tell from
-how fast an answer comes whether somebody else said the same.
+No text is kept, but a hash with a key of this process and of the chat, which begins with an answer:
+who doesn't know both how it began and what was answered can't tell from how fast an answer comes
+whether somebody said a text in it.
 """
 
 from __future__ import annotations
@@ -39,14 +40,17 @@ class Remembered:
         self._known: OrderedDict[bytes, Kinds] = OrderedDict()
         self._lock = Lock()
 
-    def kinds(self, text: str, conversation: str) -> Kinds:
+    def kinds(self, text: str, chat: str | None) -> Kinds:
         """What the scanner finds in a text.
 
         Args:
             text: any text.
-            conversation: in which it is said; elsewhere it is another text.
+            chat: in which it comes again, as hex digits; elsewhere it is another text. None where
+                it comes once.
         """
-        key = self._secret + bytes.fromhex(conversation)
+        if chat is None:
+            return self._scanner.kinds(text)
+        key = self._secret + bytes.fromhex(chat)
         name = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16, key=key).digest()
         with self._lock:
             found = self._known.get(name)

@@ -129,7 +129,7 @@ class StreamSession:
     async def aside(self, parts: Sequence[Part]) -> Step:
         """Scan short texts that are complete, and stand beside the ones that grow."""
         if self._stopped is None:
-            await self._decide(parts, judged=False)
+            await self._decide(parts, judged=False, once=True)
         return Step(stop=self._stopped)
 
     async def finish(self, choice: int) -> Step:
@@ -231,7 +231,7 @@ class StreamSession:
         for one in list(self._channels.values()):
             while one.queue and self._stopped is None:
                 look = one.queue[0]
-                await self._decide([Part(one.where, look.text)], judged=True)
+                await self._decide([Part(one.where, look.text)], judged=True, once=True)
                 one.queue.pop(0)
                 if self._stopped is None:
                     one.windows.settle(look.end)
@@ -240,7 +240,7 @@ class StreamSession:
         """All that a choice says; where it is several texts, also what they say together."""
         shown = sorted(channels, key=lambda one: str(one.key) not in THINKING)
         if self._stopped is None and (joined := seams(one.part.text for one in shown)):
-            await self._decide(joined, judged=False)
+            await self._decide(joined, judged=False, once=True)
         if self._stopped is None and channels:
             await self._decide([one.part for one in channels], judged=True)
 
@@ -248,17 +248,18 @@ class StreamSession:
         """The decision about all that came, once no more looks are made."""
         late = [one for one in self._channels.values() if one.windows.passed < one.windows.added]
         if self._decision is None or (late and self._stopped is None):
-            await self._decide([one.unseen(self._policy.window) for one in late], judged=False)
+            unseen = [one.unseen(self._policy.window) for one in late]
+            await self._decide(unseen, judged=False, once=True)
         decision = self._decision
         if decision is None:
             raise AssertionError("a look always decides")
         left = late and self._stopped is None
         return decision.unheard(self._guard.rules) if left else decision
 
-    async def _decide(self, parts: Sequence[Part], *, judged: bool) -> None:
+    async def _decide(self, parts: Sequence[Part], *, judged: bool, once: bool = False) -> None:
         self._looks += 1
-        once = self._mode == "buffer"
+        streamed = self._mode != "buffer"
         decision = await self._guard.look(
-            "output", parts, self._asked, judged=judged, streamed=not once
+            "output", parts, self._asked, judged=judged, streamed=streamed, once=once
         )
         self._decision = decision if self._decision is None else merged(self._decision, decision)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from guard.asking import Asked
 from guard.decision import Part
 from guard.remembered import Remembered
+from guard.stream.session import StreamSession
 from judge.records import Turn
 from tests.guard.made import ABUSE, BAD, SECRET, WordScanner, guard, policy
 
@@ -43,23 +44,53 @@ async def test_earlier_turns_of_a_chat_are_scanned_once() -> None:
     """What comes again with the next question is remembered: also the answer, seen going out."""
     scanner = WordScanner()
     one = guard(policy(ABUSE, {**ABUSE, "side": "input"}), scanner=scanner)
-    await one.check("input", parts(FIRST), asked(FIRST))
-    await one.check("output", parts(ANSWER), asked(FIRST))
-    await one.check("input", parts("还有呢", FIRST, ANSWER), asked(FIRST, ANSWER, "还有呢"))
-    assert scanner.seen == [FIRST, ANSWER, "还有呢"]
+    second, answer, third = "还有呢", "还有" + ANSWER, "谢谢"
+    await one.check("input", parts(second, FIRST, ANSWER), asked(FIRST, ANSWER, second))
+    await one.check("output", parts(answer), asked(FIRST, ANSWER, second))
+    seen = scanner.seen.copy()
+    turns = (FIRST, ANSWER, second, answer, third)
+    await one.check("input", parts(third, *turns[:-1]), asked(*turns))
+    assert scanner.seen == [*seen, third]
+    assert seen == [second, FIRST, ANSWER, answer]
+
+
+async def test_how_a_chat_begins_is_no_secret_that_time_tells() -> None:
+    """Before there is an answer anybody may have said the same: each text is scanned."""
+    scanner = WordScanner()
+    one = guard(policy(ABUSE, {**ABUSE, "side": "input"}), scanner=scanner)
+    for _ in range(2):
+        await one.check("input", parts(FIRST), asked(FIRST))
+        await one.check("output", parts(ANSWER), asked(FIRST))
+        await one.check("input", parts(ANSWER), Asked())
+    assert scanner.seen == [FIRST, ANSWER, ANSWER] * 2
+
+
+async def test_the_looks_of_a_stream_push_nothing_out() -> None:
+    """They come once; all of the answer comes again with the next turn."""
+    scanner = WordScanner()
+    one = guard(policy(ABUSE, {**ABUSE, "side": "input"}), scanner=scanner)
+    told = asked(FIRST, ANSWER, "还有呢")
+    session = StreamSession(one, told)
+    await session.feed(0, "content", ANSWER * 9)
+    await session.finish(0)
+    await session.close()
+    scanner.seen.clear()
+    await one.check("input", parts(ANSWER * 9), told)
+    assert scanner.seen == []
+    assert len(one._scanned._known) == 1
 
 
 async def test_what_was_found_is_found_again() -> None:
     """A bad turn stops each question that holds it, and says why as at the first time."""
     one = guard(policy({**ABUSE, "side": "input"}))
     for _ in range(3):
-        decision = await one.check("input", parts(FIRST, BAD), asked(FIRST, "好", BAD))
+        decision = await one.check("input", parts(FIRST, BAD), asked(FIRST, ANSWER, BAD))
         assert decision.stops
         assert decision.hits[0].found == ("abuse", "messages[1].content", "plain")
 
 
 async def test_another_conversation_has_no_part_in_it() -> None:
-    """The same text elsewhere is scanned: how fast an answer comes tells nobody what others say."""
+    """The same text in a chat that began otherwise is scanned."""
     scanner = WordScanner()
     one = guard(policy({**ABUSE, "side": "input"}), scanner=scanner)
     for first in (FIRST, "别的开头"):
@@ -79,8 +110,9 @@ async def test_a_scan_that_broke_is_made_again() -> None:
             return super().kinds(text)
 
     one = guard(policy({**ABUSE, "side": "input"}), scanner=Breaking())
-    assert (await one.check("input", parts(FIRST), asked(FIRST))).failed
-    assert (await one.check("input", parts(FIRST), asked(FIRST))).status == "allowed"
+    told = asked(FIRST, ANSWER, "还有呢")
+    assert (await one.check("input", parts(FIRST), told)).failed
+    assert (await one.check("input", parts(FIRST), told)).status == "allowed"
     assert scans == [FIRST, FIRST]
 
 
