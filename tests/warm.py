@@ -1,6 +1,7 @@
 """Commands in processes of their own that don't spend seven seconds on importing litellm.
 
-What they run is forked from a process that has imported what takes long, and has run nothing.
+What they run is forked from a process that has imported what takes long, and has run nothing. After
+SIGKILL it may outlive what stands for it by a moment: read to the end of its output to know.
 """
 
 from __future__ import annotations
@@ -42,6 +43,14 @@ def _keeper() -> str:
     assert keeper.stdin is not None
     assert keeper.stdout is not None
     assert keeper.stdout.readline() == b"ready\n"
-    atexit.register(keeper.wait)
-    atexit.register(keeper.stdin.close)
+    atexit.register(_end, keeper)
     return address
+
+
+def _end(keeper: subprocess.Popen[bytes]) -> None:
+    assert keeper.stdin is not None
+    keeper.stdin.close()
+    try:
+        keeper.wait(30)
+    except subprocess.TimeoutExpired:
+        keeper.kill()

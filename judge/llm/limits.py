@@ -156,6 +156,11 @@ class _Pause:
     _until: float | None = None
     _trying: bool = False
 
+    @property
+    def on(self) -> bool:
+        """Whether it lasts."""
+        return self._until is not None and self.clock() < self._until
+
     def allows(self, name: object) -> bool:
         """Whether a call may be sent now. Who was stopped before tries late, behind the others."""
         if self._until is None:
@@ -188,9 +193,9 @@ class _Pause:
 class FilterBreaker:
     """Pauses a provider whose content filter stops too many calls: accounts are locked for that.
 
-    No one is to shut it for the others with texts that are stopped again and again. So each
-    conversation counts once, by its latest call: `most` of the last `window` conversations pause
-    all calls, `most` of its own last `window` calls pause a conversation alone.
+    One conversation, stopped again and again, is not to shut it for the others. So each counts
+    once, by its latest call: `most` of the last `window` conversations pause all calls, `most` of
+    its own last `window` calls pause a conversation alone.
 
     Args:
         clock: seconds, monotonic.
@@ -221,8 +226,10 @@ class FilterBreaker:
             return self._all.record(object(), filtered=filtered)
         own = self._each.setdefault(about, self._pause())
         self._each.move_to_end(about)
-        if len(self._each) > self.window:
-            self._each.popitem(last=False)
+        if len(self._each) > self.window:  # the oldest is forgotten, but no pause before its end
+            oldest = next((name for name, one in self._each.items() if not one.on), None)
+            if oldest is not None:
+                del self._each[oldest]
         own.record(object(), filtered=filtered)
         return self._all.record(about, filtered=filtered)
 

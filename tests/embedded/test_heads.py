@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import importlib.util
 import math
+import sys
+from types import ModuleType
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from judge import embedded
 from judge.embedded import compiled
 from judge.embedded.fold import fold
 from judge.embedded.heads import KINDS, PIECE_MARGIN, EvidenceHeads, readable
@@ -162,3 +166,18 @@ def test_a_head_without_weight_says_its_bias(either: None) -> None:
     heads = EvidenceHeads(weights, small + 1, small - 2, np.zeros_like(HEADS.idf), small)
     (one,) = heads.reaching(PLAIN, [(0, len(PLAIN), False)], least=-math.inf)
     assert one.logits == (-2.0,) * len(KINDS)
+
+
+@pytest.mark.parametrize("version", [None, 0, compiled.VERSION + 1])
+def test_what_another_release_compiled_is_not_used(
+    monkeypatch: pytest.MonkeyPatch, version: int | None
+) -> None:
+    """An old build beside newer code would break every scan."""
+    other = ModuleType("judge.embedded._grams")
+    if version is not None:
+        other.VERSION = version  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "judge.embedded._grams", other)
+    monkeypatch.setattr(embedded, "_grams", other, raising=False)
+    again = importlib.util.module_from_spec(compiled.__spec__)
+    compiled.__spec__.loader.exec_module(again)
+    assert again.grams is None

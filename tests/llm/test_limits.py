@@ -194,3 +194,17 @@ def test_only_the_latest_conversations_are_known() -> None:
     for number in range(1000):
         breaker.record(str(number), filtered=number % 4 == 0)
     assert (len(breaker._each), len(breaker._all._stopped)) == (4, 4)
+
+
+def test_a_conversation_s_own_pause_lasts_however_many_others_come() -> None:
+    """On a busy server many come within its minute."""
+    now = 0.0
+    breaker = FilterBreaker(lambda: now, most=3, window=5, pause_s=60)
+    for _ in range(3):
+        breaker.record("甲", filtered=True)
+    for number in range(50):
+        breaker.record(f"乙{number}", filtered=False)
+    assert not breaker.allows("甲")
+    assert len(breaker._each) <= 6
+    now = 61.0
+    assert breaker.allows("甲")
