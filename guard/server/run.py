@@ -25,8 +25,8 @@ MOST_FILES = 65_536
 GARBAGE = 20_000  # objects between two collections: a request makes more than Python's own 700
 AFTER_GRACE_S = 5  # for the answers to what was cut short
 # A connection waits so long for its next request: longer than proxies, balancers and clients' pools
-# keep one (nginx and AWS 60 s, Go and Traefik 90 s, Caddy 120 s, Google 600 s). So they close it, and
-# no request of theirs meets a close of ours.
+# keep one (nginx and AWS 60 s, Go and Traefik 90 s, Caddy 120 s, Google 600 s). So they close it,
+# and no request of theirs meets a close of ours.
 IDLE_S = 620
 
 

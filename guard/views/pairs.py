@@ -39,8 +39,8 @@ def places(text: str, among: bytes) -> list[int]:
     """Where the pairs begin that are in a set, in order."""
     if compiled.grams is not None:
         return compiled.grams.places(text, among)
-    hashes = _hashes(text, _bits(among))
-    return [at for at, place in enumerate(hashes) if _holds(among, place)]
+    hashes = enumerate(_hashes(text, _bits(among)))
+    return [at for at, place in hashes if among[place >> 3] & (0x80 >> (place & 7))]
 
 
 def strange(
@@ -74,14 +74,14 @@ def alternating(text: str) -> list[int]:
     """Where a character stands that is there again two, four, six and eight places on, in order."""
     if compiled.grams is not None:
         return compiled.grams.alternating(text)
-    return [at for at in range(len(text) - 8) if len(set(text[at : at + 9 : 2])) == 1]
+    here = range(len(text) - 8)
+    return [at for at in here if text[at] == text[at + 2] and len(set(text[at : at + 9 : 2])) == 1]
 
 
 def _hashes(text: str, bits: int) -> Iterator[int]:
-    return (
-        ((ord(a) * _MIX[0] ^ ord(b) * _MIX[1]) & 0xFFFFFFFF) >> (32 - bits)
-        for a, b in pairwise(text)
-    )
+    (first, second), shift = _MIX, 32 - bits
+    codes = pairwise(map(ord, text))
+    return (((a * first ^ b * second) & 0xFFFFFFFF) >> shift for a, b in codes)
 
 
 def _bits(members: bytes) -> int:

@@ -104,12 +104,12 @@ class EvidenceHeads:
         self, text: str, asked: Sequence[Span], least: float
     ) -> list[tuple[int, tuple[float, ...]]]:
         """What the compiled half gives."""
-        rows = self.logits([text[start:end] for start, end, _ in asked]).tolist()
-        return [
-            (number, tuple(logits))
-            for number, logits in enumerate(rows)
-            if max(self._above(logits, piece=asked[number][2])) >= least
-        ]
+        import numpy as np
+
+        logits = self.logits([text[start:end] for start, end, _ in asked])
+        margin = np.outer([piece for _, _, piece in asked], PIECE_MARGIN)
+        rows = ((logits - self.cuts - margin).max(axis=1) >= least).nonzero()[0].tolist()
+        return [(row, tuple(logits[row].tolist())) for row in rows]
 
     def _above(self, logits: Sequence[float], *, piece: bool) -> tuple[float, ...]:
         cuts, margins = self._cuts, PIECE_MARGIN if piece else (0.0,) * len(KINDS)
