@@ -181,7 +181,8 @@ def decide(
     hits: list[Hit] = []
     missed = list(readings.missed)
     abstained: list[str] = []
-    for bound in (bound for bound in rules if bound.rule.side == side):
+    heard = readings.found or readings.outcomes  # mostly neither: then no rule has a say
+    for bound in (bound for bound in rules if bound.rule.side == side) if heard else ():
         if bound.rule.evidence is not None:
             found = next((one for one in readings.found if bound.rule.matches(one.kind)), None)
             hits += [] if found is None else [Hit(bound, found=found)]

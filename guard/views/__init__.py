@@ -41,12 +41,12 @@ __all__ = [
     "without_latin",
 ]
 
+# What is undone in a text, one after the other, where there are signs of it.
 _STEPS = (
-    characters.unmasked,
-    fillers.without_fillers,
-    joins.without_separators,
-    joins.with_digits,
-    glyphs.with_whole_glyphs,
+    (signs.MASKED, characters.unmasked),
+    (signs.ALTERNATES | signs.STRING | signs.COUNTED | signs.LINES, fillers.without_fillers),
+    (signs.PARTED, joins.without_separators),
+    (signs.NUMERALS, joins.with_digits),
 )
 
 
@@ -100,18 +100,23 @@ def originals(text: str) -> Iterator[View]:
 
 
 def _laid_out(view: View) -> Iterator[View]:
-    for read in (layout.without_tags, sounds.without_bopomofo):
-        other = read(view)
-        if other is not None:
-            yield other
-    yield from layout.columns(view)
+    there = view.signs
+    other = layout.without_tags(view) if there & signs.TAG else None
+    if other is not None:
+        yield other
+    other = sounds.without_bopomofo(view) if there & signs.BOPOMOFO else None
+    if other is not None:
+        yield other
+    if there & signs.LINES:
+        yield from layout.columns(view)
 
 
 def undisguised(view: View) -> View:
     """A view without what can be undone in it; itself where there is nothing."""
-    for step in _STEPS:
-        view = step(view)
-    return view
+    for sign, step in _STEPS:
+        if view.signs & sign:
+            view = step(view)
+    return glyphs.with_whole_glyphs(view)
 
 
 def spoken(view: View) -> View:

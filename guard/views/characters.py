@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from guard.views.alike import tables
 from guard.views.model import View
-from guard.views.signs import MASKED
 
 
 def unmasked(view: View) -> View:
     """Traditional characters as simplified ones, look-alikes as what they look like."""
-    if not view.signs & MASKED:
-        return view
     for step, to in tables():
         text = view.text.translate(to)
         if text != view.text:

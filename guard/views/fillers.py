@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from guard.views import pairs
 from guard.views.model import View
-from guard.views.signs import COUNTED, LINES, STRING
+from guard.views.signs import ALTERNATES, COUNTED, LINES, STRING
 
 _HAN = "[\u3400-\u4dbf\u4e00-\u9fff]"
 _CHINESE = re.compile(_HAN)
@@ -35,7 +35,7 @@ def without_fillers(view: View) -> View:
     of a list of characters.
     """
     text, there = view.text, view.signs
-    gone = list(_letters(text))
+    gone = list(_letters(text)) if there & ALTERNATES else []
     gone += _strings(text) if there & STRING else ()
     gone += _counters(text) if there & COUNTED else ()
     gone += _numbers(text) if there & LINES else ()

@@ -9,7 +9,6 @@ import re
 from collections import Counter
 
 from guard.views.model import View
-from guard.views.signs import NUMERALS, PARTED
 
 # 丨, 丶, 丿 and 亅 are characters by name, and strokes to the eye: they count as marks.
 _HAN = "[\u3400-\u4dbf\u4e00-\u4e27\u4e29-\u4e35\u4e37-\u4e3e\u4e40-\u4e84\u4e86-\u9fff]"
@@ -38,7 +37,7 @@ def without_separators(view: View) -> View:
     for those between Latin words or longer numbers.
     """
     text = view.text
-    if not (view.signs & PARTED and _TWO_PIECES.search(text)):
+    if not _TWO_PIECES.search(text):
         return view
     marks, chains = _parting(text)
     if not marks:
@@ -96,7 +95,5 @@ def _chosen(marks: Counter[str]) -> set[str]:
 
 def with_digits(view: View) -> View:
     """Long numbers written in Chinese numerals, as digits."""
-    if not view.signs & NUMERALS:
-        return view
     text = _NUMBER.sub(lambda found: found[0].translate(_NUMERALS), view.text)
     return view if text == view.text else view.same_length("numerals", text)

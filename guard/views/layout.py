@@ -7,7 +7,6 @@ from array import array
 from collections.abc import Iterator
 
 from guard.views.model import View
-from guard.views.signs import LINES, TAG
 
 _HAN = "[\u3400-\u4dbf\u4e00-\u9fff]"
 _TAG = r"<(?:/?[A-Za-z][^<>]{0,100}|!--[^<>]{0,100}--)>"
@@ -25,8 +24,6 @@ _FULL = 0.6  # of the rows have the greatest width
 def without_tags(view: View) -> View | None:
     """The text without the tags of HTML, where they stand between its characters."""
     text = view.text
-    if not view.signs & TAG:
-        return None
     found = _TAGGED.finditer(text)
     if sum(1 for _ in zip(range(_LEAST), found, strict=False)) < _LEAST:
         return None
@@ -39,7 +36,7 @@ def columns(view: View) -> Iterator[View]:
     What isn't in such lines isn't in these views.
     """
     text = view.text
-    if not (view.signs & LINES and _SHORT.search(text)):
+    if not _SHORT.search(text):
         return
     found = [one.span() for one in _BLOCK.finditer(text) if not _is_read_across(one[0])]
     blocks = [_rows(text, *span) for span in found]

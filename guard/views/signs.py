@@ -23,7 +23,8 @@ NUMERALS = 128  # digits or Chinese numerals for a telephone number
 PARTED = 256  # one or two Chinese characters between marks
 LINES = 512  # more than one line
 TAG = 1024
-ALL = 2047
+ALTERNATES = 2048  # a character at every second of nine places
+ALL = 4095
 
 # The classes of characters, a bit each, as the compiled pass takes them; 1 is for what is masked.
 _CLASSES = (

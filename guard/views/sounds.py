@@ -14,7 +14,6 @@ from importlib import resources
 from typing import NamedTuple
 
 from guard.views.model import View
-from guard.views.signs import BOPOMOFO
 
 _LATIN = re.compile("[a-z]|[A-Z]{3}")  # what no abbreviation is made of: AI
 _TONES = dict(zip("āáǎàēéěèīíǐìōóǒòūúǔùǖǘǚǜüêńňǹḿ", "aaaaeeeeiiiioooouuuuvvvvvennnm", strict=True))
@@ -81,7 +80,7 @@ def without_latin(view: View) -> View:
 def without_bopomofo(view: View) -> View | None:
     """Bopomofo as characters of that sound; null where there is hardly any."""
     text = view.text
-    if not (view.signs & BOPOMOFO and _BOPOMOFO.search(text)):
+    if not _BOPOMOFO.search(text):
         return None
     syllable, rare = _bopomofo()
     found = [(one.span(), rare[one[1]]) for one in syllable.finditer(text)]

@@ -1,6 +1,7 @@
-/* Passes over the characters of a text and their pairs that Python is slow at: `judge.embedded.heads`
- * and `guard.views.pairs` say what each gives, and hold the same in Python. All sums are of whole
- * numbers, so that both give the same to the last bit. Nothing is kept between two calls. */
+/* Passes over the characters of a text and their pairs that Python is slow at. The modules heads and
+ * spans of judge.embedded, and pairs and signs of guard.views, say what each gives, and hold the same
+ * in Python. All sums are of whole numbers, so that both give the same to the last bit. Nothing is
+ * kept between two calls. */
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -131,7 +132,8 @@ span_of(PyObject *given, Py_ssize_t length, Py_ssize_t *start, Py_ssize_t *end, 
 }
 
 static PyObject *
-reaching_in(PyObject *text, PyObject *spans, const int8_t *rows, const double *numbers, double least)
+reaching_in(PyObject *text, PyObject *spans, const int8_t *rows, const double *numbers,
+            double least)
 {
     PyObject *out = PyList_New(0);
     Sums sums = {.rows = rows};
@@ -163,7 +165,8 @@ reaching(PyObject *module, PyObject *args)
     (void)module;
     if (!PyArg_ParseTuple(args, "UO!y*y*d", &text, &PyList_Type, &spans, &rows, &numbers, &least))
         return NULL;
-    if (rows.len != (Py_ssize_t)BUCKETS * ROW || numbers.len != NUMBERS * (Py_ssize_t)sizeof(double))
+    if (rows.len != (Py_ssize_t)BUCKETS * ROW
+        || numbers.len != NUMBERS * (Py_ssize_t)sizeof(double))
         PyErr_SetString(PyExc_ValueError, "the heads have another size");
     else
         out = reaching_in(text, spans, rows.buf, numbers.buf, least);
@@ -306,7 +309,8 @@ alternating(PyObject *module, PyObject *text)
 /* The classes of characters, and the signs in a text: see guard.views.signs. */
 enum { IS_MASKED = 1, IS_BASE64 = 16, IS_DIGIT = 32, IS_NUMERAL = 64, IS_MARK = 128 };
 enum { PLAIN_CLASSES = 1 | 2 | 4 | 8, BASE64 = 16, HEX = 32, COUNTED = 64, NUMERALS = 128 };
-enum { PARTED = 256, LINES = 512, TAG = 1024, LETTERS = 16, COUNTERS = 5, DIGITS = 11 };
+enum { PARTED = 256, LINES = 512, TAG = 1024, ALTERNATES = 2048 };
+enum { LETTERS = 16, COUNTERS = 5, DIGITS = 11, ALTERNATIONS = 4 };
 
 static int
 class_of(const uint8_t *classes, Py_UCS4 character)
@@ -327,7 +331,8 @@ signs_in(int kind, const void *text, Py_ssize_t length, const uint8_t *classes)
 {
     int found = 0, letters = 0, digits = 0, numerals = 0;
     int parts = -1; /* Chinese characters since a mark; -1 where others stand there */
-    Py_UCS4 before = 0;
+    int runs[2] = {0, 0}; /* of a character at even and at odd places */
+    Py_UCS4 before = 0, second = 0;
     for (Py_ssize_t at = 0; at < length; at++) {
         Py_UCS4 character = PyUnicode_READ(kind, text, at);
         int class = class_of(classes, character);
@@ -346,6 +351,9 @@ signs_in(int kind, const void *text, Py_ssize_t length, const uint8_t *classes)
         found |= character == '\n' ? LINES : character == '<' ? TAG : 0;
         if (character - '3' < 7u && (before | 0x20) == 'e')
             found |= HEX;
+        runs[at & 1] = at > 1 && character == second ? runs[at & 1] + 1 : 0;
+        found |= runs[at & 1] == ALTERNATIONS ? ALTERNATES : 0;
+        second = before;
         before = character;
     }
     return found | (digits >= COUNTERS ? COUNTED : 0) | (numerals >= DIGITS ? NUMERALS : 0);
@@ -488,7 +496,7 @@ static PyMethodDef methods[] = {
 static int
 begin(PyObject *module)
 {
-    return PyModule_AddIntConstant(module, "VERSION", 1);
+    return PyModule_AddIntConstant(module, "VERSION", 2);
 }
 
 static PyModuleDef_Slot slots[] = {{Py_mod_exec, begin}, {0, NULL}};

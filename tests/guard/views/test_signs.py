@@ -65,6 +65,7 @@ def test_disguised_texts_are_read_as_with_every_search(name: str) -> None:
         ("好。赌。博", signs.PARTED),
         ("一\n二", signs.LINES),
         ("<b>", signs.TAG),
+        ("口赌口博口网口站口", signs.ALTERNATES),
     ],
 )
 def test_each_kind_of_disguise_has_its_sign(text: str, sign: int) -> None:
