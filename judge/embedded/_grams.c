@@ -1,7 +1,7 @@
-/* Passes over the characters of a text and their pairs that Python is slow at. The modules heads and
- * spans of judge.embedded, and pairs and signs of guard.views, say what each gives, and hold the same
- * in Python. All sums are of whole numbers, so that both give the same to the last bit. Nothing is
- * kept between two calls. */
+/* Passes over the characters of a text and their pairs that Python is slow at. The modules heads
+ * and spans of judge.embedded, and pairs and signs of guard.views, say what each gives, and hold
+ * the same in Python. All sums are of whole numbers, so that both give the same to the last bit.
+ * Nothing is kept between two calls. */
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
