@@ -10,6 +10,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from guard.openai_api import ApiError, serialised
 from guard.server.joined_writes import JoinedWrites
+from guard.server.offers import Http1Parser
 
 HEADER_BYTES: Final = 64 * 2**10
 LINGER_S: Final = 0.5
@@ -36,6 +37,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(_Line(transport, self.loop, self))  # type: ignore[arg-type]
+        self.parser = Http1Parser(self)
         self._limits = _application(self).limits
         self._within(self._limits.header_s)
 
@@ -92,9 +94,10 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         self._in_headers, self._header_bytes = False, 0
         self._in_time()
-        if self._ending:
+        chunks = self.scope["http_version"] == "1.1"
+        if self._ending or not chunks:
             self.cycle.keep_alive = False
-        if self.scope["http_version"] == "1.0":
+        if not chunks:
             self.cycle.send = _UntilClosed(self.cycle)  # type: ignore[method-assign]
 
     def on_message_complete(self) -> None:

@@ -97,7 +97,7 @@ def _check_others(shared: Path, judging: str) -> None:
             shutil.rmtree(place, ignore_errors=True)
             continue
         with suppress(FileNotFoundError):  # it has just ended
-            if (place / _JUDGING).read_text(encoding="utf-8") != judging:
+            if (place / _JUDGING).read_bytes() != judging.encode():
                 problem = "another server works there, with another judge or other keys"
                 mend = "give each its own --data, or end the other one first"
                 raise InputError(problem, file=shared, mend=mend)

@@ -1,4 +1,4 @@
-"""Connections of callers and balancers: how long they are kept, and what HTTP/1.0 gets."""
+"""Connections of callers and balancers: how long they are kept, and what knows no chunks gets."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ ASK = b'{"model": "m", "messages": [{"role": "user", "content": "\xe4\xbd\xa0\xe
 STREAMED, WHOLE = ASK % b', "stream": true', ASK % b""
 
 
-def old(data: bytes) -> bytes:
-    """A request as HTTP/1.0 has it."""
-    return data.replace(b" HTTP/1.1\r\n", b" HTTP/1.0\r\n", 1)
+def old(data: bytes, version: str = "1.0") -> bytes:
+    """A request as HTTP/1.0 has it, or another."""
+    return data.replace(b" HTTP/1.1\r\n", f" HTTP/{version}\r\n".encode(), 1)
 
 
 async def asked(served: Served, data: bytes) -> tuple[bytes, bytes]:
@@ -68,6 +68,17 @@ async def test_a_stream_to_http_1_0_ends_with_its_connection(size: int) -> None:
     assert body.startswith(b"data: {")
     assert body.endswith(b"data: [DONE]\n\n")
     assert new.body.count(b"data: ") == body.count(b"data: ") == kept[1].count(b"data: ")
+
+
+@pytest.mark.parametrize("version", ["0.9", "2.0"])
+async def test_a_stream_to_no_known_version_ends_with_its_connection(version: str) -> None:
+    """Chunks are HTTP/1.1's alone."""
+    async with standing(says("好。")) as stand:
+        for connection in ("close", "keep-alive"):
+            ask = old(request(CHAT, STREAMED, connection=connection), version)
+            head, body = await asked(stand.served, ask)
+            assert b"transfer-encoding" not in head
+            assert body.endswith(b"data: [DONE]\n\n")
 
 
 async def test_a_whole_answer_to_http_1_0_has_its_length() -> None:

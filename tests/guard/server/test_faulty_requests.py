@@ -83,9 +83,10 @@ async def test_an_endless_address_is_refused(
 
 @pytest.mark.parametrize(
     "more",
-    [b"x-a: " + b"a" * 70_000 + b"\r\n", b"x-a: b\r\n" * 9000, b"cookie: " + b"a=b; " * 20_000],
-    ids=["one", "many", "unfinished"],
-)
+    [b"x-a: " + b"a" * 70_000 + b"\r\n", b"x-a: b\r\n" * 9000, b"cookie: " + b"a=b; " * 20_000,
+     b"connection: upgrade\r\nupgrade: h2c\r\nx-a: " + b"a" * 70_000 + b"\r\n"],
+    ids=["one", "many", "unfinished", "offering"],
+)  # fmt: skip
 async def test_headers_beyond_all_bounds_are_refused(more: bytes) -> None:
     """As one or as many, ended or not."""
     async with standing(says("好。")) as stand:
@@ -195,7 +196,9 @@ async def test_a_body_that_comes_in_drops_is_given_up_and_others_are_served() ->
         assert 0.9 < seconds < 5
 
 
-@pytest.mark.parametrize("headers", [{}, {"connection": "keep-alive"}])
+@pytest.mark.parametrize(
+    "headers", [{}, {"connection": "keep-alive"}, {"connection": "upgrade", "upgrade": "h2c"}]
+)
 async def test_a_caller_who_goes_on_sending_can_read_the_refusal(headers: dict[str, str]) -> None:
     """Closed at once, the connection would be reset, and the answer lost on the way."""
     async with standing(says("好。")) as stand:

@@ -116,6 +116,14 @@ def test_a_server_that_judges_otherwise_is_refused(settings: Settings, tmp_path:
         assert list(own_of(told).parent.glob("*/")) == [own_of(told)]
 
 
+def test_a_server_that_says_nothing_readable_is_refused(settings: Settings) -> None:
+    """What it judges by is not known."""
+    with sharing(settings, 1) as first:
+        (own_of(first) / "judging").write_bytes(b"\xff\xfe")
+        with pytest.raises(InputError, match="another server works there"):
+            sharing(settings, 1).__enter__()
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_folder_that_can_t_be_used_is_refused(settings: Settings, workers: int) -> None:
     """One clear line."""
