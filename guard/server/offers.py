@@ -65,6 +65,10 @@ class _Told:
         self._protocol = protocol
         self._head_told = head_told
         self.on_body = protocol.on_body
+        if not head_told:  # by far the most: nothing stands between
+            self.on_message_begin = protocol.on_message_begin  # type: ignore[method-assign]
+            self.on_url = protocol.on_url  # type: ignore[method-assign]
+            self.on_header = protocol.on_header  # type: ignore[method-assign]
 
     def on_message_begin(self) -> None:
         if not self._head_told:
