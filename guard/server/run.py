@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import logging
 import signal
 import socket
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from uvicorn.supervisors import Multiprocess
 
 from guard.server.app import create_app
 from guard.server.gate import Gate
+from guard.server.log import say_warnings
 from guard.server.protocol import BoundedProtocol
 from guard.server.settings import Settings
 from guard.server.sharing import alive, sharing
@@ -45,7 +45,7 @@ def serve(
         InputError: something can't be read, or nothing can listen there.
         JudgeUnavailable: the judge can't be loaded.
     """
-    _say_warnings()
+    say_warnings()
     allow_files()
     with sharing(settings, workers) as shared, listen(*address) as listening:
         state = open_state(shared)  # also where workers load their own: refusals come first
@@ -111,7 +111,7 @@ def _collect_seldom() -> None:
 
 def _worker(settings: Settings) -> Gate:
     """What a worker process serves."""
-    _say_warnings()
+    say_warnings()
     allow_files()
     state = open_state(settings)
     state.closing.enter_context(alive(settings.own))
@@ -130,16 +130,6 @@ def _announcement(state: State, host: str, listening: socket.socket, workers: in
         f"policy {policy.id}, judge {policy.judge}, "
         f"calibration {state.guard.calibration_id or 'none'}{shadow}; Ctrl-C ends it"
     )
-
-
-def _say_warnings() -> None:
-    """Our own warnings go to standard error, a line each; other libraries' stay as they are."""
-    log = logging.getLogger("flames_judge")
-    if not log.handlers:
-        handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("flames-judge: %(message)s"))
-        log.addHandler(handler)
-        log.propagate = False
 
 
 def allow_files() -> None:

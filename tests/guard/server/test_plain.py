@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gzip
+import io
 import json
+import logging
+import sys
 from typing import Any
 
 import pytest
 
+from guard.server.log import say_warnings
 from guard.server.settings import Limits
 from tests.contracts.guard_contract import rule_of
 from tests.contracts.guard_marks import ADVERT, BAD, BLOCKING, SORRY, marked, story
@@ -407,6 +412,38 @@ async def test_a_bug_is_told_without_its_text(capfd: pytest.CaptureFixture[str])
     told = capfd.readouterr()
     assert ADVERT not in told.err + told.out + answer.body.decode()
     assert "机密" not in told.err + told.out
+
+
+class Full(io.StringIO):
+    """A disk that is full."""
+
+    def flush(self) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("state", ["full", "closed", "gone"])
+async def test_a_log_that_cannot_be_written_tells_nothing(
+    state: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The warning is lost; the error that it is about isn't printed in its place."""
+    log = logging.getLogger("flames_judge")
+    monkeypatch.setattr(log, "handlers", [])
+    monkeypatch.setattr(log, "propagate", True)
+    say_warnings()
+    stream = Full() if state == "full" else None if state == "gone" else io.StringIO()
+    if state == "closed" and stream:
+        stream.close()
+    async with standing(says("好。")) as stand:
+
+        async def broken(*_: object, **__: object) -> None:
+            raise KeyError(ADVERT)
+
+        stand.marked.guard.record = broken  # type: ignore[method-assign,assignment]
+        with monkeypatch.context() as fails:
+            fails.setattr(sys, "stderr", stream)
+            answer = await stand.served.chat()
+    told = capfd.readouterr()
+    assert (answer.status, told.err + told.out) == (500, "")
 
 
 async def test_input_rules_alone_leave_answers_as_they_are() -> None:
