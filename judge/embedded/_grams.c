@@ -11,9 +11,14 @@
 
 enum { HEADS = 5, BUCKETS = 1 << 16, ROW = 8, IDF = HEADS, NUMBERS = 4 * HEADS, FEW = 512 };
 
+/* One or two characters as the heads see them: their bucket, and what it adds to each sum. */
+typedef struct {
+    int16_t weight[HEADS]; /* each head's, times idf: both are 8 bits */
+    uint16_t bucket, square;
+} Gram;
+
 /* No bucket counts twice, so that no sum is larger than BUCKETS * 255 * 255, which is 32 bits. */
 typedef struct {
-    const int8_t *rows; /* (BUCKETS, ROW): each head's weight, then the bucket's idf */
     uint32_t seen[BUCKETS / 32];
     uint16_t first[FEW]; /* the first buckets that were seen */
     uint32_t count;      /* of all that were */
@@ -34,45 +39,106 @@ clear(Sums *sums)
 }
 
 static void
-add(Sums *sums, uint32_t hash)
+add(Sums *sums, const Gram *gram)
 {
-    uint32_t bucket = hash >> 16, bit = UINT32_C(1) << (bucket & 31);
+    uint32_t bucket = gram->bucket, bit = UINT32_C(1) << (bucket & 31);
     if (sums->seen[bucket >> 5] & bit)
         return;
     sums->seen[bucket >> 5] |= bit;
     if (sums->count < FEW)
-        sums->first[sums->count] = (uint16_t)bucket;
+        sums->first[sums->count] = gram->bucket;
     sums->count++;
-    const int8_t *row = sums->rows + (size_t)bucket * ROW;
-    int32_t idf = (uint8_t)row[IDF];
     for (int head = 0; head < HEADS; head++)
-        sums->sum[head] += row[head] * idf;
-    sums->square += (uint32_t)(idf * idf);
+        sums->sum[head] += gram->weight[head];
+    sums->square += gram->square;
 }
 
-/* One character behind the one whose state is `before`; gives its own state. */
-static uint32_t
-next(Sums *sums, uint32_t before, Py_UCS4 character)
+static Gram
+gram_of(const int8_t *rows, uint32_t hash) /* rows (BUCKETS, ROW): heads' weights, then the idf */
 {
-    uint32_t code = character - '0' < 10u ? '0' : character == '\n' ? ' ' : character;
-    uint32_t pair = before * UINT32_C(2246822519) + code * UINT32_C(3266489917);
-    add(sums, (pair ^ pair >> 13) * UINT32_C(2654435761));
+    const int8_t *row = rows + (size_t)(hash >> 16) * ROW;
+    int idf = (uint8_t)row[IDF];
+    Gram gram = {.bucket = (uint16_t)(hash >> 16), .square = (uint16_t)(idf * idf)};
+    for (int head = 0; head < HEADS; head++)
+        gram.weight[head] = (int16_t)(row[head] * idf);
+    return gram;
+}
+
+static uint32_t
+code_of(Py_UCS4 character)
+{
+    return character - '0' < 10u ? '0' : character == '\n' ? ' ' : character;
+}
+
+static uint32_t
+state_of(uint32_t code)
+{
     uint32_t state = code * UINT32_C(2654435761);
-    state ^= state >> 15;
-    add(sums, state * UINT32_C(3266489917));
-    return state;
+    return state ^ state >> 15;
+}
+
+static Gram
+single(const int8_t *rows, uint32_t state)
+{
+    return gram_of(rows, state * UINT32_C(3266489917));
+}
+
+static Gram
+pair(const int8_t *rows, uint32_t before, uint32_t code)
+{
+    uint32_t both = before * UINT32_C(2246822519) + code * UINT32_C(3266489917);
+    return gram_of(rows, (both ^ both >> 13) * UINT32_C(2654435761));
+}
+
+/* A stretch of a text: of each character but the first its pair, and of each itself. */
+typedef struct {
+    const int8_t *rows;
+    PyObject *text;
+    Py_ssize_t start, end;
+    Gram *grams;
+    Gram begins, ends; /* what stands for both ends of a span */
+} Stretch;
+
+static void
+read_grams(Stretch *stretch)
+{
+    int kind = PyUnicode_KIND(stretch->text);
+    const void *text = PyUnicode_DATA(stretch->text);
+    uint32_t before = 0;
+    Gram *gram = stretch->grams;
+    for (Py_ssize_t at = stretch->start; at < stretch->end; at++) {
+        uint32_t code = code_of(PyUnicode_READ(kind, text, at));
+        *gram++ = pair(stretch->rows, before, code);
+        before = state_of(code);
+        *gram++ = single(stretch->rows, before);
+    }
+    stretch->begins = single(stretch->rows, state_of('^'));
+    stretch->ends = single(stretch->rows, state_of('$'));
+}
+
+/* The code of a character of the text. */
+static uint32_t
+code_at(const Stretch *stretch, Py_ssize_t at)
+{
+    return code_of(PyUnicode_READ_CHAR(stretch->text, at));
 }
 
 static void
-read_span(Sums *sums, int kind, const void *text, Py_ssize_t start, Py_ssize_t end)
+read_span(Sums *sums, const Stretch *stretch, Py_ssize_t start, Py_ssize_t end)
 {
+    const int8_t *rows = stretch->rows;
+    const Gram *grams = stretch->grams + 2 * (start - stretch->start);
     clear(sums);
-    uint32_t state = '^' * UINT32_C(2654435761);
-    state ^= state >> 15;
-    add(sums, state * UINT32_C(3266489917));
-    for (Py_ssize_t at = start; at < end; at++)
-        state = next(sums, state, PyUnicode_READ(kind, text, at));
-    next(sums, state, '$');
+    add(sums, &stretch->begins);
+    add(sums, &stretch->ends);
+    Gram first = pair(rows, state_of('^'), start < end ? code_at(stretch, start) : '$');
+    add(sums, &first);
+    if (start == end)
+        return;
+    Gram last = pair(rows, state_of(code_at(stretch, end - 1)), '$');
+    add(sums, &last);
+    for (Py_ssize_t i = 1; i < 2 * (end - start); i++)
+        add(sums, grams + i);
 }
 
 /* Logits from sums; whether one is at `least` or above once its cut and margin are taken off. */
@@ -107,9 +173,10 @@ found(Py_ssize_t number, const double *logits)
     return values == NULL ? NULL : Py_BuildValue("nN", number, values);
 }
 
-/* Whether a span was read: (start, end, piece) within the text. */
+/* Whether a span was read: (start, end, piece) between two places. */
 static int
-span_of(PyObject *given, Py_ssize_t length, Py_ssize_t *start, Py_ssize_t *end, int *piece)
+span_of(PyObject *given, Py_ssize_t from, Py_ssize_t to, Py_ssize_t *start, Py_ssize_t *end,
+        int *piece)
 {
     if (!PyTuple_Check(given) || PyTuple_GET_SIZE(given) != 3) {
         PyErr_SetString(PyExc_TypeError, "a span is a tuple of three");
@@ -124,28 +191,51 @@ span_of(PyObject *given, Py_ssize_t length, Py_ssize_t *start, Py_ssize_t *end, 
     *piece = PyObject_IsTrue(PyTuple_GET_ITEM(given, 2));
     if (*piece < 0)
         return 0;
-    if (*start < 0 || *start > *end || *end > length) {
+    if (*start < from || *start > *end || *end > to) {
         PyErr_SetString(PyExc_ValueError, "a span lies outside the text");
         return 0;
     }
     return 1;
 }
 
+/* The stretch that holds all spans; whether it could be read. */
+static int
+read_stretch(PyObject *spans, Stretch *stretch)
+{
+    Py_ssize_t length = PyUnicode_GET_LENGTH(stretch->text), first = length, last = 0, start, end;
+    int piece;
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(spans); i++) {
+        if (!span_of(PyList_GET_ITEM(spans, i), 0, length, &start, &end, &piece))
+            return 0;
+        first = start < first ? start : first;
+        last = end > last ? end : last;
+    }
+    stretch->start = first < last ? first : last;
+    stretch->end = last;
+    stretch->grams = PyMem_New(Gram, 2 * (size_t)(last - stretch->start) + 1);
+    if (stretch->grams == NULL) {
+        PyErr_NoMemory();
+        return 0;
+    }
+    read_grams(stretch);
+    return 1;
+}
+
 static PyObject *
-reaching_in(PyObject *text, PyObject *spans, const int8_t *rows, const double *numbers,
-            double least)
+reaching_in(PyObject *spans, const Stretch *stretch, const double *numbers, double least)
 {
     PyObject *out = PyList_New(0);
-    Sums sums = {.rows = rows};
+    Py_ssize_t start, end;
+    Sums sums = {.count = 0};
     double logits[HEADS];
+    int piece;
     for (Py_ssize_t i = 0; out != NULL && i < PyList_GET_SIZE(spans); i++) {
-        Py_ssize_t start, end;
-        int piece;
-        if (!span_of(PyList_GET_ITEM(spans, i), PyUnicode_GET_LENGTH(text), &start, &end, &piece)) {
+        PyObject *span = PyList_GET_ITEM(spans, i);
+        if (!span_of(span, stretch->start, stretch->end, &start, &end, &piece)) {
             Py_CLEAR(out);
             break;
         }
-        read_span(&sums, PyUnicode_KIND(text), PyUnicode_DATA(text), start, end);
+        read_span(&sums, stretch, start, end);
         if (!judge(&sums, numbers, piece, least, logits))
             continue;
         PyObject *one = found(i, logits);
@@ -159,17 +249,21 @@ reaching_in(PyObject *text, PyObject *spans, const int8_t *rows, const double *n
 static PyObject *
 reaching(PyObject *module, PyObject *args)
 {
-    PyObject *text, *spans, *out = NULL;
+    PyObject *spans, *out = NULL;
     Py_buffer rows, numbers;
+    Stretch stretch = {0};
     double least;
     (void)module;
-    if (!PyArg_ParseTuple(args, "UO!y*y*d", &text, &PyList_Type, &spans, &rows, &numbers, &least))
+    if (!PyArg_ParseTuple(args, "UO!y*y*d", &stretch.text, &PyList_Type, &spans, &rows, &numbers,
+                          &least))
         return NULL;
+    stretch.rows = rows.buf;
     if (rows.len != (Py_ssize_t)BUCKETS * ROW
         || numbers.len != NUMBERS * (Py_ssize_t)sizeof(double))
         PyErr_SetString(PyExc_ValueError, "the heads have another size");
-    else
-        out = reaching_in(text, spans, rows.buf, numbers.buf, least);
+    else if (read_stretch(spans, &stretch))
+        out = reaching_in(spans, &stretch, numbers.buf, least);
+    PyMem_Free(stretch.grams);
     PyBuffer_Release(&rows);
     PyBuffer_Release(&numbers);
     return out;
@@ -276,7 +370,7 @@ strange(PyObject *module, PyObject *args)
         Py_ssize_t start, end;
         int piece;
         PyObject *span = PyList_GET_ITEM(spans, i);
-        if (!span_of(span, PyUnicode_GET_LENGTH(text), &start, &end, &piece)
+        if (!span_of(span, 0, PyUnicode_GET_LENGTH(text), &start, &end, &piece)
             || (is_strange(text, usual, start, end, least, piece ? piece_share : share)
                 && append_number(out, i) < 0))
             Py_CLEAR(out);

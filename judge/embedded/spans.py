@@ -25,14 +25,13 @@ Span = tuple[int, int, bool]
 
 def spans(text: str) -> list[Span]:
     """The windows of a folded text and then its pieces; their number is linear in its length."""
-    return [*windows(len(text)), *pieces(text)]
+    return windows(len(text)) + pieces(text)
 
 
-def windows(length: int) -> Iterator[Span]:
+def windows(length: int) -> list[Span]:
     """The windows of a text of this length; the last one ends with the text."""
-    for at in range(0, length - WINDOW, STEP):
-        yield at, at + WINDOW, False
-    yield max(length - WINDOW, 0), length, False
+    found = [(at, at + WINDOW, False) for at in range(0, length - WINDOW, STEP)]
+    return [*found, (max(length - WINDOW, 0), length, False)]
 
 
 def pieces(text: str) -> list[Span]:
