@@ -59,16 +59,17 @@ def with_whole_glyphs(view: View) -> View:
 
 def _joined(view: View, made: Mapping[str, _Made]) -> View:
     text = view.text
+    places = pairs.places(text, _parts().maybe)
+    found = [(at, one) for at in places if (one := made.get(text[at : at + 2]))]
+    if not found:
+        return view
     pieces: list[str] = []
     spans: list[tuple[int, int]] = []
     done = 0
-    found = ((at, made.get(text[at : at + 2])) for at in pairs.places(text, _parts().maybe))
-    for at, one in _likeliest([(at, one) for at, one in found if one]):
+    for at, one in _likeliest(found):
         pieces += [text[done:at], one.char]
         spans += [*_each(done, at), (at, at + 2)]
         done = at + 2
-    if not done:
-        return view
     spans += _each(done, len(text))
     return view.shorter("split", "".join([*pieces, text[done:]]), spans)
 
