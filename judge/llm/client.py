@@ -151,7 +151,7 @@ class ChatClient:
                     raw = await self._litellm.acompletion(**call, logger_fn=answered.append)
             except Exception as error:  # noqa: BLE001 - litellm raises whatever its parts raise
                 failure = classify(error, now=traffic.now(), raw=_body(answered))
-                failure = self._judged(_within_patience(failure))
+                failure = self._judged(_within_patience(failure), answered=False)
                 if failure.kind is FailureKind.RATE_LIMITED:
                     traffic.concurrency.rate_limited(number)
                 raise CallFailed(failure) from None
@@ -159,7 +159,8 @@ class ChatClient:
             usage, cost = self._paid(raw, expected)
         problem = inspect(raw)
         if problem is not None and (judging or problem.kind not in _ANSWERS):
-            raise CallFailed(self._judged(_out_of_context(problem, usage, call)))
+            problem = _out_of_context(problem, usage, call)
+            raise CallFailed(self._judged(problem, answered=True))
         self._breaker.record(current_about(), filtered=False)
         content = spoken(raw)
         finish = str(raw.choices[0].finish_reason or "")
@@ -179,9 +180,10 @@ class ChatClient:
         self._answered = True
         return usage, cost
 
-    def _judged(self, failure: ProviderFailure) -> ProviderFailure:
+    def _judged(self, failure: ProviderFailure, *, answered: bool) -> ProviderFailure:
         """Count a failure for the breaker, and give up on what can't pass."""
-        if self._breaker.record(current_about(), filtered=failure.kind.filtered):
+        filtered = failure.kind.filtered or (False if answered else None)
+        if self._breaker.record(current_about(), filtered=filtered):
             self._traffic.notify(
                 f"{self.config.model}: paused for {self._breaker.pause_s:.0f} s: "
                 f"{self._breaker.most} of its latest answers were stopped by the provider's "

@@ -172,13 +172,15 @@ class _Pause:
         self._trying = True
         return True
 
-    def record(self, name: object, *, filtered: bool) -> bool:
-        """Count an outcome; True when it has just begun the pause."""
+    def record(self, name: object, *, filtered: bool | None) -> bool:
+        """Count an outcome, None for one that says nothing; True when it has begun the pause."""
         if self._until is not None:
-            if self._trying and not filtered:
+            if self._trying and filtered is False:
                 self._until = None
                 self._stopped.clear()
             self._trying = False
+            return False
+        if filtered is None:
             return False
         self._stopped[name] = filtered
         self._stopped.move_to_end(name)
@@ -220,8 +222,13 @@ class FilterBreaker:
         own = None if about is None else self._each.get(about)
         return (own is None or own.allows(None)) and self._all.allows(about)
 
-    def record(self, about: str | None = None, *, filtered: bool) -> bool:
-        """Count an outcome; True when it has just paused all calls."""
+    def record(self, about: str | None = None, *, filtered: bool | None) -> bool:
+        """Count an outcome; True when it has just paused all calls.
+
+        Args:
+            about: as above.
+            filtered: whether the filter stopped it; None where the call failed before it could.
+        """
         if about is None:
             return self._all.record(object(), filtered=filtered)
         own = self._each.setdefault(about, self._pause())

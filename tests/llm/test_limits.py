@@ -127,6 +127,24 @@ def test_a_filtered_probe_keeps_the_breaker_open() -> None:
     assert breaker.allows()
 
 
+def test_a_probe_that_fails_otherwise_keeps_the_breaker_open() -> None:
+    """A server that is down has not looked at the text: wait, and try again."""
+    now = 0.0
+    breaker = FilterBreaker(lambda: now, most=3, window=4, pause_s=60)
+    for _ in range(3):
+        breaker.record("甲", filtered=True)
+        breaker.record(filtered=True)
+        assert not breaker.record("甲", filtered=None)
+    now = 61.0
+    assert breaker.allows("乙")
+    breaker.record("乙", filtered=None)
+    assert not breaker.allows("乙")
+    now = 122.0
+    assert breaker.allows("乙")
+    breaker.record("乙", filtered=False)
+    assert breaker.allows("丙")
+
+
 def test_calls_that_were_in_flight_do_not_close_the_breaker() -> None:
     """Good answers to calls from before the pause say nothing: only the probe's does."""
     now = 0.0
