@@ -31,6 +31,9 @@ class FlamesClient:
         api_key: where the server asks for keys.
         timeout_s: seconds for an answer.
         patience_s: seconds for which a server that is away is looked for while a run is followed.
+
+    Raises:
+        FlamesError: no key has such characters.
     """
 
     def __init__(
@@ -98,7 +101,7 @@ class FlamesClient:
 
     def submit(
         self,
-        records: str | Path | Rows,
+        records: str | Path | Mapping[str, Any] | Record | Rows,
         *,
         name: str | None = None,
         dimension: str | None = None,
@@ -107,7 +110,7 @@ class FlamesClient:
         """Have a file of records, or records one after another, judged as a run.
 
         Args:
-            records: the path of a JSONL, JSON or CSV file, or the records.
+            records: the path of a JSONL, JSON or CSV file, or the records, or one alone.
             name: of the file; rows that name no model are those of the model that it is named
                 after. A path's own name, or `records.jsonl`, unless given.
             dimension: of rows that name none.
@@ -123,7 +126,8 @@ class FlamesClient:
             told["name"] = name or file.name
             with file.open("rb") as content:
                 return self._submitted(content, _KINDS.get(file.suffix.lower(), _LINES), told)
-        lines = (json.dumps(_row(row), ensure_ascii=False).encode() + b"\n" for row in records)
+        rows = [records] if isinstance(records, Mapping | Record) else records
+        lines = (json.dumps(_row(row), ensure_ascii=False).encode() + b"\n" for row in rows)
         return self._submitted(lines, _LINES, told)
 
     def runs(self) -> list[Run]:

@@ -35,10 +35,13 @@ class Connection:
         base_url: where it is, with `/v1` or without.
         api_key: where it asks for keys.
         timeout_s: seconds for an answer.
+
+    Raises:
+        FlamesError: no key has such characters.
     """
 
     def __init__(self, base_url: str, api_key: str | None, timeout_s: float) -> None:
-        headers = {} if api_key is None else {"authorization": f"Bearer {api_key}"}
+        headers = {} if api_key is None else {"authorization": f"Bearer {_checked(api_key)}"}
         base = base_url.rstrip("/").removesuffix("/v1")
         self._http = httpx.Client(base_url=base, headers=headers, timeout=timeout_s)
 
@@ -105,6 +108,19 @@ def read(model: type[M], text: bytes) -> M:
     except ValidationError:
         told = "the answer is none of flames-judge's: is it the right address?"
         raise FlamesError(told, status=None, code="unreadable") from None
+
+
+def _checked(key: str) -> str:
+    """A key without the line's end of the file that it was read from.
+
+    Raises:
+        FlamesError: a header can't hold it; httpx would show it in its error.
+    """
+    key = key.strip()
+    if not key.isascii() or not key.isprintable():
+        told = "the API key has characters that no key has: give the line that `keys add` printed"
+        raise FlamesError(told, status=None, code="invalid_api_key")
+    return key
 
 
 def _refused(response: httpx.Response) -> FlamesError:

@@ -19,6 +19,7 @@ from guard.openai_api.chunks import (
     read_chunk,
 )
 from guard.openai_api.completion import (
+    NO_TOKENS,
     Completion,
     CompletionChoice,
     blocked,
@@ -34,7 +35,7 @@ from guard.openai_api.errors import (
     read_error,
     upstream_unreadable,
 )
-from guard.openai_api.frames import Frame, FrameWriter
+from guard.openai_api.frames import Frame, FrameWriter, ends_choice
 from guard.openai_api.json_paths import JsonPath, strings_of
 from guard.openai_api.moderation import (
     Category,
@@ -73,6 +74,7 @@ __all__ = [
     "DONE_FRAME",
     "KEEP_ALIVE",
     "MOST_CHOICES",
+    "NO_TOKENS",
     "THINKING",
     "ApiError",
     "Category",
@@ -107,6 +109,7 @@ __all__ = [
     "check_types",
     "encode_event",
     "encode_json",
+    "ends_choice",
     "guard_unavailable",
     "input_blocked",
     "moderation_body",

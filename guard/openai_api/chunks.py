@@ -16,11 +16,11 @@ from guard.openai_api.errors import UpstreamError, read_error, upstream_unreadab
 from guard.openai_api.found import Found
 from guard.openai_api.identifiers import FINISH_REASONS, is_identifier, is_one_of
 from guard.openai_api.parts import Channel, Dropped, UnknownKeys
-from guard.openai_api.response_keys import CHOICE_WITHHELD, MESSAGE_WITHHELD
+from guard.openai_api.response_keys import CHOICE_WITHHELD, COUNTS, MESSAGE_WITHHELD
 from guard.openai_api.strict_json import serialised
 
 _TEXTS = ("reasoning_content", "reasoning", "refusal")
-_IN_CHOICE: AbstractSet[str] = {"index", "delta", "finish_reason"}
+_IN_CHOICE: AbstractSet[str] = {"index", "delta", "finish_reason", "usage"}
 _IN_DELTA: AbstractSet[str] = {"role", "content", *_TEXTS, "tool_calls", "function_call", "audio"}
 _IN_CALL: AbstractSet[str] = {"index", "id", "type", "function", "custom"}
 _BESIDE_CALL: AbstractSet[str] = {"extra_content", "provider_specific_fields"}
@@ -136,6 +136,9 @@ def _choice(choice: object, path: str, found: Found) -> Iterator[StreamEvent]:
     _leave_out(choice, _IN_CHOICE, CHOICE_WITHHELD, path, found)
     if delta:
         yield from _delta(delta, index, f"{path}.delta", found)
+    usage = choice.get("usage")  # Kimi's place for it
+    if usage and isinstance(counts := COUNTS.read(usage, f"{path}.usage", found), dict):
+        yield UsageEvent(counts)
     reason = choice.get("finish_reason")
     if reason:
         yield Finish(index, reason if is_one_of(reason, FINISH_REASONS) else "stop")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from guard.openai_api.envelope import Envelope, read_envelope, read_index
 from guard.openai_api.errors import upstream_unreadable
@@ -13,6 +13,8 @@ from guard.openai_api.parts import THINKING, Dropped, TextPart, UnknownKeys
 from guard.openai_api.response_keys import CHOICE
 
 _OBJECT = "chat.completion"
+NO_TOKENS: Final = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+"""The usage of an answer of our own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +136,7 @@ def said(
 ) -> dict[str, Any]:
     """A whole answer of our own, such as a refusal given with status 200; it has used no tokens."""
     choices = [_spoken(index, message, finish) for index in range(n)]
-    usage = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
-    return {**envelope.body(_OBJECT, choices), "usage": usage}
+    return {**envelope.body(_OBJECT, choices), "usage": {**NO_TOKENS}}
 
 
 def _spoken(index: int, message: str, finish: str) -> dict[str, Any]:

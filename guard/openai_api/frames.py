@@ -160,6 +160,11 @@ class FrameWriter:
         return self._envelope.body(_OBJECT, choices)
 
 
+def ends_choice(frame: Frame) -> bool:
+    """Whether a chunk closes a choice."""
+    return any(choice["finish_reason"] for choice in frame["choices"])
+
+
 def _call_delta(
     call: _Call, tool: int | None, *, name: str = "", arguments: str = "", first: bool = False
 ) -> dict[str, Any]:

@@ -39,7 +39,7 @@ _COUNT_WORDS: Final = frozenset(_OF_COUNTS.split())
 
 def is_identifier(value: object) -> bool:
     """Whether it is a short word without spaces that is no personal data."""
-    return isinstance(value, str) and bool(_IDENTIFIER.fullmatch(value)) and _is_nobodys(value)
+    return isinstance(value, str) and bool(_IDENTIFIER.fullmatch(value)) and is_nobodys(value)
 
 
 def is_one_of(value: object, known: frozenset[str]) -> bool:
@@ -61,5 +61,6 @@ def names_a_count(key: str) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _is_nobodys(word: str) -> bool:
+def is_nobodys(word: str) -> bool:
+    """Whether a word without spaces holds no personal data."""
     return next(pii.find(word.translate(_PARTING)), None) is None

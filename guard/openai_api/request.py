@@ -134,8 +134,10 @@ def check_types(request: ChatRequest) -> None:
     """Refuse what the protocol has no such value for: left out, it would be answered otherwise.
 
     Raises:
-        ApiError: 400; names the first such key.
+        ApiError: 400; names the first such key, or `n` where it is more than `MOST_CHOICES`.
     """
+    if (request.forward.get("n") or 0) > MOST_CHOICES:  # more would be asked for than are passed on
+        raise ApiError(f"n is more than {MOST_CHOICES}", param="n")
     for one in request.dropped:
         if one.reason == "wrong_type":
             raise ApiError(f"{one.path} has a wrong type", code="invalid_type", param=one.path)

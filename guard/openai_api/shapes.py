@@ -3,7 +3,7 @@
 A table says for each known key what its value is; reading rebuilds the value from what the table
 knows and reports every string of it. A string that is neither reported nor left out can't be
 written in this language, except for a `Name`: ASCII letters, digits and a few signs, without room
-for a sentence.
+for a sentence, and nobody's number.
 """
 
 from __future__ import annotations
@@ -15,7 +15,13 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from guard.openai_api.found import OMIT, Found
-from guard.openai_api.identifiers import is_count, is_identifier, is_one_of, names_a_count
+from guard.openai_api.identifiers import (
+    is_count,
+    is_identifier,
+    is_nobodys,
+    is_one_of,
+    names_a_count,
+)
 
 _NAME = re.compile(r"[A-Za-z0-9_.:/\\+=\-]{1,128}")
 _NUMBER_LIMIT = 2**64
@@ -63,10 +69,10 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """An identifier; any other string is reported as a text."""
+    """An identifier that is no personal data; any other string is reported as a text."""
 
     def read(self, value: Any, path: str, found: Found) -> Any:
-        if is_name(value):
+        if is_name(value) and is_nobodys(value):
             return value
         return Text("identifier").read(value, path, found)
 

@@ -115,7 +115,8 @@ class _Routes:
                 code="method_not_allowed",
                 headers={"allow": ", ".join(sorted(methods))},
             )
-        raise ApiError("there is nothing here", status=404, code="not_found")
+        message = "there is nothing here: GET /openapi.json lists the routes, all others are closed"
+        raise ApiError(message, status=404, code="not_found")
 
 
 @asynccontextmanager

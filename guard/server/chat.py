@@ -13,6 +13,7 @@ from guard.decision import Decision
 from guard.engine import Told
 from guard.openai_api import (
     DONE_FRAME,
+    NO_TOKENS,
     ApiError,
     Channel,
     ChatRequest,
@@ -96,6 +97,8 @@ class Chat:
         for choice in choices:
             said_instead = writer.text(choice, CONTENT, message)
             await stream.write(encoded([*said_instead, *writer.finish(choice, finish)]))
+        if request.include_usage:
+            await stream.write(encoded(writer.usage(NO_TOKENS)))
         await stream.end(DONE_FRAME)
 
 

@@ -19,7 +19,7 @@ from guard.openai_api import (
 from guard.server.settings import Limits
 from guard.server.upstream import parsed, pieces
 
-EVENT_BYTES: Final = 2**20
+EVENT_BYTES: Final = 8 * 2**20  # a picture, which is left out, comes as one event
 Chunks = AsyncGenerator[list[Chunk] | None, None]
 
 
@@ -39,9 +39,11 @@ async def chunks_of(
         for event in parser.feed(piece):
             if isinstance(event, SseError):
                 raise upstream_unreadable()
-            if event.data == DONE:
+            data = event.data.strip()
+            if data == DONE:
                 yield batch
                 yield None
                 return
-            batch.append(read_chunk(parsed(event.data.encode(), EVENT_BYTES), unknown))
+            if data:  # some gateways keep a stream alive with empty events
+                batch.append(read_chunk(parsed(data.encode(), EVENT_BYTES), unknown))
         yield batch

@@ -102,7 +102,8 @@ class Gate:
         if state.hosts is not None and not (
             len(names) == 1 and state.hosts.allow(names[0].decode("latin-1"))
         ):
-            raise ApiError("this host name is not served here", status=421, code="wrong_host")
+            message = "this host name is not served here: without --keys only loopback names are"
+            raise ApiError(message, status=421, code="wrong_host")
         if state.keys is None or scope["path"] in OPEN_TO_ALL:
             return
         key = state.keys.find(_key(scope))

@@ -44,7 +44,8 @@ class Models:
                     body = await whole(response, LIST_BYTES)
                 finally:
                     response.close()
-        entries = parsed(body, LIST_BYTES).get("data")
+        found = {"data": (), **parsed(body, LIST_BYTES)}["data"]
+        entries = [] if found is None else found  # Ollama has null for none
         if not isinstance(entries, list):
             raise upstream_unreadable("data")
         models = [

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import gc
+import multiprocessing
+import os
 import signal
 import socket
+import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -111,6 +114,7 @@ def _collect_seldom() -> None:
 
 def _worker(settings: Settings) -> Gate:
     """What a worker process serves."""
+    _end_with_parent()
     say_warnings()
     allow_files()
     state = open_state(settings)
@@ -118,6 +122,22 @@ def _worker(settings: Settings) -> Gate:
     app = create_app(state)
     _collect_seldom()
     return app
+
+
+def _end_with_parent() -> None:
+    """Drain and end once the parent is gone.
+
+    A killed parent's workers would serve on unseen, and hold the port that it is to be started on.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
 
 
 def _announcement(state: State, host: str, listening: socket.socket, workers: int) -> str:

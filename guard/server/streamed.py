@@ -8,7 +8,7 @@ from typing import Any
 from guard.chat import asked_again, tries_of
 from guard.decision import Decision
 from guard.live import LiveAnswer
-from guard.openai_api import DONE_FRAME, ApiError, Frame, serialised
+from guard.openai_api import DONE_FRAME, ApiError, Frame, ends_choice, serialised
 from guard.server.chunks import Chunks, chunks_of
 from guard.server.drain import shutting_down
 from guard.server.event_stream import EventStream
@@ -75,7 +75,7 @@ class StreamedAnswer:
             unknown = self._guard.policy.unknown_keys
             chunks = chunks_of(response, self._state.limits, unknown)
             try:
-                await self._relay(answer, chunks)
+                await self._relay(answer, chunks, first=not tries)
                 again = self._again(answer, tries)
                 if again is None:
                     await self._end(answer)
@@ -90,12 +90,19 @@ class StreamedAnswer:
             response.close()
         return again
 
-    async def _relay(self, answer: LiveAnswer, chunks: Chunks) -> None:
-        """Pass on what the guard releases, to the end or to where it says stop."""
-        said_done = False
+    async def _relay(self, answer: LiveAnswer, chunks: Chunks, *, first: bool) -> None:
+        """Pass on what the guard releases, to the end or to where it says stop.
+
+        Some servers tell the tokens unasked, at the end of a choice: there they stay, unless they
+        are not all, since this is not the first attempt.
+        """
+        said_done, unasked = False, first and not self._question.request.include_usage
         async for batch in chunks:
             said_done = batch is None
-            await self._send(await answer.take_all(batch or ()))
+            frames = await answer.take_all(batch or ())
+            if unasked and frames and answer.usage and ends_choice(frames[-1]):
+                frames[-1] = {**frames[-1], "usage": answer.usage}
+            await self._send(frames)
             if answer.over:
                 return
         await answer.end(cut=not said_done)

@@ -28,6 +28,7 @@ LAST_BYTES_S: Final = 0.05
 PULSE_S: Final = 1.0
 ERROR_BYTES: Final = 64 * 2**10
 JSON_MOST_DEPTH: Final = 64
+_ROUTES: Final = ("/chat/completions", "/models")
 
 
 class Upstream:
@@ -222,6 +223,8 @@ def upstream_url(given: str) -> str:
         fits = url.scheme in {"http", "https"} and bool(url.hostname) and url.port != 0
     except ValueError:
         fits = False
+    if fits and url.path.rstrip("/").endswith(_ROUTES):
+        raise InputError("is the URL of a route, and no base URL", file="--upstream", mend=mend)
     if not fits or not given.isascii() or any(mark in given for mark in " ?#"):
         raise InputError("is not a server's URL", file="--upstream", mend=mend)
     if url.username is not None or url.password is not None:

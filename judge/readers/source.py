@@ -190,7 +190,7 @@ def _standard_input(stdin: BinaryIO | None) -> BinaryIO:
 
 def _stem(name: str) -> str:
     plain = name.removesuffix(".gz")
-    return Path(plain).stem or plain
+    return Path(plain).stem or plain or name
 
 
 def _unpacked(stream: BinaryIO) -> tuple[bytes, BinaryIO]:

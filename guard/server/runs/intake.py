@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from guard.openai_api import ApiError
 from guard.server.reading import ROW_BYTES
@@ -21,7 +21,11 @@ from judge.readers import ReadOptions, read_records
 from judge.rubric import Rubrics
 from judge.run_folder import LOCK
 
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
 SPARE: Final = 4  # times the largest file must be free: the log repeats texts, and others write too
+ARRIVING: Final = "arriving"
 STALE_S: Final = 7200  # since a folder on its way in or out was touched: its worker is gone
 LINES_A_ROW: Final = 10
 _PACKED: Final = {b"\x1f\x8b": "gzip", b"PAR1": "Parquet"}
@@ -84,7 +88,7 @@ class Intake:
         Raises:
             ApiError: 429; 403 where it is none at all.
         """
-        receiving = sum(name.startswith(".") and "-" not in name for name in self._folders(who))
+        receiving = sum(map(arrives, self._folders(who)))
         mine = (ref for ref in self._store.waiting() if ref.who == who)
         waiting = sum(not self._store.progress(ref).ended for ref in mine)
         most = self._limits.open_runs if own is None else own
@@ -124,9 +128,7 @@ class Intake:
         try:
             read_records([upload.input], reading(self._rubrics, upload.options))
         except InputError as error:
-            raise ApiError(
-                f"the file {in_words(error)}", status=400, code="unreadable_file"
-            ) from None
+            raise ApiError(in_words(error), status=400, code="unreadable_file") from None
 
     @contextmanager
     def _alone(self, who: str) -> Iterator[None]:
@@ -138,9 +140,9 @@ class Intake:
         with filelock.FileLock(home / LOCK, timeout=10):
             yield
 
-    def _folders(self, who: str) -> list[str]:
+    def _folders(self, who: str) -> list[Path]:
         home = self._store.home(who)
-        return [place.name for place in home.iterdir() if place.is_dir()] if home.exists() else []
+        return [place for place in home.iterdir() if place.is_dir()] if home.exists() else []
 
 
 class Upload:
@@ -163,6 +165,8 @@ class Upload:
         self._store, self._ref, self._caller = store, ref, caller
         self._place = store.home(ref.who) / f".{ref.id}"
         self._place.mkdir(mode=0o700)
+        self._arriving = _mark(self._place)
+        self._arriving.acquire()
         self.input = self._place / "input"
         self._file: BinaryIO = self.input.open("xb")
 
@@ -206,6 +210,8 @@ class Upload:
         text = request.model_dump_json() + "\n"
         (self._place / "run.json").write_text(text, encoding="utf-8")
         self._store.opened(self._ref)
+        self._arriving.release()
+        (self._place / ARRIVING).unlink(missing_ok=True)
         self._place.rename(self._store.place(self._ref))
         return request
 
@@ -213,9 +219,32 @@ class Upload:
         """Leave nothing of what was not kept."""
         with suppress(OSError):
             self._file.close()
+        self._arriving.release()
         if self._place.exists():
             shutil.rmtree(self._place, ignore_errors=True)
             self._store.ended(self._ref)
+
+
+def arrives(place: Path) -> bool:
+    """Whether a folder of a caller's is an upload whose worker lives; a killed one's is no run."""
+    import filelock
+
+    if not (place / ARRIVING).exists():
+        return False
+    try:
+        with _mark(place):
+            return False
+    except filelock.Timeout:
+        return True
+    except OSError:  # gone meanwhile
+        return False
+
+
+def _mark(place: Path) -> BaseFileLock:
+    """What a worker holds as long as it takes an upload in."""
+    import filelock
+
+    return filelock.FileLock(place / ARRIVING, timeout=0, mode=0o600, thread_local=False)
 
 
 def reading(rubrics: Rubrics, options: RunOptions) -> ReadOptions:
@@ -227,7 +256,8 @@ def reading(rubrics: Rubrics, options: RunOptions) -> ReadOptions:
 
 def in_words(error: InputError) -> str:
     """What is wrong with a file, without its place here."""
-    return f"{error.problem} ({error.mend})" if error.mend else error.problem
+    said = f"{error.problem} ({error.mend})" if error.mend else error.problem
+    return f"the file: {said}" if said.startswith("its ") else f"the file {said}"
 
 
 def no_room() -> ApiError:
@@ -240,5 +270,5 @@ def sweep(home: Path) -> None:
     with suppress(OSError):
         for place in home.iterdir():
             old = place.name.startswith(".") and place.is_dir()
-            if old and time.time() - place.stat().st_mtime > STALE_S:
+            if old and time.time() - place.stat().st_mtime > STALE_S and not arrives(place):
                 shutil.rmtree(place, ignore_errors=True)

@@ -191,7 +191,7 @@ class Job:
         try:
             yield from of_a_size(read_records([self._store.input(self._ref)], options))
         except InputError as error:
-            raise Hopeless(f"the file {in_words(error)}") from None
+            raise Hopeless(in_words(error)) from None
 
     def _survey(self) -> int:
         """How many rows there are; of the log's, those that are not judged again are counted."""

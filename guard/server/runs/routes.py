@@ -30,6 +30,7 @@ KINDS: Final = (
     "text/csv",
 )
 LINES: Final = "application/x-ndjson"
+_NAMES: Final = {"text/csv": "records.csv"}  # a file's name says what can't be told from its rows
 WRITE_BYTES: Final = 2**20  # of an upload that are gathered before they are written
 _FLAGS: Final = {"true": True, "false": False}
 
@@ -52,8 +53,8 @@ class Runs:
         Raises:
             ApiError: it can't be read, the caller has too many, or there is no room.
         """
-        _check_kind(request)
-        options, asked = self._options(request), exchange_of(request.scope)
+        options = self._options(request, _NAMES.get(_checked_kind(request)))
+        asked = exchange_of(request.scope)
         bench = self._state.bench
         upload = await bench.aside(self._intake.open, asked.caller, options, asked.runs)
         try:
@@ -168,13 +169,14 @@ class Runs:
         await pass_on(request.scope, request.receive, take, most=most, within_s=within_s)
         await write()
 
-    def _options(self, request: Request) -> RunOptions:
-        """The query.
+    def _options(self, request: Request, name: str | None) -> RunOptions:
+        """The query; `name` is the file's where the query gives none.
 
         Raises:
             ApiError: 400; it holds something else, or a dimension without a rubric.
         """
-        given: dict[str, Any] = dict(request.query_params)
+        given: dict[str, Any] = {} if name is None else {"name": name}
+        given |= request.query_params
         if "ordinary" in given:
             given["ordinary"] = _FLAGS.get(given["ordinary"].lower(), "")
         try:
@@ -218,20 +220,21 @@ async def no_runs(_: Request) -> Never:
     )
 
 
-def _check_kind(request: Request) -> None:
-    """Refuse a body that is said to be no file of records, or is compressed.
+def _checked_kind(request: Request) -> str:
+    """What a body is said to be.
 
     Raises:
-        ApiError: 415.
+        ApiError: 415; no file of records, or a compressed one.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     packed = request.headers.get("content-encoding", "identity").strip().lower() != "identity"
     if packed or kind not in KINDS:
         raise ApiError(
-            f"the body is read uncompressed as {', '.join(KINDS)}",
+            f"the body is the file itself, uncompressed, of content type {', '.join(KINDS)}",
             status=415,
             code="unsupported_media_type",
         )
+    return kind
 
 
 def _no_run() -> ApiError:

@@ -5,6 +5,7 @@ WHO/                a caller's runs; WHO is the hash of its key's name
     RUN/
         run.json        what was asked, by whom
         input           the records, as they were sent
+        arriving        held by the worker that takes them in, and gone when they are whole
         progress.json   how far it is, rewritten now and then
         cancel          its caller has changed their mind
         run/            the run folder as `flames-judge score` writes it; who holds it has the run

@@ -106,6 +106,20 @@ def test_texts_outside_the_messages_are_judged(more: dict[str, Any], kind: str) 
     assert {key: request.forward[key] for key in more} == more
 
 
+@pytest.mark.parametrize("word", ["13812345678", "tel:+86-138-1234-5678", "11010519491231002X"])
+def test_a_name_that_is_somebody_s_number_is_judged(word: str) -> None:
+    """A caller's account or a call's id may be one; other names have no room for a text."""
+    call = {"id": word, "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    turn = {"role": "assistant", "content": None, "tool_calls": [call]}
+    request = asking(turn, {"role": "tool", "tool_call_id": word, "content": "晴"}, user=word)
+    found = [part for part in (*request.parts, *request.context) if part.kind == "identifier"]
+    assert [part.text for part in found] == [word] * 3
+    assert request.forward["user"] == word
+    assert not [
+        part for part in asking(user("问"), user="u-1764361234567").parts if part.role == ""
+    ]
+
+
 @pytest.mark.parametrize(
     "message",
     [

@@ -108,7 +108,7 @@ async def test_a_file_is_submitted_followed_and_fetched(tmp_path: Path) -> None:
 
 
 async def test_a_table_and_records_can_be_submitted(tmp_path: Path) -> None:
-    """CSV by its name; records as they come, without holding them."""
+    """CSV by its name; records as they come, without holding them; one by itself."""
     table = tmp_path / "a.csv"
     table.write_text("id,prompt,response,dimension\n1,问,答,Legality\n", encoding="utf-8")
     turn = Turn(role="user", content="先前")
@@ -125,10 +125,11 @@ async def test_a_table_and_records_can_be_submitted(tmp_path: Path) -> None:
     def ask(client: FlamesClient) -> list[Run]:
         first = client.wait(client.submit(table))
         runs = client.submit(records(), name="mine.jsonl", dimension="Legality", ordinary=True)
-        return [first, client.wait(runs)]
+        return [first, client.wait(runs), client.wait(client.submit(row(1)))]
 
     async with judging(judge, tmp_path / "data") as served:
-        first, second = await asking(served, ask)
+        first, second, third = await asking(served, ask)
+    assert (third.name, third.judged) == ("records.jsonl", 1)
     assert (first.name, first.judged) == ("a.csv", 1)
     assert (second.name, second.judged, second.ordinary) == ("mine.jsonl", 301, True)
     assert [case.record.history for case in judge.seen if case.record.id == "x"] == [(turn,)]
@@ -281,6 +282,19 @@ async def test_a_key_is_sent(tmp_path: Path) -> None:
         for wrong in (None, "fj-x"):
             error = await refused(served, lambda client: client.runs(), key=wrong)
             assert (error.status, error.code) == (401, "invalid_api_key")
+
+
+async def test_a_key_is_taken_as_a_file_holds_it_and_never_shown(tmp_path: Path) -> None:
+    """With its line's end; one that no header holds is refused before anybody is asked."""
+    file = tmp_path / "keys.json"
+    key = add_key(file, "ann", None, datetime(2026, 1, 1, tzinfo=UTC))
+    async with judging(ScriptedJudge(opinion), tmp_path / "data", keys=file) as served:
+        assert await asking(served, lambda client: client.runs(), f" {key}\r\n") == []
+        for wrong in ("fj-secret\0x", "fj-secret\nx", "fj-secret密钥"):
+            with pytest.raises(FlamesError) as found:
+                FlamesClient(served.base, wrong)
+            assert found.value.code == "invalid_api_key"
+            assert "secret" not in str(found.value)
 
 
 async def test_another_server_is_told_from_ours() -> None:

@@ -66,6 +66,7 @@ async def test_what_is_not_served_is_not_found(path: str) -> None:
         assert not stand.upstream.calls
     assert status(answer) == 404
     assert b'"code":"not_found"' in answer
+    assert b"GET /openapi.json lists the routes" in answer
 
 
 @pytest.mark.parametrize(
@@ -329,3 +330,17 @@ async def test_the_list_of_models_is_written_anew() -> None:
             {"id": "@cf/meta/llama", "object": "model", "created": 0, "owned_by": ""},
         ],
     }
+
+
+async def test_a_server_without_a_model_has_an_empty_list() -> None:
+    """Ollama writes null for it; what has no list at all can't be read."""
+    for said, status in (({"object": "list", "data": None}, 200), ({"object": "list"}, 502)):
+
+        async def script(call: Call, said: object = said) -> None:
+            await call.answer(said)
+
+        async with standing(script) as stand:
+            answer = await stand.served.get("/v1/models")
+        assert answer.status == status
+        if status == 200:
+            assert answer.json == {"object": "list", "data": []}

@@ -177,12 +177,14 @@ async def test_a_blocked_question_may_be_answered_in_place_of_an_error() -> None
     """`blocked_input: answer`: status 200, the message, finish `content_filter`."""
     async with standing(says("好。"), policy={"blocked_input": "answer"}) as stand:
         plain = await stand.served.chat(ADVERT, n=2)
-        stream = await stand.served.chat(ADVERT, stream=True, n=2)
+        asked = {"stream": True, "stream_options": {"include_usage": True}}
+        stream = await stand.served.chat(ADVERT, n=2, **asked)
         assert not stand.upstream.calls
     assert [c["message"]["content"] for c in plain.json["choices"]] == [SORRY, SORRY]
     assert {c["finish_reason"] for c in plain.json["choices"]} == {"content_filter"}
     finishes = [c["finish_reason"] for f in stream.frames for c in f["choices"]]
     assert finishes == [None, "content_filter", None, "content_filter"]
+    assert stream.frames[-1]["usage"] == plain.json["usage"] == dict.fromkeys(USAGE, 0)
     assert stream.events[-1] == "[DONE]"
 
 
@@ -196,11 +198,15 @@ async def test_a_question_may_be_answered_by_a_message_alone() -> None:
     assert answer.headers["x-flames-decision"] == "replaced"
 
 
-async def test_a_silly_number_of_choices_makes_no_silly_answer() -> None:
-    """What we say ourselves is bounded, whatever `n` is."""
+async def test_more_choices_than_are_passed_on_are_refused() -> None:
+    """Asked for, they would be paid and left out; what we say ourselves is bounded as well."""
     async with standing(says("好。"), policy={"blocked_input": "answer"}) as stand:
-        answer = await stand.served.chat(ADVERT, n=10**9)
-    assert len(answer.json["choices"]) == 128
+        most = await stand.served.chat(ADVERT, n=128)
+        for n in (129, 10**9, 1e300):
+            answer = await stand.served.chat(n=n)
+            assert (answer.status, answer.json["error"]["param"]) == (400, "n")
+        assert not stand.upstream.calls
+    assert len(most.json["choices"]) == 128
 
 
 async def test_another_answer_is_asked_for_with_the_rule_s_hint() -> None:

@@ -268,6 +268,40 @@ async def test_calls_that_were_broken_off_are_paid_for() -> None:
     assert list(vars(purse).values())[-1] == 0.25
 
 
+async def test_an_upload_counts_as_long_as_its_worker_lives(tmp_path: Path) -> None:
+    """Of a killed one nothing will come: its caller may send the file again at once."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.guard.server.killed", str(tmp_path), "0"),
+        stdout=asyncio.subprocess.PIPE,
+        cwd=ROOT,
+    )
+    assert process.stdout is not None
+    limits = Limits(grace_s=1.0, open_runs=1)
+    try:
+        base = (await process.stdout.readline()).decode().strip().removeprefix("http://")
+        host, port = base.split(":")
+        _, writer = await asyncio.open_connection(host, int(port))
+        head = f"POST /v1/runs HTTP/1.1\r\nhost: {base}\r\ncontent-type: {LINES}\r\n"
+        writer.write(f"{head}content-length: 99\r\n\r\n{{".encode())
+        await until(lambda: list(tmp_path.glob("runs/anyone/.*/arriving")))
+        judge = ScriptedJudge(opinion, name="held")
+        async with judging(judge, tmp_path, limits=limits) as served:
+            headers = {"content_type": LINES}
+            busy = await served.post("/v1/runs", lines([row(1)]), **headers)
+            process.send_signal(signal.SIGKILL)
+            await process.wait()
+            run = await submitted(served, lines([row(1)]))
+            told = await ended(served, run)
+        writer.close()
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+    assert (busy.status, busy.code) == (429, "too_many_runs")
+    assert (told["phase"], told["judged"]) == ("done", 1)
+    assert not (tmp_path / "runs" / "anyone" / run / "arriving").exists()
+
+
 def test_what_killed_workers_left_is_swept_away(tmp_path: Path) -> None:
     """Half an upload, and half a deletion; what is on its way stays."""
     import os

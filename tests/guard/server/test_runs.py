@@ -12,6 +12,7 @@ import tracemalloc
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -207,6 +208,7 @@ WIDE = "标题,答案\n甲,乙\n".encode("gb18030") * 20
     [
         (b"", 400, "the file is empty"),
         (b" \n\n", 400, "the file is empty"),
+        (b'{"prompt": "a"}\r{"prompt": "b"}\r', 400, "the file: its lines end in carriage returns"),
         (WIDE, 400, "is not UTF-8 but, it seems, GB18030"),
         (b"prompt,text\na,b\n", 400, "has no column `response`"),
         (b"hello\nworld\n", 400, "names no column that is known"),
@@ -229,6 +231,33 @@ async def test_a_file_that_can_t_be_read_is_refused_at_once(
     assert told in answer.json["error"]["message"]
     assert str(tmp_path) not in answer.json["error"]["message"]
     assert left(tmp_path) == []
+
+
+async def test_a_name_that_is_all_ending_names_a_model_all_the_same(tmp_path: Path) -> None:
+    """A name is the caller's, and no name is the server's failure."""
+    rows = lines([{"prompt": "问", "response": "答", "dimension": "Legality"}])
+    async with judging(ScriptedJudge(opinion), tmp_path) as served:
+        for name in (".gz", ".csv", "..", "/", "\0"):
+            run = await submitted(served, rows, f"?name={quote(name, safe='')}")
+            told = await ended(served, run)
+            assert (told["phase"], told["judged"], told["name"]) == ("done", 1, name)
+
+
+async def test_a_table_without_a_name_is_read_as_one(tmp_path: Path) -> None:
+    """Its content type says what it is: a first row that is no header is refused, not each row."""
+    async with judging(ScriptedJudge(opinion), tmp_path) as served:
+        headless = await sent(served, "/v1/runs", "问,答\n".encode(), content_type="text/csv")
+        table = "prompt,response,dimension\n问,答,Legality\n".encode()
+        answer = await sent(served, "/v1/runs", table, content_type="text/csv; charset=utf-8")
+        told = await ended(served, answer.json["id"])
+        form = await sent(
+            served, "/v1/runs", b"--x", content_type="multipart/form-data; boundary=x"
+        )
+    assert (headless.status, headless.code) == (400, "unreadable_file")
+    assert "its first row names no column that is known" in headless.json["error"]["message"]
+    assert (told["name"], told["judged"]) == ("records.csv", 1)
+    assert form.status == 415
+    assert "the body is the file itself" in form.json["error"]["message"]
 
 
 @pytest.mark.parametrize(

@@ -193,6 +193,34 @@ async def test_what_runs_when_it_is_told_to_end_is_answered(policy: Path, worker
     assert all("好。" in body.decode() for _, body in answers)
 
 
+async def test_workers_end_with_a_parent_that_is_killed(policy: Path) -> None:
+    """Else they would serve on by an old policy, on the port that the next server is to have.
+
+    What they had in hand is still answered.
+    """
+    asked, go_on = asyncio.Semaphore(0), asyncio.Event()
+
+    async def script(call: Call) -> None:
+        asked.release()
+        await go_on.wait()
+        await says("好。")(call)
+
+    async with (
+        Upstream(script) as upstream,
+        running(upstream.url, policy, "--workers", "2") as server,
+    ):
+        waiting = asyncio.ensure_future(server.chat())
+        await asyncio.wait_for(asked.acquire(), 60)
+        os.kill(server.pid, signal.SIGKILL)
+        async with asyncio.timeout(30):
+            await _closed(server)
+        go_on.set()
+        assert (await waiting)[0] == 200
+        assert server.process.stdout is not None
+        await asyncio.wait_for(server.process.stdout.read(), 30)  # who could write there is gone
+        await server.ended()
+
+
 async def _closed(server: Running) -> None:
     """Wait until the server takes no new connections."""
     host, port = server.base.removeprefix("http://").removesuffix("/v1").split(":")
@@ -268,6 +296,7 @@ async def test_runs_are_taken_as_the_flags_and_the_key_say(
         (["--keys", "no.json"], "flames-judge keys add"),
         (["--upstream", "ftp://x/v1"], "is not a server's URL"),
         (["--upstream", "http://u:p@x/v1"], "must not hold a password"),
+        (["--upstream", "http://x/v1/chat/completions"], "is the URL of a route"),
         (["--policy", "no.yaml"], "no.yaml"),
         (["--policy", "promise.yaml"], "needs a calibration"),
         (["--upstream-key-env", "NO_SUCH_VARIABLE"], "holds no key"),

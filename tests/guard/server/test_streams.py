@@ -69,8 +69,10 @@ async def test_a_stream_may_be_cut_anywhere(size: int) -> None:
         (b"data: ", b"data:"),
         (b"data: ", b": a comment\nevent: message\ndata: "),
         (b"data: {", b"data: {\ndata: "),
+        (b"data: {", b"data: \n\ndata: {"),
+        (b"[DONE]", b"[DONE] "),
     ],
-    ids=["crlf", "cr", "no_space", "comments", "several_lines"],
+    ids=["crlf", "cr", "no_space", "comments", "several_lines", "empty_events", "spaces"],
 )
 async def test_a_stream_may_be_written_in_any_lawful_way(old: bytes, new: bytes) -> None:
     """The event stream format leaves servers a choice; what we send is of one kind."""
@@ -96,6 +98,37 @@ async def test_usage_comes_only_if_it_was_asked_for() -> None:
     async with standing(sends(WHOLE)) as stand:
         answer = await stand.served.chat(stream=True)
     assert all(f["choices"] for f in answer.frames)
+
+
+@pytest.mark.parametrize("place", ["chunk", "choice"])
+async def test_tokens_that_end_a_choice_unasked_stay_there(place: str) -> None:
+    """DeepSeek tells them beside the last choice, Kimi within it, whether asked or not."""
+    last = chunk({"content": ""}, finish="stop")
+    (last if place == "chunk" else last["choices"][0])["usage"] = USAGE
+    data = frame(chunk({"content": TEXT})) + frame(last) + DONE
+    async with standing(sends(data), policy={"unknown_keys": "block"}) as stand:
+        unasked = await stand.served.chat(stream=True)
+        asked = await stand.served.chat(**ASKED)
+    assert unasked.text == asked.text == TEXT
+    told = [(len(f["choices"]), f["usage"]) for f in unasked.frames if "usage" in f]
+    assert told == [(1, USAGE)]
+    assert unasked.frames[-1]["choices"][0]["finish_reason"] == "stop"
+    assert [(len(f["choices"]), f["usage"]) for f in asked.frames if "usage" in f] == [(0, USAGE)]
+
+
+async def test_tokens_of_one_attempt_are_not_told_as_those_of_all() -> None:
+    """Unasked, the first attempt's were not waited for."""
+    good = frame(chunk({"content": "晴。"})) + frame({**chunk({}, finish="stop"), "usage": USAGE})
+    streams = iter([streamed(BAD), good + DONE])
+
+    async def script(call: Call) -> None:
+        await call.events([next(streams)])
+
+    rule, buffered = rule_of("regenerate"), {"stream": {"mode": "buffer"}}
+    async with standing(script, [rule], policy=buffered) as stand:
+        answer = await stand.served.chat(stream=True)
+    assert answer.text == "晴。"
+    assert not any("usage" in f for f in answer.frames)
 
 
 async def test_a_stopped_stream_still_tells_the_tokens() -> None:
@@ -247,12 +280,25 @@ async def test_chunks_with_extras_lose_them() -> None:
     assert ADVERT not in answer.body.decode()
 
 
+async def test_a_picture_in_a_stream_is_left_out_and_costs_no_text() -> None:
+    """Models that draw send it whole, in one event of some megabytes."""
+    url = "data:image/png;base64," + "iVBORw0K" * 400_000
+    picture = {"images": [{"type": "image_url", "image_url": {"url": url}}]}
+    data = [frame(chunk(delta)) for delta in ({"content": TEXT}, picture)]
+    data += [frame(chunk({}, finish="stop")) + DONE]
+    async with standing(sends(*data)) as stand:
+        answer = await stand.served.chat(stream=True)
+    assert answer.text == TEXT
+    assert answer.frames[-1]["choices"][0]["finish_reason"] == "stop"
+    assert b"iVBORw0K" not in answer.body
+
+
 BROKEN: dict[str, Sequence[bytes]] = {
     "not_json": [b"data: {oops\n\n"],
     "two_equal_keys": [b'data: {"choices": [], "choices": []}\n\n'],
     "not_utf8": [b"data: \xff\xfe\n\n"],
     "no_choice": [frame({"choices": [7]})],
-    "too_large": [b"data: " + b" " * 1_100_000],
+    "too_large": [b"data: " + b" " * 8_400_000],
     "cut_event": [frame(chunk({"content": BAD}))[:-9]],
     "cut_before_finish": [DONE],
     "nothing": [],
