@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from guard.policy import Policy, Rule, said_twice
 from guard.policy_fault import PolicyFault
 from judge.calibration import (
+    By,
     Calibration,
     DimensionCalibration,
     Looks,
@@ -15,10 +17,11 @@ from judge.calibration import (
     Threshold,
     score_of,
 )
+from judge.errors import InputError
 from judge.misfits import Place
 from judge.protocols import Judge
 from judge.rubric import Rubric, Rubrics
-from judge.verdict import RubricRef, Verdict
+from judge.verdict import Hazard, RubricRef, Verdict
 
 
 @dataclass(frozen=True)
@@ -58,11 +61,25 @@ class BoundRule:
         """What the cut is compared with.
 
         A promise's cut goes by the judge's own score, before the map that was fitted on the same
-        gold; a fixed cut by the calibrated P(harmless), where there is one.
+        gold; a fixed cut by the calibrated P(harmless), where there is one. Where the gold's scores
+        were labels, a label that calls for action does so whatever P(harmless) now stands beside
+        it; where they were P(harmless), so does a label "not 3" that comes without.
         """
         if self.threshold is None:
             return self.p_harmless(verdict)
-        return score_of(verdict.label, verdict.p_harmless, "p_harmless")
+        own = score_of(verdict.label, verdict.p_harmless, "p_harmless")
+        if self._by == "label":
+            return min(own, score_of(verdict.label, verdict.p_harmless, "label"))
+        silent = self._by is not None and verdict.p_harmless is None
+        return 0.0 if silent and verdict.label != 3 else own
+
+    def reads(self, verdict: Verdict) -> bool:
+        """Whether a verdict says what the rule's cut needs to know.
+
+        A cut that was found among P(harmless) can't be held against the label 3 alone.
+        """
+        needs_p = self.threshold is not None and self._by == "p_harmless"
+        return not (needs_p and verdict.p_harmless is None and verdict.label == 3)
 
     def p_harmless(self, verdict: Verdict) -> float:
         """P(harmless): calibrated where the calibration has a map, else the judge's own."""
@@ -70,6 +87,13 @@ class BoundRule:
         if mapped is not None:
             return mapped
         return score_of(verdict.label, verdict.p_harmless, "p_harmless")
+
+    @property
+    def _by(self) -> By | None:
+        """What the gold's scores were; None where nobody knows."""
+        if self.calibration is None or self.calibration.map is None:
+            return None
+        return self.calibration.map.by
 
     def acts(self, score: float) -> bool:
         """Whether a text with this score is acted upon."""
@@ -102,16 +126,46 @@ def bind(
     """The policy's rules, with their rubrics and cuts looked up.
 
     Raises:
-        InputError: a calibration of another judge or rubric.
-        PolicyFault: a dimension without a rubric, a promise that the calibration can't keep, or a
-            doubt band that isn't its own.
+        PolicyFault: a calibration of another judge or rubric, a dimension without a rubric, a
+            promise that the calibration can't keep, or a doubt band that isn't its own.
     """
     if policy.band is not None:
         _check_band(policy.band, calibration)
+    if calibration is not None and all(rule.dimension is None for rule in policy.rules):
+        with _blaming_calibration():  # events and headers name it, so that it must be this judge's
+            calibration.check(
+                (name, judge.ref(rubric), RubricRef.of(rubric)) for name, rubric in rubrics.items()
+            )
     return tuple(
         _bound(("rules", index), policy, judge, calibration, rubrics)
         for index in range(len(policy.rules))
     )
+
+
+def never_judged(policy: Policy, rules: Sequence[BoundRule]) -> Iterator[str]:
+    """A line for each rule on which the judge abstains whatever is said, and the text passes."""
+    if policy.judge != "embedded" or policy.hazard is Hazard.KNOWN or policy.on_abstain == "block":
+        return
+    for one in rules:
+        if one.rubric is not None:
+            kept = "" if one.threshold is None else ", and its promise is not kept"
+            yield (
+                f"rule {one.rule.name} never acts{kept}: the embedded judge abstains on ordinary"
+                " prompts (name an LLM judge; or `hazard: known`, where every prompt is a probe)"
+            )
+
+
+@contextmanager
+def _blaming_calibration() -> Iterator[None]:
+    """A calibration of something else is the fault of the line that names it.
+
+    Raises:
+        PolicyFault: in place of such a fault.
+    """
+    try:
+        yield
+    except InputError as error:
+        raise PolicyFault(error.problem, place=("calibration",), mend=error.mend) from None
 
 
 def _check_band(band: tuple[float, float], calibration: Calibration | None) -> None:
@@ -161,15 +215,32 @@ def _bound(
                 mend="make one with `flames-judge calibrate`, and name it under `calibration:`",
             )
         return BoundRule(rule, rubric)
-    found = calibration.of(rubric.dimension, judge.ref(rubric), RubricRef.of(rubric))
+    with _blaming_calibration():
+        found = calibration.of(rubric.dimension, judge.ref(rubric), RubricRef.of(rubric))
     if rule.promise is None:
         return BoundRule(rule, rubric, found)
+    _check_probabilities(policy, found)
     once = [one for one in found.thresholds if one.looks is None]
     looks = Looks(window=policy.stream.window, overlap=policy.stream.overlap)
     often = _strict(rule.promise, [one for one in found.thresholds if one.looks == looks])
     return BoundRule(
         rule, rubric, found, _kept((place, rule), rule.promise, once), _least_strict(often)
     )
+
+
+def _check_probabilities(policy: Policy, found: DimensionCalibration) -> None:
+    """A cut among P(harmless) needs one of every answer.
+
+    Raises:
+        PolicyFault: the policy asks the model for none.
+    """
+    silent = policy.judge.startswith("llm:") and not policy.llm.logprobs and policy.llm.samples == 1
+    if silent and found.map is not None and found.map.by == "p_harmless":
+        raise PolicyFault(
+            "the calibration's cuts go by token probabilities, which `logprobs: false` forgoes",
+            place=("llm", "logprobs"),
+            mend="leave `logprobs` out, or calibrate a run of `score --no-logprobs`",
+        )
 
 
 def _kept(

@@ -191,8 +191,9 @@ def decide(
         hits += _hits(bound, outcomes)
         for outcome in outcomes:
             if isinstance(outcome, Verdict):
-                continue
-            if outcome.kind is FailureKind.ABSTAINED:
+                if not bound.reads(outcome):
+                    missed.append(Missed(bound.rule.name, FailureKind.INVALID_OUTPUT.value))
+            elif outcome.kind is FailureKind.ABSTAINED:
                 abstained.append(bound.rule.name)
             else:
                 missed.append(Missed(bound.rule.name, outcome.kind.value))
@@ -233,7 +234,7 @@ def _hits(bound: BoundRule, outcomes: Sequence[Outcome]) -> list[Hit]:
     read = [
         (bound.score(outcome), bound.p_harmless(outcome))
         for outcome in outcomes
-        if isinstance(outcome, Verdict)
+        if isinstance(outcome, Verdict) and bound.reads(outcome)
     ]
     if not read:
         return []

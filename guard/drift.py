@@ -16,11 +16,12 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from guard.event import GuardEvent
+from judge.calibration import Share
 from judge.errors import InputError
 from judge.journal import replace_file
 from judge.stats.drift import DriftMonitor, Evidence, MonitorState
 
-RULES = "rules"  # the stream of "no rule acted" (1) and "a rule acted" (0)
+RULES = "rules"  # of "no rule acted" (1) and "a rule acted" (0), where all could be checked
 REMEMBERED = 100_000  # conversations, of which each counts once
 SAVE_EVERY = 100
 
@@ -32,7 +33,7 @@ class DriftFile(BaseModel):
     format: Literal[1] = 1
     policy: str
     calibration: str | None
-    baseline: Mapping[str, tuple[float, ...]]
+    baseline: Mapping[str, tuple[Share, ...]]
     monitor: MonitorState | None = None
 
 
@@ -71,12 +72,11 @@ class DriftWatch:
         self._seen[event.conversation] = None
         if len(self._seen) > REMEMBERED:
             self._seen.popitem(last=False)
-        for name, score in {**event.scores, RULES: 0.0 if event.rules else 1.0}.items():
+        acted = {} if event.missed else {RULES: 0.0 if event.rules else 1.0}
+        for name, score in {**event.scores, **acted}.items():
             self._take(name, score)
-
-    def is_of(self, event: GuardEvent) -> bool:
-        """Whether a decision was made under this watch's policy and calibration."""
-        return (event.policy, event.calibration) == self._names
+        if self._monitor is None and self.recorded >= self._size:
+            self._monitor = DriftMonitor.start(self._baseline, self._alpha)
 
     @property
     def evidence(self) -> dict[str, Evidence]:
@@ -86,7 +86,7 @@ class DriftWatch:
     @property
     def recorded(self) -> int:
         """Conversations of the baseline so far."""
-        return len(self._baseline.get(RULES, ()))
+        return max(map(len, self._baseline.values()), default=0)
 
     def state(self) -> DriftFile:
         """What to keep."""
@@ -96,18 +96,22 @@ class DriftWatch:
         return DriftFile(policy=policy, calibration=calibration, baseline=baseline, monitor=monitor)
 
     def resume(self, kept: DriftFile) -> bool:
-        """Go on from what was kept; False, and a new baseline, if that was under another policy."""
+        """Go on from what was kept; False, and a new baseline, if that was under another policy.
+
+        An alarm that stands is told again: its stream is watched no more.
+        """
         if (kept.policy, kept.calibration) != self._names:
             return False
         self._baseline = {name: list(scores) for name, scores in kept.baseline.items()}
         self._monitor = None if kept.monitor is None else DriftMonitor.resume(kept.monitor)
+        for name, one in self.evidence.items():
+            if one.alarm_at is not None:
+                self._alarm(name, one)
         return True
 
     def _take(self, name: str, score: float) -> None:
         if self._monitor is None:
             self._baseline.setdefault(name, []).append(score)
-            if name == RULES and self.recorded >= self._size:
-                self._monitor = DriftMonitor.start(self._baseline, self._alpha)
         elif name in self._monitor.evidence and self._monitor.observe(
             name, score, self._rng.random()
         ):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Protocol, get_args
 
@@ -209,7 +209,8 @@ class Guard:
             except OSError:
                 self.lost += 1
         if self._around.people is not None:
-            self._around.people.offer(decision, parts, asked)
+            hazard = asked.hazard or self.policy.hazard  # as it was judged, so is it calibrated
+            self._around.people.offer(decision, parts, replace(asked, hazard=hazard))
         return event
 
     async def warm(self) -> None:

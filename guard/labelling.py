@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import logging
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ from judge.records import Record
 from judge.rubric import Rubric
 from judge.runlog import Entry, outcome_line, read_log
 from judge.verdict import Case, Hazard
+
+_log = logging.getLogger("flames_judge.guard")
 
 QUEUES = ("random", "human")
 LOG = "verdicts.jsonl"
@@ -82,7 +85,7 @@ class LabelQueue:
             names.append("random")
         for name in names:
             if len(self._waiting) >= MOST_WAITING:
-                self.dropped += 1
+                self._lose("too many wait for the judge")
                 continue
             with about(conversation):
                 task = asyncio.ensure_future(self._take(name, conversation, parts, asked))
@@ -131,13 +134,20 @@ class LabelQueue:
                 source=f"{name}:1",
             )
             for rubric in self._rubrics:
-                case = Case(record=record, rubric=rubric, response=text, hazard=Hazard.UNKNOWN)
+                hazard = asked.hazard or Hazard.UNKNOWN
+                case = Case(record=record, rubric=rubric, response=text, hazard=hazard)
                 async with self._room:
                     [outcome] = await self._judge.assess([case])
                 line = outcome_line(case, outcome, self._now())
                 await asyncio.to_thread(self._logs[name].append, line.removesuffix("\n"))
-        except Exception:  # noqa: BLE001 - a row less to label is no reason to disturb the traffic
-            self.dropped += 1
+        except Exception as error:  # noqa: BLE001 - a row less is no reason to disturb the traffic
+            self._lose(type(error).__name__)
+
+    def _lose(self, why: str) -> None:
+        """Count an answer that people don't get, and tell of the first, the tenth, and so on."""
+        self.dropped += 1
+        if str(self.dropped).strip("0") == "1":
+            _log.warning("%d drawn answers are missing for labelling: %s", self.dropped, why)
 
 
 def forget_labels(

@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from guard.binding import bind, named
+from guard.binding import bind, named, never_judged
 from guard.engine import Around, Guard, People, Scanner
 from guard.event import AuditSink, GuardEvent
 from guard.limits import DailyBudget, PocketPurse, Purse
+from guard.passing import LOG
 from guard.policy import CASCADE, Policy, load_policy
 from guard.policy_fault import PolicyFault, naming_file
 from guard.spending import PaidJudge
@@ -70,6 +71,9 @@ def load_guard(policy: Path | str | Policy, given: Given | None = None) -> Guard
     plan, judge, calibration, rubrics = load_parts(policy, given)
     with naming_file(plan.file):
         rules = bind(plan, judge, calibration, rubrics)
+    if given.judge is None:
+        for line in never_judged(plan, rules):
+            LOG.warning(line)
     judged = {one.rubric.dimension: one.rubric for one in rules if one.rubric is not None}
     labelled = list(judged.values()) or [rubrics[name] for name in rubrics.suite]
     purse = given.purse or PocketPurse()

@@ -19,7 +19,7 @@ from guard.strict_values import HttpAddress, Number, Price, Switch, Text, Value,
 from judge.calibration import Promise
 from judge.errors import InputError
 from judge.llm.config import ResponseFormat
-from judge.misfits import ContradictionError, Place, misfits
+from judge.misfits import ContradictionError, Place, first_misfit
 from judge.strict_yaml import read_yaml
 from judge.verdict import Hazard
 
@@ -216,6 +216,7 @@ class Policy(Value):
     stream: StreamPolicy = StreamPolicy()
     shadow: Switch = False
     _file: Path | None = PrivateAttr(default=None)
+    _written: dict[str, str] = PrivateAttr(default_factory=dict)  # paths, as its file has them
 
     @validator(mode="after")
     def _whole(self) -> Self:
@@ -239,8 +240,12 @@ class Policy(Value):
 
     @property
     def id(self) -> str:
-        """What headers and audit events call this policy: 16 hex digits of its content."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
+        """What headers and audit events call this policy: 16 hex digits of its content.
+
+        The same wherever the file lies, and from wherever it is read.
+        """
+        content = self.model_copy(update=self._written).model_dump_json()
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
 
     def rules_of(self, side: Side) -> Sequence[Rule]:
         """The rules of one side, in the file's order."""
@@ -274,14 +279,15 @@ def load_policy(file: Path) -> Policy:
     try:
         policy = Policy.model_validate(document.content)
     except ValidationError as error:
-        first = next(misfits(error, Policy))
+        first = first_misfit(error, Policy)
         line = document.line(first.place)
         raise InputError(first.problem, file=file, line=line, mend=first.mend) from None
-    beside = {
-        key: str(file.parent / value)
+    written = {
+        key: value
         for key, value in (("calibration", policy.calibration), ("rubrics", policy.rubrics))
         if value is not None
     }
+    beside = {key: str(file.parent / value) for key, value in written.items()}
     policy = policy.model_copy(update=beside)
-    policy._file = file  # noqa: SLF001 - its own
+    policy._file, policy._written = file, written  # noqa: SLF001 - its own
     return policy

@@ -50,6 +50,7 @@ class Expected(_Value):
 class RuleReplay(_Value):
     """One rule over the traffic: `hits` of `n` exchanges, and what is known about its errors.
 
+    `judged` counts verdicts, `abstained` answers on which the judge gave none.
     `wrong` are hits on harmless answers, `missed` harmful answers without a hit; null where the
     calibration has no map, or for evidence. `promised` is the promise's bound on the miss rate.
     """
@@ -59,6 +60,7 @@ class RuleReplay(_Value):
     hits: int
     share: Figure
     judged: int
+    abstained: int
     wrong: Expected | None
     missed: Expected | None
     promised: float | None
@@ -67,11 +69,16 @@ class RuleReplay(_Value):
 
 
 class Replay(_Value):
-    """A policy over the traffic."""
+    """A policy over the traffic.
+
+    `unchecked` counts exchanges with a check that could not be made, by the kind of failure; they
+    are stopped or let pass as `on_failure` says.
+    """
 
     policy: str
     n: int
     statuses: Mapping[str, Mapping[str, int]]
+    unchecked: Mapping[str, int]
     stopped: Figure
     rules: tuple[RuleReplay, ...]
 
@@ -95,6 +102,7 @@ class _Sums:
 
     hits: int = 0
     judged: int = 0
+    abstained: int = 0
     wrong: float = 0.0
     missed: float = 0.0
     spread: list[float] = field(default_factory=lambda: [0.0, 0.0])
@@ -114,17 +122,22 @@ class ReplayTally:
         self._guard = guard
         self.n = self._stopped = 0
         self._statuses = {"input": Counter[str](), "output": Counter[str]()}
+        self._unchecked = Counter[str]()
         self._sums = {one.rule.name: _Sums() for one in guard.rules}
 
     def add(self, one: Replayed) -> None:
         """Count one exchange."""
         self.n += 1
         self._stopped += one.stopped
-        for decision in filter(None, (one.question, one.answer)):
+        decisions = [one.question, *([] if one.answer is None else [one.answer])]
+        self._unchecked.update({gone.kind for decision in decisions for gone in decision.missed})
+        for decision in decisions:
             self._statuses[decision.side][decision.status] += 1
             hit = {found.rule.rule.name for found in decision.hits}
             for name in hit:
                 self._sums[name].hits += 1
+            for name in decision.abstained:
+                self._sums[name].abstained += 1
             self._expect(decision, hit)
 
     def result(self, confidence: float = 0.95) -> Replay:
@@ -137,7 +150,8 @@ class ReplayTally:
         rules = []
         for bound in self._guard.rules:
             sums = self._sums[bound.rule.name]
-            mapped = bound.calibration is not None and bound.calibration.map is not None
+            made = bound.calibration is not None and bound.calibration.map is not None
+            mapped = made and sums.judged > 0
             kept = bound.threshold
             rules.append(
                 RuleReplay(
@@ -146,6 +160,7 @@ class ReplayTally:
                     hits=sums.hits,
                     share=share(sums.hits),
                     judged=sums.judged,
+                    abstained=sums.abstained,
                     wrong=_expected(sums.wrong, sums.spread[0]) if mapped else None,
                     missed=_expected(sums.missed, sums.spread[1]) if mapped else None,
                     promised=None if kept is None else kept.attained,
@@ -157,6 +172,7 @@ class ReplayTally:
             policy=self._guard.policy.id,
             n=self.n,
             statuses={side: dict(counts) for side, counts in self._statuses.items()},
+            unchecked=dict(self._unchecked.most_common()),
             stopped=share(self._stopped),
             rules=tuple(rules),
         )

@@ -34,7 +34,14 @@ def _http(address: str) -> str:
     )
 
 
-Text = Annotated[str, Constraints(min_length=1)]
+def _without_nul(text: str) -> str:
+    """No file's name holds one, nor a variable's."""
+    if "\0" in text:
+        raise ValueError("holds a NUL character")
+    return text
+
+
+Text = Annotated[str, Constraints(min_length=1), AfterValidator(_without_nul)]
 Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 Price = Annotated[Number, Field(ge=0)]
 Whole = Annotated[int, Strict()]

@@ -11,9 +11,11 @@ from pydantic import BaseModel, ValidationError
 Place = tuple[str | int, ...]
 Problem = tuple[Place, str]
 
+_MISSING: Final = "is missing"
 _WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "json_invalid": ("is no JSON: {error}", ""),
-    "missing": ("is missing", ""),
+    "missing": (_MISSING, ""),
+    "invalid_key": ("is no key: a key is a word", ""),
     "bool": ("is neither true nor false", "write true or false, without quotes"),
     "float": ("is no number", "write it in digits, without quotes: 0.5"),
     "int": ("is no whole number", "write it in digits, without quotes: 3"),
@@ -68,6 +70,16 @@ def misfits(error: ValidationError, model: type[BaseModel]) -> Iterator[Misfit]:
             problem, mend = _told(item["type"], item)
             at = f"{'.'.join(map(str, place))}: " if place else ""
             yield Misfit(place, at + problem, mend)
+
+
+def first_misfit(error: ValidationError, model: type[BaseModel]) -> Misfit:
+    """The first problem; where a key is missing, rather what stands there in its place."""
+    found = list(misfits(error, model))
+    first = found[0]
+    if not first.problem.endswith(_MISSING):
+        return first
+    beside = (one for one in found if one.place[:-1] == first.place[:-1])
+    return next((one for one in beside if not one.problem.endswith(_MISSING)), first)
 
 
 def _told(kind: str, item: Mapping[str, Any]) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources.abc import Traversable
@@ -14,6 +15,9 @@ from judge.errors import InputError
 
 # What PyYAML's own constructors raise for a tag whose value doesn't fit (`!!timestamp soon`).
 _UNFIT = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+
+
+_WRONG = re.compile("[：，｛｝［］－　\u00a0]|^ *\t")
 
 
 @dataclass(frozen=True)
@@ -70,11 +74,26 @@ def read_yaml(file: Traversable) -> Document:
         mark = error.problem_mark or error.context_mark
         problem = ", ".join(part for part in (error.context, error.problem) if part)
         line = None if mark is None else mark.line + 1
-        raise InputError(f"is not YAML: {problem}", file=file, line=line) from None
+        mend = "" if line is None else _wrong_sign(text, line)
+        raise InputError(f"is not YAML: {problem}", file=file, line=line, mend=mend) from None
     except RecursionError:
         raise InputError("is not YAML: nested too deeply", file=file) from None
     except _UNFIT:
         raise InputError("is not YAML: a value doesn't fit its tag", file=file) from None
+
+
+def _wrong_sign(text: str, line: int) -> str:
+    """The mend where a tab or a full-width sign, of Chinese keyboards, stands there or above."""
+    lines = text.splitlines()
+    for at in (line, line - 1):
+        found = _WRONG.search(lines[at - 1]) if 0 < at <= len(lines) else None
+        if found is not None:
+            sign = unicodedata.normalize("NFKC", found[0]).strip()
+            told = (
+                f"`{found[0]}`: write `{sign}`" if sign else "a tab or wide space: write plain ones"
+            )
+            return f"line {at} has {told}"
+    return ""
 
 
 class _Loader(yaml.SafeLoader):

@@ -67,7 +67,11 @@ def file_of(place: str) -> Path | None:
     from judge.database import database_url, is_sqlite
 
     url = database_url(place, "--audit")
-    return Path(url.database or "") if is_sqlite(url) else None
+    if not is_sqlite(url):
+        return None
+    if url.database == ":memory:":
+        raise InputError("would keep nothing", file="--audit", mend="write sqlite:///FILE")
+    return Path(url.database or "")
 
 
 def open_log(place: str) -> AuditLog:

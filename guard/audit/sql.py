@@ -14,12 +14,13 @@ import queue
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
 import platformdirs
+from pydantic import ValidationError
 from sqlalchemy import URL, Engine, create_engine, delete, event, insert, or_, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
@@ -83,11 +84,9 @@ class SqlLog:
         """
         url = database_url(place, "--audit")
         try:
-            engine = _engine(url)
-            _Table.metadata.create_all(engine)
-        except SQLAlchemyError as error:
-            cause = str(getattr(error, "orig", error)).strip().split("\n")[0]
-            raise InputError(f"the database can't be used: {cause}", file="--audit") from None
+            with _telling():
+                engine = _engine(url)
+                _Table.metadata.create_all(engine)
         except OSError as error:
             raise InputError(f"can't be opened: {error.strerror}", file=url.database) from None
         except ImportError:
@@ -106,11 +105,16 @@ class SqlLog:
         await asyncio.wrap_future(waiting.done)
 
     def events(self) -> Iterator[GuardEvent]:
-        """Every event in the database."""
-        with Session(self._engine) as session:
+        """Every event in the database that can be read.
+
+        Raises:
+            InputError: the database can't be read.
+        """
+        with _telling(), Session(self._engine) as session:
             asked = select(_Event.body).order_by(_Event.at, _Event.id)  # some came in later
             for body in session.scalars(asked.execution_options(yield_per=1000)):
-                yield GuardEvent.model_validate_json(body)
+                with suppress(ValidationError):  # as of a file: what is none is passed over
+                    yield GuardEvent.model_validate_json(body)
 
     def forget(
         self,
@@ -119,7 +123,11 @@ class SqlLog:
         request_id: str | None = None,
         conversation: str | None = None,
     ) -> int:
-        """Delete events that are older, of a request, or of a conversation; gives their number."""
+        """Delete events that are older, of a request, or of a conversation; gives their number.
+
+        Raises:
+            InputError: the database can't be written.
+        """
         named = [
             None if before is None else _Event.at < _time(before),
             None if request_id is None else _Event.request_id == request_id,
@@ -128,7 +136,7 @@ class SqlLog:
         wanted = [one for one in named if one is not None]
         if not wanted:
             return 0
-        with Session(self._engine) as session, session.begin():
+        with _telling(), Session(self._engine) as session, session.begin():
             gone = session.execute(delete(_Event).where(or_(*wanted)).returning(_Event.id)).all()
         return len(gone)
 
@@ -201,6 +209,20 @@ class SqlLog:
                 ):
                     for some in waiting:
                         _insert_new(session, some)
+
+
+@contextmanager
+def _telling() -> Iterator[None]:
+    """What the database says is one line of ours; never a statement with its values.
+
+    Raises:
+        InputError: in place of its error.
+    """
+    try:
+        yield
+    except SQLAlchemyError as error:
+        cause = str(getattr(error, "orig", error)).strip().split("\n")[0]
+        raise InputError(f"the database can't be used: {cause}", file="--audit") from None
 
 
 def _engine(url: URL) -> Engine:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -72,9 +72,17 @@ def calibrate_stream(
                     f" most {100 * one.alpha:g}% with confidence {100 * (1 - one.delta):g}%"
                     f" ({one.n} harmful rows); false alarms {_percent(one.false_alarm)}"
                 )
-    for line in refused:
+    for line in (*_silent(looks.values()), *refused):
         say(line)
     raise typer.Exit(REFUSED if refused else 0)
+
+
+def _silent(looks: Iterable[Sequence[float | None]]) -> Iterator[str]:
+    """A line where the judge was silent, so that its server isn't taken for its judgement."""
+    found = [score for answer in looks for score in answer]
+    silent = found.count(None)
+    if silent:
+        yield f"{silent} of {len(found)} looks got no verdict; no such look stops an answer"
 
 
 def _percent(figure: Figure) -> str:

@@ -63,7 +63,8 @@ def _text(text: str | None, file: Path | None) -> str:
         if text is not None:
             raise InputError("gives the text twice", file="--file", mend="give one of them")
         try:
-            data = file.read_bytes()
+            with file.open("rb") as opened:
+                data = opened.read(MOST_BYTES + 1)
         except OSError as error:
             raise InputError(f"can't be read: {error.strerror}", file=file) from None
         return _decoded(data, file)
@@ -104,12 +105,10 @@ def _show(guard: Guard, decision: Decision) -> None:
             continue
         kept = hit.rule.threshold
         if kept is None:
-            print(
-                f"  {rule}: P(harmless) {hit.p_harmless:.3f} < {hit.rule.cut:.3f}, the rule's cut"
-            )
+            print(f"  {rule}: P(harmless) {_below(hit.p_harmless, hit.rule.cut)}, the rule's cut")
         else:
             print(
-                f"  {rule}: the judge's own score {hit.score:.3f} < {hit.rule.cut:.3f}, the "
+                f"  {rule}: the judge's own score {_below(hit.score, hit.rule.cut)}, the "
                 f"promise's cut; calibrated P(harmless) {hit.p_harmless:.3f}"
             )
             print(
@@ -122,6 +121,12 @@ def _show(guard: Guard, decision: Decision) -> None:
         print(f"  {name}: the judge abstained")
     if not (decision.hits or decision.missed or decision.abstained):
         print(f"  no rule of {len(guard.rules)} acts")
+
+
+def _below(score: float | None, cut: float | None) -> str:
+    """That a score is below a cut, with as many digits as that takes."""
+    near, far = f"{score:.3f}", f"{cut:.3f}"
+    return f"{near} < {far}" if near != far else f"{score:.6g} < {cut:.6g}"
 
 
 def _as_json(guard: Guard, decision: Decision) -> dict[str, Any]:

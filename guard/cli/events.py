@@ -26,29 +26,32 @@ def drift(
 ) -> None:
     """Say whether traffic has drifted.
 
-    Compares the scores of recorded decisions with those of the first conversations. Exits with 4
-    on an alarm.
+    Compares the scores of recorded decisions with those of the first conversations, under the
+    newest policy and calibration. Exits with 4 on an alarm.
     """
     import json as encoder
+    from collections import Counter
     from random import Random
 
     from guard.drift import DriftWatch
 
-    watch: DriftWatch | None = None
-    others = 0
+    watches: dict[tuple[str, str | None], DriftWatch] = {}
+    counts: Counter[tuple[str, str | None]] = Counter()
+    newest: tuple[str, str | None] | None = None
     with o.recorded(audit) as log:
         for event in log.events():
-            if watch is None or watch.is_of(event):
-                watch = watch or DriftWatch(
-                    event.policy, event.calibration, size=baseline, alpha=alpha, rng=Random(seed)
-                )
-                watch(event)
-            else:
-                others += 1
+            newest = event.policy, event.calibration
+            if newest not in watches:
+                watches[newest] = DriftWatch(*newest, size=baseline, alpha=alpha, rng=Random(seed))
+            watches[newest](event)
+            counts[newest] += 1
+    watch = None if newest is None else watches[newest]
+    others = counts.total() - (0 if newest is None else counts[newest])
     if watch is None or not watch.evidence:
         have = 0 if watch is None else watch.recorded
+        under = " under its newest policy" if others else ""
         raise InputError(
-            f"holds {have} conversations; the baseline takes {baseline}",
+            f"holds {have} conversations{under}; the baseline takes {baseline}",
             file="--audit",
             mend="wait for more traffic, or give a smaller --baseline",
         )
@@ -77,7 +80,8 @@ def forget(
         Path | None, typer.Option(metavar="DIR", help="What waits to be labelled.")
     ] = None,
     older_than: Annotated[
-        float | None, typer.Option(min=0, metavar="DAYS", help="Those older than so many days.")
+        float | None,
+        typer.Option(min=0, max=o.MOST_DAYS, metavar="DAYS", help="Those older than so many days."),
     ] = None,
     request: Annotated[
         str | None, typer.Option(metavar="ID", help="Those of a request: x-flames-request-id.")
@@ -97,6 +101,9 @@ def forget(
     if older_than is None and request is None and conversation is None:
         mend = "give --older-than DAYS, --request ID or --conversation HASH"
         raise InputError("nothing says what to forget", mend=mend)
+    if "" in {request, conversation}:  # of a variable that isn't set; some edges name no request
+        mend = "give the ID or HASH that is meant"
+        raise InputError("an empty name would be that of many", mend=mend)
     if audit is None and label_queue is None:
         mend = "give --audit PLACE, --label-queue DIR, or both"
         raise InputError("nothing says where to forget", mend=mend)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from guard.engine import Guard
     from judge.protocols import Judge
 
+MOST_DAYS = 36_500  # a hundred years; the calendar's own end is a traceback away
+
 PolicyOption = Annotated[
     Path | None,
     typer.Option("--policy", help="The policy file; without it the shipped one: evidence alone."),

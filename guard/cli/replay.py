@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from judge.cli.progress import Reporter
     from judge.records import BadRow, Record
 
-UNREADABLE = 3
+INCOMPLETE = 3
 WIDTH = 16
 SHOWN = 5
 
@@ -50,7 +50,7 @@ def replay(
 
     Reads what `score` reads: JSONL, CSV, Parquet; or a log of decisions with their texts. With a
     calibration it also estimates how often the policy is wrong. Exits with 3 where rows can't be
-    read.
+    read, or a check could not be made.
     """
     import sys
     import time
@@ -90,9 +90,21 @@ def replay(
         sys.stdout.write(replay_json(replays, parted, len(bad)))
     else:
         names = [str(policy or "shipped policy"), str(against)]
-        show_replay(list(zip(names, replays, strict=False)), parted, Console(highlight=False))
-    if bad:
-        raise typer.Exit(UNREADABLE)
+        console = Console(highlight=False)
+        show_replay(list(zip(names, replays, strict=False)), parted, len(bad), console)
+    if bad or any(one.unchecked for one in replays):
+        raise typer.Exit(INCOMPLETE)
+
+
+class _AnyName(dict[str, str]):
+    """One dimension for every name that no rubric of ours has."""
+
+    def __init__(self, dimension: str) -> None:
+        super().__init__()
+        self._dimension = dimension
+
+    def get(self, _: str, default: object = None) -> str:  # noqa: ARG002
+        return self._dimension
 
 
 @contextmanager
@@ -111,8 +123,9 @@ def _rows(
     from judge.rubric import load_rubrics
 
     rubrics = load_rubrics()
-    # Traffic names no dimension, and the policy's rules say which ones are judged.
-    options = ReadOptions(rubrics=rubrics, dimension=next(iter(rubrics)))
+    # The policy's rules say what is judged: traffic names no dimension, or one of no matter.
+    some = next(iter(rubrics))
+    options = ReadOptions(rubrics=rubrics, dimension=some, categories=_AnyName(some))
     yield islice(read_records(files, options), limit)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from guard.cli.options import MOST_DAYS
 from judge.cli.options import finite
 from judge.errors import InputError
 
@@ -50,6 +51,7 @@ def serve(
         float | None,
         typer.Option(
             min=0,
+            max=MOST_DAYS,
             callback=finite,
             help="Delete decisions, answers of --label-queue and runs after so many days.",
         ),
@@ -152,8 +154,7 @@ def serve(
         limits=limits,
     )
     _check(settings, workers)
-    if drift is not None:
-        _say_what_drifts(policy)
+    _say_what_is_in_vain(settings)
     run(settings, (host, port), workers, lambda line: print(line, flush=True))
 
 
@@ -200,8 +201,8 @@ def _check(settings: Settings, workers: int) -> None:
             raise InputError("each conversation must count once", file=flag, mend=mend)
 
 
-def _say_what_drifts(policy: Path) -> None:
-    """A watch for drift goes by scores, which evidence has none of.
+def _say_what_is_in_vain(settings: Settings) -> None:
+    """A watch for drift goes by scores, which evidence has none of; people need a queue.
 
     Raises:
         InputError: the policy can't be read.
@@ -209,8 +210,12 @@ def _say_what_drifts(policy: Path) -> None:
     from guard.cli.options import say
     from guard.policy import load_policy
 
-    if all(rule.dimension is None for rule in load_policy(policy).rules_of("output")):
+    rules = load_policy(settings.policy).rules
+    judged = any(rule.dimension is not None for rule in rules if rule.side == "output")
+    if settings.drift is not None and not judged:
         say(
             "--drift: no rule has a `dimension`, so that there are no scores: watched is alone "
             "which share of the answers the rules act on"
         )
+    if settings.labels is None and any(rule.action == "human" for rule in rules):
+        say("without --label-queue nobody gets to see what rules with `action: human` stop")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from guard.binding import bind
+from guard.binding import bind, never_judged
+from guard.decision import Readings, decide
 from judge.calibration import Looks, Map
 from judge.errors import InputError
 from judge.records import Record
+from judge.rubric import Label
 from judge.testing import ScriptedJudge
-from judge.verdict import Case
+from judge.verdict import Case, Verdict
 from tests.guard.made import ABUSE, LEGAL, RUBRICS, calibration, policy, threshold
 
 PROMISED = {
@@ -114,3 +116,70 @@ def test_a_streamed_answer_goes_by_the_cut_for_its_own_windows() -> None:
     wider = policy(PROMISED, stream={"window": 200, "overlap": 40})
     [rule] = bind(wider, one, made, RUBRICS)
     assert (rule.cut, rule.for_stream().cut) == (0.5, 0.5)
+
+
+def test_a_policy_of_evidence_alone_names_no_other_judges_calibration() -> None:
+    """Headers and events carry its id, as if something went by it."""
+    made = calibration(judge(name="other"), threshold())
+    with pytest.raises(InputError, match="made for another judge: other, not scripted"):
+        bind(policy(ABUSE), judge(), made, RUBRICS)
+    one = judge()
+    assert bind(policy(ABUSE), one, calibration(one, threshold()), RUBRICS)
+
+
+def said(label: Label) -> ScriptedJudge:
+    return ScriptedJudge(lambda _: label)
+
+
+async def judged(one: ScriptedJudge) -> Verdict:
+    record = Record(id="a", prompt="p", response="r")
+    [verdict] = await one.assess([Case(record=record, rubric=RUBRICS["Legality"], response="r")])
+    assert isinstance(verdict, Verdict)
+    return verdict
+
+
+async def test_a_cut_found_among_labels_acts_on_labels_when_probabilities_come_to_them() -> None:
+    """A run without token probabilities has a cut just above 0, which no P(harmless) is below."""
+    one = judge(0.3)
+    by_label = Map(x=(0.0, 1.0), y=(0.1, 0.9), by="label")
+    made = calibration(one, threshold(5e-324), map_=by_label)
+    [rule] = bind(policy(PROMISED), one, made, RUBRICS)
+    assert rule.acts(rule.score(await judged(one)))
+    assert not rule.acts(rule.score(await judged(judge(0.6))))
+
+
+async def test_a_cut_found_among_probabilities_is_held_against_no_bare_label() -> None:
+    """A label "not 3" acts; 3 without P(harmless) is a check that could not be made, and blocks."""
+    one = ScriptedJudge(lambda _: 3)
+    by_p = Map(x=(0.0, 1.0), y=(0.1, 0.9))
+    made = calibration(one, threshold(0.8), map_=by_p)
+    plan = policy(PROMISED)
+    rules = bind(plan, one, made, RUBRICS)
+    expected: list[tuple[Label, str]] = [(3, "failed"), (2, "blocked"), (1, "blocked")]
+    for label, status in expected:
+        readings = Readings(outcomes=[("Legality", await judged(said(label)))])
+        assert decide(plan, rules, "output", readings).status == status
+    missed = decide(plan, rules, "output", Readings(outcomes=[("Legality", await judged(one))]))
+    assert [one.kind for one in missed.missed] == ["invalid_output"]
+
+
+def test_a_policy_that_forgoes_the_probabilities_of_its_calibration_is_refused() -> None:
+    """It would hold labels against a cut that was found among probabilities."""
+    one = judge()
+    made = calibration(one, threshold(), map_=Map(x=(0.0, 1.0), y=(0.1, 0.9)))
+    with pytest.raises(InputError, match="cuts go by token probabilities"):
+        bind(policy(PROMISED, llm={"logprobs": False}), one, made, RUBRICS)
+    labels = calibration(one, threshold(), map_=Map(x=(0.0, 1.0), y=(0.1, 0.9), by="label"))
+    assert bind(policy(PROMISED, llm={"logprobs": False}), one, labels, RUBRICS)
+
+
+def test_an_embedded_rule_that_can_never_act_is_told() -> None:
+    """On ordinary prompts the embedded judge abstains, which passes unless the policy blocks it."""
+    one = judge()
+    made = calibration(one, threshold())
+    plan = policy(PROMISED, judge="embedded")
+    [line] = never_judged(plan, bind(plan, one, made, RUBRICS))
+    assert "never acts, and its promise is not kept" in line
+    for more in ({"hazard": "known"}, {"on_abstain": "block"}, {"judge": "llm:x"}):
+        other = policy(PROMISED, **({"judge": "embedded"} | more))
+        assert list(never_judged(other, bind(other, one, made, RUBRICS))) == []

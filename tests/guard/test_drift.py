@@ -8,6 +8,7 @@ from random import Random
 import pytest
 
 from guard.drift import RULES, DriftWatch, KeptWatch, load_drift
+from guard.event import MissedEvent
 from judge.errors import InputError
 from tests.guard.audit.test_logs import event
 
@@ -77,12 +78,26 @@ def test_a_watch_goes_on_after_a_restart(tmp_path: Path) -> None:
     assert not KeptWatch(other, file).resumed
 
 
-def test_a_file_that_is_no_state_is_one_line(tmp_path: Path) -> None:
-    """With its mend."""
+def test_an_alarm_that_stands_is_told_again_after_a_restart(tmp_path: Path) -> None:
+    """Its stream is watched no more, which the old process's log alone would know."""
     file = tmp_path / "drift.json"
-    file.write_text("{}", encoding="utf-8")
-    with pytest.raises(InputError, match="is no state of a drift monitor"):
-        load_drift(file)
+    kept = KeptWatch(one := watch(), file)
+    traffic(one, Random(2), 500, 0.0)
+    traffic(one, Random(3), 500, 0.2, start=500)
+    kept.save()
+    alarms: list[str] = []
+    assert KeptWatch(watch(alarms), file).resumed
+    assert alarms == ["Legality"]
+
+
+def test_a_file_that_is_no_state_is_one_line(tmp_path: Path) -> None:
+    """With its mend; a score that is no probability would stop the watch at its next event."""
+    file = tmp_path / "drift.json"
+    whole = watch().state().model_dump_json()
+    for text in ("{}", whole.replace('"baseline":{', '"baseline":{"Legality":[7.0]')):
+        file.write_text(text, encoding="utf-8")
+        with pytest.raises(InputError, match="is no state of a drift monitor"):
+            load_drift(file)
 
 
 def test_a_watch_that_cant_be_kept_is_refused_at_the_start(tmp_path: Path) -> None:
@@ -91,3 +106,25 @@ def test_a_watch_that_cant_be_kept_is_refused_at_the_start(tmp_path: Path) -> No
         KeptWatch(watch(), tmp_path / "none" / "drift.json")
     KeptWatch(watch(), tmp_path / "drift.json")
     assert load_drift(tmp_path / "drift.json").baseline == {}
+
+
+def test_a_judge_that_is_down_is_no_drift() -> None:
+    """Of a failed check nobody knows whether a rule would have acted."""
+    alarms: list[str] = []
+    one, rng = watch(alarms), Random(4)
+    down = {"rules": (), "missed": (MissedEvent(rule="r", kind="unavailable"),)}
+    for number in range(2000):
+        more = {} if rng.random() < 0.3 else {"rules": ()}
+        if number >= 500:
+            more = down
+        one(event(0, conversation=f"c{number}", scores={}, **more))
+    assert alarms == []
+
+
+def test_the_baseline_ends_also_where_some_check_always_fails() -> None:
+    """What is recorded is bounded, and the scores that there are get watched."""
+    one = watch()
+    failed = (MissedEvent(rule="r", kind="deadline"),)
+    for number in range(300):
+        one(event(0, conversation=f"c{number}", scores={"Legality": 0.9}, missed=failed))
+    assert (one.recorded, list(one.evidence)) == (100, ["Legality"])

@@ -25,7 +25,7 @@ from judge.records import Turn
 from judge.rubric import Rubric
 from judge.runlog import read_log
 from judge.testing import ScriptedJudge
-from judge.verdict import Case, FailureKind, Outcome
+from judge.verdict import Case, FailureKind, Hazard, Outcome
 from tests.cli.conftest import Flames
 from tests.guard.made import ABUSE, BAD, LEGAL, RUBRICS, WordScanner, guard, policy
 from tests.judged_run import label_all
@@ -87,8 +87,10 @@ async def test_what_a_rule_hands_to_people_has_a_queue_of_its_own(tmp_path: Path
     assert not list(read_log(tmp_path / "random" / "verdicts.jsonl"))
 
 
-async def test_a_judge_that_breaks_costs_a_row_and_no_request(tmp_path: Path) -> None:
-    """Labelling never disturbs the traffic."""
+async def test_a_judge_that_breaks_costs_a_row_and_no_request(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Labelling never disturbs the traffic; that the sample has gaps is told, without texts."""
 
     def broken(_: Case) -> FailureKind:
         raise RuntimeError
@@ -97,6 +99,7 @@ async def test_a_judge_that_breaks_costs_a_row_and_no_request(tmp_path: Path) ->
     assert (await talk(people, 1)).status == "allowed"
     await people.aclose()
     assert people.dropped == 1
+    assert caplog.messages == ["1 drawn answers are missing for labelling: RuntimeError"]
 
 
 async def test_what_is_remembered_of_drawn_conversations_is_bounded_and_the_draw_is_not_by_it(
@@ -267,3 +270,13 @@ def test_labels_of_live_traffic_come_back_as_a_calibration(flames: Flames, tmp_p
     legality = json.loads(made.read_text(encoding="utf-8"))["dimensions"]["Legality"]
     assert legality["n"] == 40
     assert legality["agreement"]["accuracy"]["value"] == pytest.approx(1.0)
+
+
+async def test_answers_to_known_probes_are_judged_as_the_guard_judges_them(tmp_path: Path) -> None:
+    """On a test bench, too, labels are to calibrate the judge that acts."""
+    judge = ScriptedJudge(lambda _: 0.9)
+    people = queue(tmp_path, 1.0, judge)
+    one = guard(policy(LEGAL, hazard="known"), people=people)
+    await one.check("output", [Part("t", "好")], Asked(prompt="问题"))
+    await people.aclose()
+    assert [case.hazard for case in judge.seen] == [Hazard.KNOWN]

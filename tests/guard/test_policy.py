@@ -12,7 +12,8 @@ from guard.loading import Given, load_guard
 from guard.policy import EVIDENCE_KINDS, Policy, load_policy
 from judge.embedded.heads import KINDS
 from judge.errors import InputError
-from tests.guard.made import ABUSE, LEGAL, WordScanner, policy
+from judge.testing import ScriptedJudge
+from tests.guard.made import ABUSE, LEGAL, WordScanner, calibration, policy, threshold
 
 WHOLE = """\
 version: 1
@@ -128,6 +129,8 @@ CASCADE = "judge: cascade:embedded>llm:openai/m\n"
         ("llm: {api_base: 'ftp://a/v1'}\n", 2, "llm.api_base: is no plain http address"),
         ("llm: {api_base: 'http://'}\n", 2, "llm.api_base: is no plain http address"),
         ("llm: {model: m}\n", 2, "llm: there is no key 'model' here (known keys: api_base"),
+        ('calibration: "a\\0b"\n', 2, "calibration: holds a NUL character"),
+        ("1: 2\n", 2, "1: is no key: a key is a word"),
         ("dedline_s: 5\n", 2, "no key 'dedline_s' here (did you mean deadline_s?)"),
         ("on_failure: alow\n", 2, "on_failure: is none of block, allow (did you mean allow?)"),
         ("hazard: 3\n", 2, "hazard: is none of known, unknown"),
@@ -162,6 +165,11 @@ def test_a_value_that_means_something_else_is_refused(
         ),
         ("evidence: abuse, action: block, colour: red", "rules.1: there is no key 'colour' here"),
         ("evidence: abuse", "rules.1.action: is missing"),
+        ("evidence: abuse, acton: block", "rules.1: there is no key 'acton' here (did you mean"),
+        (
+            "dimension: Legality, promise: {missrate: 0.05}, action: block",
+            "rules.1.promise: there is no key 'missrate' here (did you mean miss_rate?)",
+        ),
         ("evidence: pii, action: block", "two rules say pii:output:block: keep one"),
         ("dimension: Legality, action: block", "rules.1: a rule with `dimension` has one of"),
     ],
@@ -237,6 +245,11 @@ def loaded(tmp_path: Path, text: str) -> Guard:
             3,
             "a doubt `band` needs a calibration",
         ),
+        (
+            "calibration: alien.json\nrules: [{evidence: pii, action: block}]\n",
+            2,
+            "the calibration was made for another judge: other, not embedded",
+        ),
     ],
 )
 def test_a_policy_that_cant_be_kept_is_refused_with_file_and_line(
@@ -244,6 +257,8 @@ def test_a_policy_that_cant_be_kept_is_refused_with_file_and_line(
 ) -> None:
     """What only judge, rubrics and calibration tell is told like the rest."""
     monkeypatch.setenv("OPENAI_API_KEY", "k")
+    alien = calibration(ScriptedJudge(lambda _: 0.9, name="other"), threshold())
+    (tmp_path / "alien.json").write_text(alien.to_json(), encoding="utf-8")
     with pytest.raises(InputError, match=said) as caught:
         loaded(tmp_path, text)
     assert (caught.value.file, caught.value.line) == (tmp_path / "policy.yaml", line)
@@ -264,6 +279,44 @@ def test_two_rules_that_say_the_same_are_refused() -> None:
     """Which of two cuts would count?"""
     with pytest.raises(ValidationError, match="two rules say Legality:output:block"):
         policy(LEGAL, {**LEGAL, "cut": 0.3})
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("version：1\nrules: [{evidence: pii, action: block}]\n", "line 1 has `：`: write `:`"),
+        ("rules:\n- {evidence: pii，action: block}\n", "line 2 has `，`: write `,`"),
+        ("rules:\n- ｛evidence: pii, action: block｝\n", "line 2 has `｛`: write `{`"),
+        ("rules:\n\t- {evidence: pii, action: block}\n", "line 2 has a tab or wide space"),
+        ("rules:\n　- {evidence: pii, action: block}\n", "line 2 has a tab or wide space"),
+    ],
+)
+def test_signs_of_a_chinese_keyboard_are_named_with_their_line(
+    tmp_path: Path, text: str, said: str
+) -> None:
+    """YAML's own words for them help nobody."""
+    file = tmp_path / "policy.yaml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        load_policy(file)
+    assert said in str(caught.value)
+    assert "is not YAML" in str(caught.value)
+
+
+def test_a_policys_id_is_the_same_wherever_its_file_lies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Servers on two machines, and a drift watch after a move, know it again."""
+    ids = set[str]()
+    for folder in (tmp_path / "a", tmp_path / "b"):
+        folder.mkdir()
+        (folder / "policy.yaml").write_text(WHOLE, encoding="utf-8")
+        monkeypatch.chdir(folder)
+        ids |= {load_policy(folder / "policy.yaml").id, load_policy(Path("policy.yaml")).id}
+    assert len(ids) == 1
+    other = tmp_path / "a" / "other.yaml"
+    other.write_text(WHOLE.replace("calibration.json", "next.json"), encoding="utf-8")
+    assert load_policy(other).id not in ids
 
 
 def test_a_policys_id_changes_with_its_content_and_only_then() -> None:

@@ -194,6 +194,7 @@ def test_a_log_is_its_owners_alone(tmp_path: Path) -> None:
         ("jsonl:", "is no place"),
         ("mysql://u:secret@h/d", "--audit: is no place of a log .write jsonl:FILE, sqlite:///FILE"),
         ("sqlite://", "neither SQLite nor PostgreSQL"),
+        ("sqlite:///:memory:", "--audit: would keep nothing .write sqlite:///FILE"),
         ("events", "is no place of a log"),
         ("events:secret", "is no place of a log"),
         ("sqlite:events", "is no place of a log"),
@@ -208,3 +209,32 @@ def test_a_place_that_cant_be_opened_is_one_line_without_a_password(place: str, 
         pass
     assert "secret" not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+async def test_a_database_that_cant_be_asked_is_one_line(tmp_path: Path) -> None:
+    """Held by another program, or with a table of somebody else's."""
+    database = tmp_path / "a.sqlite"
+    with open_audit(f"sqlite:///{database}") as log:
+        await log.emit(event(0, conversation="secret"))
+        log.forget(request_id="nobody")
+        other = sqlite3.connect(database, isolation_level=None)
+        other.execute("DROP TABLE flames_guard_event")
+        other.execute("CREATE TABLE flames_guard_event (id INTEGER)")
+        for ask in (lambda: list(log.events()), lambda: log.forget(conversation="secret")):
+            with pytest.raises(
+                InputError, match="the database can't be used: no such column"
+            ) as it:
+                ask()
+            assert "secret" not in str(it.value)
+        other.close()
+
+
+async def test_an_event_that_cant_be_read_keeps_nobody_from_the_others(tmp_path: Path) -> None:
+    """As in a file: a later release may have written it."""
+    database = tmp_path / "a.sqlite"
+    with open_audit(f"sqlite:///{database}") as log:
+        await emit(log, *(event(n) for n in range(3)))
+        other = sqlite3.connect(database, isolation_level=None)
+        other.execute("UPDATE flames_guard_event SET body = '{}' WHERE request_id = 'r1'")
+        other.close()
+        assert [one.request_id for one in log.events()] == ["r0", "r2"]

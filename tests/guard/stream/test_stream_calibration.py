@@ -10,6 +10,7 @@ from random import Random
 import pytest
 import yaml
 
+from guard.cli.calibrate_stream import _silent
 from guard.policy import StreamPolicy
 from guard.stream.calibration import Answer, Replay, looks_at, with_stream_cuts
 from judge.calibration import Promise
@@ -129,6 +130,14 @@ async def test_a_look_without_a_verdict_stops_nothing() -> None:
     looks = await Replay(failing, RUBRICS, STREAM, Hazard.UNKNOWN).looks(one)
     assert set(looks) == {None, 0.9}
     assert least(looks) == 0.9
+
+
+def test_looks_without_a_verdict_are_told() -> None:
+    """A server that answered half of them is not the judge's own doubt."""
+    assert list(_silent([(0.9, None), (None, 0.2, 0.1)])) == [
+        "2 of 5 looks got no verdict; no such look stops an answer"
+    ]
+    assert list(_silent([(0.9,)])) == []
 
 
 def test_the_command_adds_cuts_that_the_guard_takes_for_streams(
