@@ -11,7 +11,7 @@ from typing import Any, Final
 from guard.chat import envelope_of, look_at_request, parts_of
 from guard.decision import Decision, Part, merged
 from guard.engine import Asked, Guard
-from guard.json_replies import Paths, texts_of
+from guard.json_replies import Paths, texts_of, unread_in
 from guard.openai_api import ChatRequest, Completion, CompletionChoice, Envelope, blocked
 from guard.policy import Policy
 from guard.seams import seams
@@ -100,6 +100,8 @@ async def look_at_body(
     seen = {part.text for part in parts}
     left = [part for part in texts_of(body, _SPOKEN) if part.text not in seen]
     more = await guard.look("input", left, asked)
+    if (request is None or not request.unread) and (media := unread_in(body)):
+        more = merged(more, guard.unread("input", media))
     return (more if decision is None else merged(decision, more)), [*parts, *left]
 
 

@@ -20,20 +20,25 @@ class Bridge:
     """A loop that starts when it is first needed, and anew in a forked child."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # Python may clean up a stream while it is held
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        self._ended = False
 
     def forget(self) -> None:
         """In a forked child, which has none of its parent's threads: start anew."""
-        self._lock, self._loop, self._thread = threading.Lock(), None, None
+        self._lock, self._loop, self._thread = threading.RLock(), None, None
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine to its end, in the caller's context variables.
 
         Raises:
-            RuntimeError: called by what runs on the bridge itself, which would wait for ever.
+            RuntimeError: called by what runs on the bridge itself, or after the program's end:
+                either would wait for ever.
         """
+        if self._ended:
+            work.close()
+            raise RuntimeError("the program has ended")
         loop = self._running()
         if threading.current_thread() is self._thread:
             work.close()
@@ -53,6 +58,23 @@ class Bridge:
         if loop is not None and thread is not None:
             loop.call_soon_threadsafe(loop.stop)
             thread.join(5)
+
+    def finish(self, work: Coroutine[Any, Any, object]) -> None:
+        """Run a coroutine to its end; not waited for where Python cleans up on the bridge itself.
+
+        Raises:
+            RuntimeError: the program has ended.
+        """
+        loop, thread = self._loop, self._thread
+        if loop is not None and threading.current_thread() is thread:
+            asyncio.run_coroutine_threadsafe(work, loop)
+        else:
+            self.run(work)
+
+    def end(self) -> None:
+        """Close it for good: a thread that starts now would never run."""
+        self._ended = True
+        self.close()
 
     def _running(self) -> asyncio.AbstractEventLoop:
         with self._lock:
@@ -77,7 +99,7 @@ def _serve(loop: asyncio.AbstractEventLoop) -> None:
 
 
 _BRIDGE = Bridge()
-atexit.register(_BRIDGE.close)
+atexit.register(_BRIDGE.end)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_BRIDGE.forget)
 
@@ -93,6 +115,11 @@ async def _noted(work: Coroutine[Any, Any, T], tasks: list[asyncio.Task[Any]]) -
 def _cancel(tasks: list[asyncio.Task[Any]]) -> None:
     for task in tasks:
         task.cancel()
+
+
+def finish(work: Coroutine[Any, Any, object]) -> None:
+    """Run what ends something, from wherever that is; see `Bridge.finish`."""
+    _BRIDGE.finish(work)
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

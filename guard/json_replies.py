@@ -7,7 +7,7 @@ prompt or the reply, and where the policy's message goes.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -31,8 +31,52 @@ REPLIES: Final = (
     "delta",
     "token",
 )
+# Keys whose values are identifiers.
+NAMES: Final = (
+    "id",
+    "event_id",
+    "message_id",
+    "conversation_id",
+    "session_id",
+    "request_id",
+    "trace_id",
+    "created_at",
+    "timestamp",
+    "type",
+    "event",
+    "object",
+    "model",
+    "role",
+    "status",
+    "finish_reason",
+)
 WORD: Final = re.compile(r"[A-Za-z0-9_.:/\-]{1,64}")
 _PLACE = re.compile(r"[A-Za-z0-9_.\[\]~\-]{0,128}")
+_MEDIA: Final = frozenset(
+    {"image", "audio", "video", "file", "document", "media", "computer_screenshot"}
+)
+_HELD: Final = frozenset(
+    {
+        "audio",
+        "audio_url",
+        "base64",
+        "data",
+        "document_url",
+        "file",
+        "file_data",
+        "file_id",
+        "file_url",
+        "image",
+        "image_url",
+        "input_audio",
+        "source",
+        "url",
+        "video",
+        "video_url",
+    }
+)
+_AS_TEXT: Final = ("data:text/", "data:application/json")
+_INLINE: Final = ("inline_data", "inlineData", "file_data", "fileData")
 _LONG_NUMBER: Final = 10**6  # shorter ones are no phone number, card or identity
 
 
@@ -98,6 +142,33 @@ def texts_of(value: object, spoken: Paths | None = None) -> list[Part]:
     return found + [Part("number", str(number), word=True) for number in _numbers(value)]
 
 
+def unread_in(value: object) -> list[str]:
+    """Where pictures, sounds and files stand in a value: as most protocols write them."""
+    found: list[str] = []
+    waiting: list[tuple[str, object]] = [("", value)]
+    while waiting:
+        path, item = waiting.pop()
+        if isinstance(item, dict):
+            if _is_media(item):
+                found.append(place_of(path))
+            waiting += [(f"{path}.{key}" if path else str(key), one) for key, one in item.items()]
+        elif isinstance(item, list):
+            waiting += [(f"{path}[{n}]", one) for n, one in enumerate(item)]
+    return found
+
+
+def _is_media(part: dict[Any, Any]) -> bool:
+    kind, source, file = part.get("type"), part.get("source"), part.get("file")
+    if isinstance(source, dict) and source.get("type") in {"text", "content"}:
+        return False  # a document that is given as its text
+    if isinstance(file, dict) and str(file.get("file_data")).lower().startswith(_AS_TEXT):
+        return False  # read as a text where OpenAI's protocol is
+    if isinstance(kind, str) and kind.removeprefix("input_").removesuffix("_url") in _MEDIA:
+        return any(part.get(key) for key in _HELD)
+    inline = any(isinstance(part.get(key), dict) for key in _INLINE)
+    return inline or ("content" in part and bool(part.get("images")))
+
+
 def place_of(path: str) -> str:
     """A path as it may be logged: keys may be anybody's text."""
     return path if _PLACE.fullmatch(path) else "?"
@@ -114,17 +185,23 @@ def turns_of(history: object) -> tuple[Turn, ...]:
     return tuple(turns)
 
 
-def said_in(value: object, replies: Paths, message: str) -> Any:
+def said_in(value: object, replies: Paths, message: str, names: Collection[str] = NAMES) -> Any:
     """The value with the policy's message as its reply, and with no other text in it.
 
     Keys that are no single ASCII words, or are numbers, go with what stands under them. None when
     the value has no place for a reply.
+
+    Args:
+        value: an answer that was withheld.
+        replies: where its reply may stand.
+        message: the policy's.
+        names: keys whose values stay where they are single words: clients go by them.
     """
     if isinstance(value, str):
         return message
     for path in replies.leading(value):
         if any(_direct(one) for _, one in path.find(value)):
-            return path.replaced(_emptied(value), lambda _: message)
+            return path.replaced(_emptied(value, names), lambda _: message)
     return None
 
 
@@ -134,20 +211,28 @@ def _direct(value: object) -> list[str]:
     return [item for item in items if isinstance(item, str)]
 
 
-def _emptied(value: Any) -> Any:
+def _emptied(value: Any, names: Collection[str]) -> Any:
     if isinstance(value, str):
         return ""
     if isinstance(value, dict):
         kept = {key: item for key, item in value.items() if _is_key(key)}
-        return {key: _emptied(item) for key, item in kept.items()}
+        return {
+            key: item if key in names and _is_name(item) else _emptied(item, names)
+            for key, item in kept.items()
+        }
     if isinstance(value, list):
-        return [_emptied(item) for item in value]
+        return [_emptied(item, names) for item in value]
     return value if isinstance(value, bool | None) or abs(value) < _LONG_NUMBER else 0
 
 
 def _is_key(key: str) -> bool:
     """Whether a key may stay: a word, and no number that could be somebody's."""
     return bool(WORD.fullmatch(key)) and not re.search(r"\d{7}", key)
+
+
+def _is_name(value: object) -> bool:
+    """The same of an identifier; apart from personal data nothing is looked for in one."""
+    return isinstance(value, str) and _is_key(value)
 
 
 def _numbers(value: object) -> Iterator[int | float]:

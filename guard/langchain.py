@@ -45,6 +45,7 @@ WITHHELD: Final = "…"
 with the next one."""
 
 _CONTENT: Final = Paths.parse(["content", "content[*].text", "update.messages[*].content"])
+_ROLES: Final = {"ai": "assistant", "system": "system", "tool": "tool"}
 _ABOUT: Final = ("id", "type", "response_metadata", "usage_metadata")
 
 
@@ -253,10 +254,19 @@ def _body(request: Request) -> dict[str, Any]:
 
 
 def _openai(messages: list[Any]) -> list[Any]:
+    return [_message(message) for message in messages]
+
+
+def _message(message: Any) -> Any:
     try:
-        return [plain(convert_to_openai_messages(message)) for message in messages]
-    except (TypeError, ValueError):  # a block of a kind that OpenAI has not
-        return [plain(message) for message in messages]
+        return plain(convert_to_openai_messages(message))
+    except (AttributeError, TypeError, ValueError):  # a block of a kind that OpenAI has not
+        own = plain(message)
+        return (
+            own | {"role": _ROLES.get(str(own.get("type")), "user")}
+            if isinstance(own, dict)
+            else own
+        )
 
 
 def _read(body: dict[str, Any]) -> ChatRequest | None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from datetime import date, time, timedelta
+from enum import Enum
 from numbers import Number
+from pathlib import PurePath
 from typing import Any, Final
 from uuid import UUID
 
@@ -18,47 +20,83 @@ _DEEP: Final = 64
 _KEPT: Final = ("response_cost", "model_id", "custom_llm_provider")
 
 
-def plain(value: Any, depth: int = 0) -> Any:
+def plain(value: Any, depth: int = 0, *, written: bool = True) -> Any:
     """A value as JSON has it; `OPAQUE` where it is none, inside containers left out.
+
+    Args:
+        value: the value.
+        depth: how deep it stands in another.
+        written: of pydantic's objects what they write out; without it all of their fields.
 
     Raises:
         InputError: it is nested too deep, or holds itself.
     """
     if depth > _DEEP:
-        raise InputError("a value is nested too deep to be read")
+        raise _too_deep()
     if value is None or isinstance(value, str | bool | int | float):
         return value
     if isinstance(value, Mapping):
-        items = {str(key): plain(item, depth + 1) for key, item in value.items()}
+        items = {str(key): plain(item, depth + 1, written=written) for key, item in value.items()}
         return {key: item for key, item in items.items() if item is not OPAQUE}
     if isinstance(value, list | tuple | set | frozenset):
-        listed = [plain(item, depth + 1) for item in value]
+        listed = [plain(item, depth + 1, written=written) for item in value]
         return [item for item in listed if item is not OPAQUE]
     if hasattr(type(value), "model_dump"):
-        return plain(value.model_dump(exclude_none=True, warnings=False), depth + 1)
+        own = value.model_dump(exclude_none=True, warnings=False) if written else _fields(value)
+        return plain(own, depth + 1, written=written)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = dataclasses.fields(value)
-        return plain({one.name: getattr(value, one.name) for one in fields}, depth + 1)
+        own = {one.name: getattr(value, one.name) for one in fields}
+        return plain(own, depth + 1, written=written)
+    if isinstance(value, Enum):
+        return plain(value.value, depth + 1, written=written)
+    if isinstance(value, PurePath) or hasattr(type(value), "unicode_string"):  # pydantic's URLs
+        return str(value)
     return OPAQUE
 
 
-def is_readable(value: Any) -> bool:
+def _fields(value: Any) -> dict[str, Any]:
+    """All fields of one of pydantic's objects."""
+    return {**vars(value), **(getattr(value, "__pydantic_extra__", None) or {})}
+
+
+def is_readable(value: Any, depth: int = 0) -> bool:
     """Whether every text in a value is one that `plain` gives: it holds no unknown objects.
 
     Raises:
         InputError: as `plain`.
     """
+    if depth > _DEEP:
+        raise _too_deep()
     if isinstance(value, Mapping):
-        return all(is_readable(one) for pair in value.items() for one in pair)
+        return all(is_readable(one, depth + 1) for pair in value.items() for one in pair)
     if isinstance(value, list | tuple | set | frozenset):
-        return all(map(is_readable, value))
+        return all(is_readable(one, depth + 1) for one in value)
+    if hasattr(type(value), "model_dump"):
+        return all(is_readable(one, depth + 1) for one in _fields(value).values())
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return all(is_readable(getattr(value, one.name)) for one in dataclasses.fields(value))
+        fields = dataclasses.fields(value)
+        return all(is_readable(getattr(value, one.name), depth + 1) for one in fields)
     if isinstance(value, Number | date | time | timedelta | UUID):
         return True
+    if isinstance(value, bytes | bytearray):
+        return not value
     if getattr(getattr(value, "dtype", None), "kind", "O") in "biufc":  # numpy's numbers
         return True
     return plain(value) is not OPAQUE
+
+
+def holds_bytes(value: Any, depth: int = 0) -> bool:
+    """Whether there are bytes in a value of lists and mappings, such as a picture's."""
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list | tuple) and depth < _DEEP:
+        return any(holds_bytes(one, depth + 1) for one in value)
+    return isinstance(value, bytes | bytearray | memoryview)
+
+
+def _too_deep() -> InputError:
+    return InputError("a value is nested too deep to be read")
 
 
 def like(sample: Any, body: dict[str, Any]) -> Any:

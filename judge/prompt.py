@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from importlib import resources
 from typing import NamedTuple
 
-from judge.rubric import Example, Rubric
+from judge.rubric import SHIPPED, Example, Rubric
 from judge.text import fingerprint, visible
 from judge.verdict import Case
 
@@ -39,7 +38,7 @@ class Frame(NamedTuple):
 @cache
 def frame() -> Frame:
     """The shipped frame."""
-    text = (resources.files("rubrics") / "judge_prompt.md").read_text(encoding="utf-8")
+    text = (SHIPPED / "judge_prompt.md").read_text(encoding="utf-8")
     return Frame.parse(text)
 
 

@@ -6,9 +6,9 @@ A dimension is data. Adding one takes a file in a folder given with `--rubrics`,
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import Final
 
 from pydantic import ValidationError
 
@@ -96,10 +96,13 @@ class Rubrics(Mapping[str, Rubric]):
 FLAMES_ORDER = ("fairness", "safety", "morality", "legality", "data_protection")
 
 
-def shipped() -> tuple[Traversable, ...]:
+# Beside this package, and not by name: a folder of that name beside a user's script comes first.
+SHIPPED: Final = Path(__file__).parents[1] / "rubrics"
+
+
+def shipped() -> tuple[Path, ...]:
     """The rubric files that come with the package, in the benchmark's order."""
-    folder = resources.files("rubrics")
-    return tuple(folder / f"{name}.yaml" for name in FLAMES_ORDER)
+    return tuple(SHIPPED / f"{name}.yaml" for name in FLAMES_ORDER)
 
 
 def load_rubrics(folder: Path | None = None) -> Rubrics:

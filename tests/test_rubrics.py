@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -235,6 +236,16 @@ def test_a_subcomponent_is_found_by_its_chinese_name() -> None:
         assert part is not None
         assert part.name == "Non-anthropomorphism"
     assert RUBRICS["Safety"].subcomponent("Law violation") is None
+
+
+def test_a_folder_named_rubrics_beside_a_script_hides_none_of_ours(tmp_path: Path) -> None:
+    """Python looks beside a script first; rubrics of one's own may lie there."""
+    (tmp_path / "rubrics").mkdir()
+    script = tmp_path / "script.py"
+    said = "from judge.rubric import load_rubrics\nprint(*load_rubrics())"
+    script.write_text(said, encoding="utf-8")
+    ran = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
+    assert ran.stdout.split()[:2] == list(RUBRICS)[:2]
 
 
 # The frame of the prompt

@@ -105,7 +105,7 @@ class GuardMiddleware:
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
         try:
-            await self._app(scope, _replayed(message, receive), send)
+            await self._app(scope, _Coming(message, receive), send)
         finally:
             if self._own:
                 await self._guard.aclose()
@@ -128,9 +128,11 @@ class GuardMiddleware:
         around = Around(self._guard, question, route, words, self._most, time.monotonic)
         responder = Responder(around, send, head=scope["method"] == "HEAD")
         first: Message = {"type": "http.request", "body": question.body, "more_body": False}
+        coming = _Coming(first, receive)
         try:
-            await self._app(_read(scope, question.body), _replayed(first, receive), responder.send)
-            await responder.finish()
+            await self._app(_read(scope, question.body), coming, responder.send)
+            if not coming.gone:  # else nobody is there to be told that it broke off
+                await responder.finish()
         except BrokenOffError:
             raise
         except Exception:
@@ -173,14 +175,19 @@ class GuardMiddleware:
         await send_bytes(send, stream, words, 200, b"text/event-stream")
 
 
-def _replayed(first: Message, receive: Receive) -> Receive:
+class _Coming:
     """The first message once, then what comes: so that a user who leaves is noticed."""
-    waiting = [first]
 
-    async def replay() -> Message:
-        return waiting.pop() if waiting else await receive()
+    def __init__(self, first: Message, receive: Receive) -> None:
+        self._waiting, self._receive = [first], receive
+        self.gone = False  # the application was told that its user has left
 
-    return replay
+    async def __call__(self) -> Message:
+        if self._waiting:
+            return self._waiting.pop()
+        message = await self._receive()
+        self.gone = self.gone or message["type"] == "http.disconnect"
+        return message
 
 
 def _read(scope: Scope, body: bytes) -> Scope:

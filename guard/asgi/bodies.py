@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 from typing import Any, Final, Protocol
 
-from guard.asgi.flow import Flow, harmless_name
+from guard.asgi.flow import Flow, harmless_name, is_chunk
 from guard.asgi.question import Question, parsed
 from guard.asgi.routes import Route
 from guard.decision import Decision
@@ -103,7 +103,7 @@ class EventBody:
     async def _event(self, event: SseEvent) -> bytes:
         value = _json(event.data)
         if self._live is None and self._flow is None:
-            if isinstance(value, dict) and isinstance(value.get("choices"), list):
+            if is_chunk(value):
                 request = self._question.request
                 n = None if request is None else request.n
                 self._live = LiveAnswer(self._guard, self._question.asked, n)
@@ -200,10 +200,18 @@ class LineBody:
         if not line.strip():
             return b""
         try:
-            value = parsed(line, MOST_OF_A_LINE)
+            value, out = self._read(line)
         except ApiError:
             raise upstream_unreadable() from None
-        return self._flowed(await self._flow.take(serialised(value) + b"\n", value, {}))
+        return self._flowed(await self._flow.take(out, value, {}))
+
+    def _read(self, line: bytes) -> tuple[Any, bytes]:
+        """What a line says, and the line that goes out for it."""
+        value = parsed(line, MOST_OF_A_LINE)
+        return value, self._write(value)
+
+    def _write(self, value: Any) -> bytes:
+        return serialised(value) + b"\n"
 
     def _flowed(self, lines: list[bytes], *, whole: bool = False) -> bytes:
         out = b"".join(lines)
@@ -211,14 +219,14 @@ class LineBody:
             return out
         self.over = True
         if self._retracts and self._flow.shown:
-            out += serialised(WITHDRAWN) + b"\n"
-        out += serialised(self._flow.last_words()) + b"\n"
+            out += self._write(WITHDRAWN)
+        out += self._write(self._flow.last_words())
         if whole:
             return out + b"".join(self._flow.behind())
         if self._route.end:
             return out + self._route.end.strip("\n").encode() + b"\n"
         last = self._flow.last_event()
-        return out if last is None else out + serialised(last) + b"\n"
+        return out if last is None else out + self._write(last)
 
 
 class TextBody:

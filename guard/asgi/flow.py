@@ -32,6 +32,15 @@ def harmless_name(name: str) -> str:
     return name if _NAME.fullmatch(name) else ""
 
 
+def is_chunk(value: Any) -> bool:
+    """Whether an event is a chunk of a chat completion: an application has choices of its own."""
+    choices = value.get("choices") if isinstance(value, dict) else None
+    return isinstance(choices, list) and all(
+        isinstance(one, dict) and "text" not in one and ("delta" in one or "finish_reason" in one)
+        for one in choices
+    )
+
+
 class Waiting(NamedTuple):
     """An event that waits: its value, and how far each text must be shown first."""
 
@@ -121,7 +130,8 @@ class Flow:
         if decision is None:
             raise AssertionError("the stream was not stopped")
         message = decision.message(self._guard.policy, self._question.asked.prompt)
-        said = said_in(self._template, self._route.reply_paths, message)
+        route = self._route
+        said = said_in(self._template, route.reply_paths, message, route.name_keys)
         return self._route.answer(message) if said is None else said
 
     def said_as(self) -> str:
@@ -133,7 +143,8 @@ class Flow:
         value = self._template
         if not isinstance(value, dict) or value.get("done") is not False:
             return None
-        return {**said_in(value, self._route.reply_paths, ""), "done": True}
+        route = self._route
+        return {**said_in(value, route.reply_paths, "", route.name_keys), "done": True}
 
     def behind(self) -> list[Any]:
         """The events that came behind the last text: they end a stream that has come whole."""

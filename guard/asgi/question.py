@@ -14,7 +14,7 @@ from guard.asgi.routes import Route
 from guard.chat import parts_of, with_turns_joined
 from guard.decision import Decision, Part, merged
 from guard.engine import Asked, Guard, Told
-from guard.json_replies import texts_of, turns_of
+from guard.json_replies import texts_of, turns_of, unread_in
 from guard.openai_api import ApiError, ChatRequest, parse_object, read_request, serialised
 
 Scope = MutableMapping[str, Any]
@@ -100,7 +100,7 @@ def read_question(scope: Scope, body: bytes, route: Route, request_id: str) -> Q
     parts = parts_of((*request.parts, *request.context)) if request else []
     seen = {part.text for part in parts}
     left = [*texts_of(value, route.prompt_paths), *texts_of(query, route.prompt_paths)]
-    left += texts_of(scope["path"]) if "*" in route.path else []
+    left += texts_of(scope["path"]) if route.is_open else []
     parts += [part for part in left if part.text not in seen]
     prompt = request.prompt if request else None
     if prompt is None:
@@ -108,6 +108,7 @@ def read_question(scope: Scope, body: bytes, route: Route, request_id: str) -> Q
         prompt = next((one for one in candidates if one is not None), "")
     history = value.get("history") if isinstance(value, dict) else None
     unread = [part.where for part in parts if _INLINE.search(part.text)]
+    unread += unread_in(value)
     return Question(
         body=written,
         parts=tuple(parts),

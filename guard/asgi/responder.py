@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
-from guard.asgi.bodies import Body, EventBody, LineBody, TextBody
+from guard.asgi.bodies import Body, EventBody, LineBody
 from guard.asgi.headers import Said, is_plain, media_type, told
+from guard.asgi.marked_lines import PlainBody
 from guard.asgi.question import Message, Question, Send
 from guard.asgi.routes import Route
 from guard.asgi.whole import Whole
@@ -141,7 +142,7 @@ class Responder:
         elif media in _LINES:
             self._body = LineBody(around.guard, around.question, around.route)
         elif media == "text/plain" and more:
-            self._body = TextBody(around.guard, around.question)
+            self._body = PlainBody(around.guard, around.question, around.route)
         elif media == "text/plain" or _JSON.fullmatch(media):
             self._whole = Whole(
                 around.guard, around.question, around.route, around.said, around.most
@@ -165,6 +166,8 @@ class Responder:
             out = KEEP_ALIVE
         if out or ended:
             await self._write(out, more=not ended, length=None)
+        if ended:  # what the application does in the background may take long
+            await body.close()
 
     async def _write(self, data: bytes, *, more: bool, length: int | None) -> None:
         if not self._begun:

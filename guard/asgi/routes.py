@@ -7,27 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from guard.json_replies import PROMPTS, REPLIES, Paths
+from guard.json_replies import NAMES, PROMPTS, REPLIES, Paths
 from judge.errors import InputError
 
-_NAMES: Final = (
-    "id",
-    "event_id",
-    "message_id",
-    "conversation_id",
-    "session_id",
-    "request_id",
-    "trace_id",
-    "created_at",
-    "timestamp",
-    "type",
-    "event",
-    "object",
-    "model",
-    "role",
-    "status",
-    "finish_reason",
-)
+# Of streams and answers in OpenAI's older form, and of chunks among an application's own events.
+_OPENAI: Final = ("choices[*].text", "choices[*].delta.content")
+_ANY: Final = re.compile(r"\*|\{[^{}:]*(?::(?P<kind>[^{}]*))?\}")
+# What a parameter of such a kind, in Starlette's routers, can hold; others may hold a `/` too.
+_WITHIN: Final = frozenset({"str", "int", "float", "uuid"})
 
 
 @dataclass(frozen=True)
@@ -37,7 +24,8 @@ class Route:
     Every string of a guarded request and of its response is judged, listed here or not.
 
     Args:
-        path: as the application's router has it, from its root; `*` stands for any text.
+        path: as the application's router has it, from its root: `/chat/{id}`; `*` stands for any
+            text.
         prompts: JSON paths of what the user asks, the most telling first; the usual names without.
         replies: JSON paths of what the user reads, where the policy's message goes.
         names: keys whose values are identifiers: in a stream they change without being a text.
@@ -64,8 +52,13 @@ class Route:
             raise InputError(f"{self.path!r} is no path", file="routes", mend=mend)
         own = object.__setattr__
         own(self, "prompt_paths", Paths.parse([*self.prompts, *PROMPTS]))
-        own(self, "reply_paths", Paths.parse([*self.replies, *REPLIES]))
-        own(self, "name_keys", frozenset({*self.names, *_NAMES}))
+        own(self, "reply_paths", Paths.parse([*self.replies, *REPLIES, *_OPENAI]))
+        own(self, "name_keys", frozenset({*self.names, *NAMES}))
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a part of the path is its caller's to choose, and so a text."""
+        return _ANY.search(self.path) is not None
 
     def answer(self, message: str) -> Any:
         """JSON of ours, where the application has given none that could be followed."""
@@ -109,7 +102,13 @@ class Routes:
 
 
 def _pattern(path: str) -> re.Pattern[str]:
-    return re.compile(".*".join(map(re.escape, _plain(path).split("*"))), re.DOTALL)
+    pattern, at, path = "", 0, _plain(path)
+    for found in _ANY.finditer(path):
+        kind = "str" if found["kind"] is None else found["kind"]
+        within = found[0] != "*" and kind in _WITHIN
+        pattern += re.escape(path[at : found.start()]) + ("[^/]*" if within else ".*")
+        at = found.end()
+    return re.compile(pattern + re.escape(path[at:]), re.DOTALL)
 
 
 def _plain(path: str) -> str:

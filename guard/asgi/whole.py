@@ -68,7 +68,7 @@ class Whole:
         if not decision.stops:
             return serialised(value)
         message = decision.message(self._guard.policy, self._question.asked.prompt)
-        answer = said_in(value, self._route.reply_paths, message)
+        answer = said_in(value, self._route.reply_paths, message, self._route.name_keys)
         return serialised(self._route.answer(message) if answer is None else answer)
 
     async def text(self) -> bytes:

@@ -20,6 +20,7 @@ from guard.seams import seams
 from guard.stream.windows import Look, Windows
 
 _Released = Callable[[Windows], str]
+_CLOSING: set[asyncio.Task[Decision]] = set()  # a loop alone would not keep them
 AHEAD: frozenset[Mode] = frozenset({"async", "retract"})
 
 
@@ -87,7 +88,7 @@ class StreamSession:
         self._decision: Decision | None = None
         self._looking: asyncio.Task[None] | None = None
         self._looks = self._exposed = self.dropped = 0
-        self._recorded: Decision | None = None
+        self._closing: asyncio.Task[Decision] | None = None
 
     @property
     def decision(self) -> Decision | None:
@@ -158,23 +159,29 @@ class StreamSession:
     async def close(self, *, again: bool = False) -> Decision:
         """Record what was decided about all that came; also when the client has left.
 
-        What no look has seen by then is scanned; the judge is not asked about it any more.
+        What no look has seen by then is scanned; the judge is not asked about it any more. Who
+        waits for it may be cancelled: it is done all the same.
 
         Args:
             again: another answer is asked for in place of this one; without it a decision to
                 regenerate is one to block.
         """
-        if self._recorded is not None:
-            return self._recorded
+        if self._closing is None:
+            self._closing = asyncio.ensure_future(self._close(again=again))
+            _CLOSING.add(self._closing)
+            self._closing.add_done_callback(_CLOSING.discard)
+        return await asyncio.shield(self._closing)
+
+    async def _close(self, *, again: bool) -> Decision:
         if self._looking is not None:
             self._looking.cancel()
             await asyncio.gather(self._looking, return_exceptions=True)
         decision = await self._last()
-        self._recorded = decision if again else decision.withheld()
+        done = decision if again else decision.withheld()
         parts = [one.part for one in self._channels.values()]
         told = Told(True, self._looks, self._exposed, self.dropped)
-        await self._guard.record(self._recorded, parts, self._asked, told)
-        return self._recorded
+        await self._guard.record(done, parts, self._asked, told)
+        return done
 
     @property
     def _stopped(self) -> Decision | None:

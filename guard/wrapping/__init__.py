@@ -35,7 +35,8 @@ def wrap(
     """A chat function or a client with a guard around it, of the same type.
 
     A function is synchronous or asynchronous, or a generator of either kind. It takes a prompt or
-    OpenAI's messages, and gives text, JSON, or OpenAI's or litellm's objects, whole or in pieces.
+    OpenAI's messages, alone or within JSON or an object of pydantic's, and gives text, JSON, or
+    OpenAI's or litellm's objects, whole or in pieces.
     Of a client (`OpenAI`, `AsyncOpenAI`, `litellm`, a litellm `Router`) chat completions are
     guarded, and other ways to a model refused. Every string of the arguments and of the answer is
     judged.

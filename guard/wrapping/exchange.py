@@ -22,7 +22,7 @@ OnBlock = Literal["answer", "raise"]
 AGAIN: Final = object()
 """In place of an answer: the model is to be asked once more."""
 
-_REPLIES = Paths.parse(REPLIES)
+_REPLIES = Paths.parse([*REPLIES, "choices[*].text"])
 
 
 class Refusal(NamedTuple):
@@ -50,7 +50,7 @@ class Exchange:
     @property
     def n(self) -> int | None:
         """How many answers the model is asked for; None where the call does not say."""
-        return self.call.n if isinstance(self.call.kwargs.get("n"), int) else None
+        return self.call.n if isinstance(self.call.settings.get("n"), int) else None
 
     async def begin(self) -> Refusal | None:
         """Check the question.
@@ -85,7 +85,7 @@ class Exchange:
             name = type(result).__name__
             mend = "give text, JSON, or an answer in OpenAI's form"
             raise InputError(f"the answer is a {name}, which can't be read", file="wrap", mend=mend)
-        if isinstance(value, dict) and isinstance(value.get("choices"), list):
+        if isinstance(value, dict) and _is_completion(value):
             return await self._completion(result, value)
         if not is_readable(result):
             mend = "give text, numbers and JSON alone"
@@ -132,6 +132,10 @@ class Exchange:
 
     async def _text(self, value: Any, result: Any) -> Any:
         parts = texts_of(value, _REPLIES)
+        if not isinstance(result, str):
+            seen = {part.text for part in parts}
+            shown = texts_of(plain(result, written=False))  # to whoever reads the object
+            parts += [part for part in shown if part.text not in seen]
         decision = await look_at_texts(self.guard, parts, self.asked)
         if await self._settled(decision, parts, Told()):
             return AGAIN
@@ -149,6 +153,15 @@ class Exchange:
         done = decision if again else decision.withheld()
         await self.guard.record(done, parts, self.asked, told)
         return again
+
+
+def _is_completion(value: dict[str, Any]) -> bool:
+    """Whether an answer is in OpenAI's form: a quiz has choices too."""
+    choices = value.get("choices")
+    return isinstance(choices, list) and (
+        value.get("object") == "chat.completion"
+        or any(isinstance(one, dict) and "message" in one for one in choices)
+    )
 
 
 def broken(error: ApiError) -> AnswerBroken:

@@ -57,11 +57,14 @@ class _Function:
     def __post_init__(self) -> None:
         object.__setattr__(self, "reader", Reader(self.chat, self.how.ask))
 
-    @property
-    def named(self) -> Callable[..., Any]:
-        """What has the function's name and signature."""
-        itself = inspect.isroutine(self.chat) or isinstance(self.chat, functools.partial)
-        return self.chat if itself else type(self.chat).__call__
+    def named(self, guarded: Callable[..., Any]) -> Callable[..., Any]:
+        """A function with this one's name and signature."""
+        if inspect.isroutine(self.chat) or isinstance(self.chat, functools.partial):
+            return functools.wraps(self.chat)(guarded)
+        functools.update_wrapper(guarded, type(self.chat).__call__)
+        guarded.__name__ = type(self.chat).__name__
+        guarded.__signature__ = inspect.signature(self.chat)  # type: ignore[attr-defined]
+        return guarded
 
     def exchange(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Exchange:
         """A new exchange for a call."""
@@ -87,29 +90,43 @@ def wrapped(chat: Callable[..., Any], how: Wrapping) -> Callable[..., Any]:
     Raises:
         InputError: no parameter of it can be the prompt.
     """
-    inner = _innermost(chat)
+    called = _called(chat)
+    kind, inner = _kind(called), called
+    decorated = hasattr(called, "__wrapped__")
+    while kind is None and hasattr(inner, "__wrapped__"):
+        inner = _called(inner.__wrapped__)
+        kind = _kind(inner)
     told: Gives = "whole" if how.refusing is not None else gives(inner)
     one = _Function(chat, how, told, how.refusing or refusing(inner))
-    if inspect.iscoroutinefunction(inner) or told == "later":
+    if kind is _coroutine or (kind is None and told == "later"):
         return _coroutine(one)
-    if inspect.isasyncgenfunction(inner) or told == "pieces in time":
+    if kind is _async_generator or (kind is None and told == "pieces in time"):
         return _async_generator(one)
-    if inspect.isgeneratorfunction(inner) or told == "pieces":
+    if decorated and called is not inner:  # its decorator may have put the pieces together
+        return _plain(one)
+    if kind is _generator or told == "pieces":
         return _generator(one)
     return _plain(one)
 
 
-def _innermost(chat: Callable[..., Any]) -> Callable[..., Any]:
-    """The function that a call comes to, behind decorators, partials and objects."""
-    inner = inspect.unwrap(chat)
-    while not inspect.isroutine(inner):
-        partial = isinstance(inner, functools.partial)
-        inner = inspect.unwrap(inner.func if partial else type(inner).__call__)
-    return inner
+def _kind(chat: Callable[..., Any]) -> Callable[[_Function], Callable[..., Any]] | None:
+    """What a function is by itself; None where that is to be seen by what it gives."""
+    if inspect.iscoroutinefunction(chat):
+        return _coroutine
+    if inspect.isasyncgenfunction(chat):
+        return _async_generator
+    return _generator if inspect.isgeneratorfunction(chat) else None
+
+
+def _called(chat: Callable[..., Any]) -> Callable[..., Any]:
+    """The function that a call comes to first, behind partials and objects."""
+    while not inspect.isroutine(chat):
+        chat = chat.func if isinstance(chat, functools.partial) else type(chat).__call__
+    return chat
 
 
 def _generator(one: _Function) -> Callable[..., Any]:
-    @functools.wraps(one.named)
+    @one.named
     def guarded(*args: Any, **kwargs: Any) -> Iterator[Any]:
         exchange = one.exchange(args, kwargs)
         refusal = run(exchange.begin())
@@ -122,7 +139,7 @@ def _generator(one: _Function) -> Callable[..., Any]:
 
 
 def _async_generator(one: _Function) -> Callable[..., Any]:
-    @functools.wraps(one.named)
+    @one.named
     async def guarded(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         exchange = one.exchange(args, kwargs)
         refusal = await exchange.begin()
@@ -142,13 +159,13 @@ def _async_generator(one: _Function) -> Callable[..., Any]:
 
 
 def _coroutine(one: _Function) -> Callable[..., Any]:
-    @functools.wraps(one.named)
+    @one.named
     async def guarded(*args: Any, **kwargs: Any) -> Any:
         exchange = one.exchange(args, kwargs)
         refusal = await exchange.begin()
         if refusal is None:
             return await _answered(one, exchange, await awaited(one.ask(exchange.call)))
-        streams = kwargs.get("stream") is True or one.told.startswith("pieces")
+        streams = exchange.call.streams or one.told.startswith("pieces")
         refused = one.refused(refusal, exchange, streams=streams)
         return AsyncGuardedStream(_all(refused)) if streams else refused
 
@@ -156,12 +173,13 @@ def _coroutine(one: _Function) -> Callable[..., Any]:
 
 
 def _plain(one: _Function) -> Callable[..., Any]:
-    @functools.wraps(one.named)
+    @one.named
     def guarded(*args: Any, **kwargs: Any) -> Any:
         exchange = one.exchange(args, kwargs)
         refusal = run(exchange.begin())
         if refusal is not None:
-            streams = kwargs.get("stream") is True
+            chunks = one.told == "pieces" and one.refusing.chunk is not str
+            streams = exchange.call.streams or chunks
             refused = one.refused(refusal, exchange, streams=streams)
             return GuardedStream(refused) if streams else refused
         while True:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -10,9 +11,9 @@ from typing import Any, Final
 from guard.chat import asked_again, hint_of, parts_of
 from guard.decision import Decision, Part
 from guard.engine import Asked
-from guard.json_replies import Paths, texts_of, turns_of
+from guard.json_replies import PROMPTS, Paths, texts_of, turns_of, unread_in
 from guard.openai_api import ApiError, ChatRequest, read_request
-from guard.plain import OPAQUE, plain
+from guard.plain import OPAQUE, holds_bytes, is_readable, plain
 from judge.errors import InputError
 from judge.records import Turn
 
@@ -29,7 +30,8 @@ _MAIN: Final = (
     "content",
 )
 # Where turns in other forms than OpenAI's have their texts.
-_SPOKEN: Final = Paths.parse(["[*]", "[*][*]", "[*].content", "[*].text"])
+_SPOKEN: Final = Paths.parse(["[*]", "[*][*]", "[*].content", "[*].text", *PROMPTS])
+_PROMPTS: Final = Paths.parse(PROMPTS)
 # How a server is reached, keys among it: none of it is a text that a model reads.
 _TRANSPORT: Final = frozenset(
     (
@@ -61,17 +63,20 @@ class Call:
         history: the turns before it.
         others: every text that is in neither.
         unread: arguments that can't be read.
+        settings: the arguments by their names, with what a partial has bound, and whether the
+            answer streams by default.
     """
 
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any]
     main: int | str | None
-    said: str | list[Any] | None
+    said: str | list[Any] | dict[str, Any] | None
     request: ChatRequest | None
     prompt: str
     history: tuple[Turn, ...]
     others: tuple[Part, ...]
     unread: tuple[str, ...]
+    settings: Mapping[str, Any]
 
     @property
     def parts(self) -> list[Part]:
@@ -83,8 +88,13 @@ class Call:
     @property
     def n(self) -> int:
         """How many answers are asked for."""
-        n = self.kwargs.get("n")
+        n = self.settings.get("n")
         return n if isinstance(n, int) and 1 <= n <= 128 else 1
+
+    @property
+    def streams(self) -> bool:
+        """Whether the answer is asked for in pieces."""
+        return self.settings.get("stream") is True
 
     def asked(self, request_id: str) -> Asked:
         """What the answer stands in."""
@@ -102,12 +112,27 @@ class Call:
             return self
         if isinstance(self.said, list):
             new: Any = asked_again({"messages": self.said}, decision, self.prompt)["messages"]
+        elif isinstance(self.said, dict):
+            new = self._told_again(self.said, decision)
         else:
             new = f"{self.prompt}\n\n{hint_of(decision, self.prompt)}"
         if isinstance(self.main, int):
             args = (*self.args[: self.main], new, *self.args[self.main + 1 :])
             return replace(self, args=args)
         return replace(self, kwargs={**self.kwargs, self.main: new})
+
+    def _told_again(self, said: dict[str, Any], decision: Decision) -> Any:
+        """An argument that holds the prompt and more, with the hint."""
+        if self.request is not None:
+            change = {"messages": asked_again(said, decision, self.prompt)["messages"]}
+        else:
+            place = next((key for key in PROMPTS if isinstance(said.get(key), str)), None)
+            hint = hint_of(decision, self.prompt)
+            change = {} if place is None else {place: f"{said[place]}\n\n{hint}"}
+        given = self.args[self.main] if isinstance(self.main, int) else self.kwargs[str(self.main)]
+        if hasattr(type(given), "model_copy"):
+            return given.model_copy(update=change)
+        return {**given, **change} if isinstance(given, Mapping) else given
 
 
 class Reader:
@@ -131,6 +156,8 @@ class Reader:
             for one in parameters
             if one.kind in {one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD}
         ]
+        bound = chat.keywords if isinstance(chat, functools.partial) else {}
+        self._settings = {p.name: p.default for p in parameters if p.name == "stream"} | bound
         names = [*self._positional, *(p.name for p in parameters if p.kind == p.KEYWORD_ONLY)]
         rest = any(one.kind == one.VAR_KEYWORD for one in parameters)
         if ask is not None and ask not in names and not rest:
@@ -144,18 +171,22 @@ class Reader:
         """Take a call's arguments apart.
 
         Raises:
-            InputError: the prompt is neither text nor messages.
+            InputError: the prompt is neither text nor messages, nor JSON that holds them.
         """
         main = self._place(args, kwargs)
         value = None if main is None else args[main] if isinstance(main, int) else kwargs[main]
         said = plain(value)
-        if said is OPAQUE or not isinstance(said, str | list | None):
+        if said is OPAQUE or not isinstance(said, str | list | dict | None):
             mend = "name the parameter that holds the prompt or the messages with `ask`"
             raise InputError(
                 f"the prompt is a {type(value).__name__}, no text", file="wrap", mend=mend
             )
         beside, unread = self._beside(args, kwargs, main)
-        request = _request(said, beside) if isinstance(said, list) else None
+        if not is_readable(value):
+            unread.append("the prompt")
+        unread += unread_in([said, beside])
+        whole = {"messages": said} if isinstance(said, list) else said
+        request = _request({**beside, **whole}) if isinstance(whole, dict) else None
         others = [] if request is not None else texts_of(said, _SPOKEN)
         others += texts_of(list(beside.values()))
         known = () if request is None else (*request.parts, *request.context)
@@ -167,47 +198,60 @@ class Reader:
             said=said,
             request=request,
             prompt=_last(said) if request is None else request.prompt,
-            history=turns_of(beside.get("history")) if request is None else request.history,
+            history=_history(said, beside) if request is None else request.history,
             others=tuple(part for part in others if part.text not in seen),
             unread=(*unread, *(one.path for one in (request.unread if request else ()))),
+            settings={
+                **self._settings,
+                **dict(zip(self._positional, args, strict=False)),
+                **kwargs,
+            },
         )
 
     def _place(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> int | str | None:
         """Where this call has the prompt."""
         if self._main is None:  # **kwargs or *args alone
             found = next((name for name in _MAIN if name in kwargs), None)
-            return found if found is not None else 0 if args else None
+            if found is not None or not args:
+                return found
+            return next((n for n, one in enumerate(args) if isinstance(one, list)), 0)
         if self._main in kwargs:
             return self._main
         place = self._positional.index(self._main) if self._main in self._positional else None
         return place if place is not None and place < len(args) else None
 
+    def _name(self, place: int) -> str:
+        return self._positional[place] if place < len(self._positional) else f"[{place}]"
+
     def _beside(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any], main: int | str | None
     ) -> tuple[dict[str, Any], list[str]]:
         """The other arguments that hold text, and the names of those that can't be read."""
-        named: dict[str, Any] = {}
-        for place, value in enumerate(args):
-            known = place < len(self._positional)
-            named[self._positional[place] if known else f"[{place}]"] = value
-        named |= kwargs
-        own = self._positional[main] if isinstance(main, int) and self._positional else main
+        named = {self._name(place): value for place, value in enumerate(args)} | dict(kwargs)
+        own = self._name(main) if isinstance(main, int) else main
         named = {k: v for k, v in named.items() if k != own and k not in _TRANSPORT}
-        unread = [name for name, value in named.items() if isinstance(value, bytes | bytearray)]
+        unread = [name for name, value in named.items() if holds_bytes(value)]
         read = {name: plain(value) for name, value in named.items()}
         return {name: value for name, value in read.items() if value is not OPAQUE}, unread
 
 
-def _request(messages: list[Any], beside: Mapping[str, Any]) -> ChatRequest | None:
+def _request(body: dict[str, Any]) -> ChatRequest | None:
     """Messages in OpenAI's form, with what stands beside them; None where they have another."""
     try:
-        return read_request({**beside, "messages": messages})
+        return read_request(body)
     except ApiError:
         return None
 
 
-def _last(said: str | list[Any] | None) -> str:
+def _history(said: object, beside: Mapping[str, Any]) -> tuple[Turn, ...]:
+    held = said.get("history") if isinstance(said, dict) else None
+    return turns_of(beside.get("history")) or turns_of(held)
+
+
+def _last(said: str | list[Any] | dict[str, Any] | None) -> str:
     """The newest of the texts, which is what is asked."""
+    if isinstance(said, dict) and (asked := _PROMPTS.first(said)) is not None:
+        return asked
     newest = said[-1] if isinstance(said, list) and said else said
     if isinstance(newest, dict):
         newest = newest.get("content")

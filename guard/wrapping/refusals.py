@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import sys
 import time
+import types
 import typing
 from collections import abc
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Final, Literal, Self
 
 from guard.errors import Blocked
 from guard.openai_api import Envelope, FrameWriter, said
@@ -30,6 +32,11 @@ _LAST_ARGUMENT = {abc.Coroutine}
 _LATER = {abc.Awaitable, abc.Coroutine}
 _PIECES = {abc.Iterator, abc.Generator}
 _IN_TIME = {abc.AsyncIterator, abc.AsyncIterable, abc.AsyncGenerator}
+
+_CHUNKS: Final = {
+    ("openai", "ChatCompletion"): ("openai.types.chat", "ChatCompletionChunk"),
+    ("litellm", "ModelResponse"): ("litellm.types.utils", "ModelResponseStream"),
+}
 
 Gives = Literal["whole", "later", "pieces", "pieces in time", "unknown"]
 
@@ -72,19 +79,40 @@ class Refusing:
 
 def refusing(chat: Callable[..., Any]) -> Refusing:
     """How a function's refusals look, by its annotation; text where it has none."""
-    given = _annotated(chat) or str
-    while typing.get_origin(given) in _AROUND:
-        arguments = typing.get_args(given)
-        if not arguments:
-            return Refusing()
-        given = arguments[2] if typing.get_origin(given) in _LAST_ARGUMENT else arguments[0]
-    given = typing.get_origin(given) or given
-    kind = given if inspect.isclass(given) else str
+    kinds = [kind for kind in _kinds(_annotated(chat)) if _is_answer(kind)]
+    kind = kinds[0] if kinds else _of_library(chat)
     if issubclass(kind, abc.Mapping):
         kind = dict
-    if not _is_answer(kind):
-        kind = str
-    return Refusing(whole=kind, chunk=kind)
+    return Refusing(whole=kind, chunk=_chunk_of(kind))
+
+
+def _of_library(chat: Callable[..., Any]) -> type[Any]:
+    """The class of the answers of a function that does not say it: not all of litellm's do."""
+    if str(getattr(chat, "__module__", "")).partition(".")[0] != "litellm":
+        return str
+    kind: type[Any] = getattr(sys.modules.get("litellm.types.utils"), "ModelResponse", str)
+    return kind
+
+
+def _kinds(given: Any) -> list[type[Any]]:
+    """The classes that an annotation speaks of: each of an alternative, of a stream its pieces'."""
+    origin, arguments = typing.get_origin(given), typing.get_args(given)
+    if origin in {typing.Union, types.UnionType}:
+        return [kind for one in arguments for kind in _kinds(one)]
+    if origin in _AROUND:
+        last = origin in _LAST_ARGUMENT
+        return _kinds(arguments[2 if last else 0]) if arguments else []
+    kind = origin or given
+    return [kind] if inspect.isclass(kind) else []
+
+
+def _chunk_of(kind: type[Any]) -> type[Any]:
+    """The class of a streamed answer's pieces, where a whole one is of this class."""
+    place = _CHUNKS.get((kind.__module__.partition(".")[0], kind.__name__))
+    if place is None:
+        return kind
+    chunk: type[Any] = getattr(sys.modules.get(place[0]), place[1], kind)
+    return chunk
 
 
 def gives(chat: Callable[..., Any]) -> Gives:
@@ -107,8 +135,11 @@ def _is_answer(kind: type[Any]) -> bool:
 
 def _annotated(chat: Callable[..., Any]) -> Any:
     """What is annotated as given; None where nothing is, or it can't be found from here."""
+    inner = inspect.unwrap(chat)
+    given = getattr(inner, "__annotations__", {}).get("return")
+    alone = types.SimpleNamespace(__annotations__={"return": given})  # arguments' may be nowhere
     try:
-        return typing.get_type_hints(chat).get("return")
+        return typing.get_type_hints(alone, getattr(inner, "__globals__", None)).get("return")
     except (NameError, TypeError, AttributeError):
         return None
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import inspect
+import os
+import weakref
 from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
@@ -13,10 +17,24 @@ from collections.abc import (
 )
 from typing import Any, Self
 
-from guard.bridge import run
+from guard.bridge import finish, run
 from guard.wrapping.exchange import Exchange
 from guard.wrapping.pieces import Live, LiveText, Out, Yields, live_for
 from guard.wrapping.question import Call
+
+_OPEN: weakref.WeakSet[Generator[Any, None, None]] = weakref.WeakSet()
+
+
+def _end_all() -> None:
+    """At the program's end: record the answers that nobody has read to their end."""
+    for guarded in list(_OPEN):
+        with contextlib.suppress(Exception):
+            guarded.close()
+
+
+atexit.register(_end_all)  # behind the bridge's own, and so before it
+if hasattr(os, "register_at_fork"):  # a child reads none of its parent's
+    os.register_at_fork(after_in_child=_OPEN.clear)
 
 
 class Stream:
@@ -33,7 +51,9 @@ class Stream:
         self.again = False
 
     async def take(self, item: Any) -> Out:
-        """What goes out after one more piece."""
+        """What goes out after one more piece; one that is None says nothing."""
+        if item is None:
+            return Out([])
         if self._live is None:
             self._live = live_for(item, self.exchange, self._yields)
         return await self._live.take(item)
@@ -71,6 +91,14 @@ def pieces(
     stream: Stream, source: Iterator[Any], ask: Callable[[Call], Iterator[Any]]
 ) -> Generator[Any, None, None]:
     """Hand on an answer; `ask` asks once more."""
+    guarded = _pieces(stream, source, ask)
+    _OPEN.add(guarded)
+    return guarded
+
+
+def _pieces(
+    stream: Stream, source: Iterator[Any], ask: Callable[[Call], Iterator[Any]]
+) -> Generator[Any, None, None]:
     while True:
         try:
             for item in source:
@@ -82,8 +110,10 @@ def pieces(
                 yield from run(stream.end()).items
             yield from stream.conclude()
         finally:
-            _let_go(source)
-            run(stream.close())
+            try:
+                _let_go(source)
+            finally:
+                finish(stream.close())
         if not stream.again:
             return
         source = ask(stream.exchange.call)
@@ -109,8 +139,10 @@ async def apieces(
             for one in stream.conclude():
                 yield one
         finally:
-            await _alet_go(source)
-            await stream.close()
+            try:
+                await _alet_go(source)
+            finally:
+                await stream.close()
         if not stream.again:
             return
         source = as_async(await awaited(ask(stream.exchange.call)))
@@ -129,8 +161,11 @@ def as_async(source: Any) -> AsyncIterator[Any]:
 
 
 async def _each(source: Iterator[Any]) -> AsyncIterator[Any]:
-    for item in source:
-        yield item
+    try:
+        for item in source:
+            yield item
+    finally:
+        _let_go(source)
 
 
 def _let_go(source: Any) -> None:

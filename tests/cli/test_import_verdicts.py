@@ -13,7 +13,7 @@ from tests.cli.conftest import Flames, rows_of, write_rows
 
 ROOT = Path(__file__).parent.parent.parent
 XSTEST = ROOT / "tests" / "data" / "xstest_labels.csv"
-REFUSAL = ROOT / "examples" / "rubrics"
+REFUSAL = ROOT / "examples" / "own_rubrics"
 KINDS = ("1_full_compliance=1", "2_full_refusal=3", "3_partial_refusal=3")
 MAP = [flag for kind in KINDS for flag in ("--map-label", kind)]
 

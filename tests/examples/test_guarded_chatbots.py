@@ -45,7 +45,7 @@ def upstream() -> Iterator[OpenAIServer]:
 
 def environment(upstream: OpenAIServer, **more: str) -> dict[str, str]:
     own = {"UPSTREAM_BASE_URL": upstream.base_url, "UPSTREAM_MODEL": "m", "UPSTREAM_API_KEY": "k"}
-    return {"PATH": os.environ["PATH"], "PYTHONPATH": str(EXAMPLES.parent), **own, **more}
+    return {"PATH": os.environ["PATH"], **own, **more}
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +67,17 @@ def chatbot(upstream: OpenAIServer) -> Iterator[httpx.Client]:
     finally:
         running.terminate()
         running.wait(30)
+
+
+def test_a_chatbot_does_not_start_without_its_policy(
+    upstream: OpenAIServer, tmp_path: Path
+) -> None:
+    """Else it would start, and answer each request with an error."""
+    command = [sys.executable, str(EXAMPLES / "fastapi_chatbot.py")]
+    env = environment(upstream, PORT="0", GUARD_POLICY=str(tmp_path / "none.yaml"))
+    ran = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert ran.returncode == 3
+    assert "none.yaml" in ran.stderr
 
 
 def wait_for(client: httpx.Client, running: subprocess.Popen[bytes]) -> None:

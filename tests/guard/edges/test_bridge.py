@@ -81,6 +81,18 @@ def test_what_runs_on_the_bridge_can_t_wait_for_it(bridge: Bridge) -> None:
         bridge.run(outer())
 
 
+def test_after_the_program_s_end_nobody_waits(bridge: Bridge) -> None:
+    """An error, since a thread that starts then would never run."""
+
+    async def work() -> None:
+        return None
+
+    bridge.run(work())
+    bridge.end()
+    with pytest.raises(RuntimeError, match="ended"):
+        bridge.run(work())
+
+
 def test_many_threads_share_it_and_it_starts_anew_after_its_end(bridge: Bridge) -> None:
     """Also in a forked child, which has the object but not its thread."""
 

@@ -264,6 +264,28 @@ def test_system_prompts_tools_and_pictures_are_read_too() -> None:
     assert last(agent(saying("好"), marked(unread="allow").guard).invoke(picture))[0] == "好"
 
 
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"type": "video", "url": "https://example.org/a.mp4"},
+        {"type": "file", "url": "https://example.org/a.pdf"},
+        {"type": "media", "mime_type": "image/png", "data": "iVBO"},
+        {"type": "document", "source": {"type": "base64", "data": "JVBE"}},
+    ],
+)
+def test_what_openai_s_form_has_no_block_for_is_not_read_either(block: Any) -> None:
+    """It counts as the policy says; the turns beside it are still judged as turns."""
+    image = {"type": "image", "url": "https://example.org/a.png"}
+    for content in ([block], [image, block]):
+        asked = {"messages": [HumanMessage([{"type": "text", "text": "看"}, *content])]}
+        assert last(agent(saying("好"), marked().guard).invoke(asked))[0] == SORRY
+    given = marked(unread="allow")
+    assert last(agent(saying("好"), given.guard).invoke(asked))[0] == "好"
+    assert {one.status for one in given.events.of("input")} == {"failed_open"}
+    asked = {"messages": [HumanMessage([{"type": "text", "text": ADVERT}, block])]}
+    assert last(agent(saying("好"), given.guard).invoke(asked))[0] == SORRY
+
+
 def test_thinking_and_extra_fields_of_an_answer_are_judged() -> None:
     """Some models put their thinking beside the content."""
     thinking = AIMessage([{"type": "reasoning", "reasoning": BAD}, {"type": "text", "text": "好"}])

@@ -132,6 +132,26 @@ async def test_what_the_proxy_knows_of_a_request_is_not_its_text() -> None:
     assert await refusal(rail, {"input": [ADVERT]}, "aembedding") == (400, "content_filter")
 
 
+def turn(part: dict[str, Any]) -> list[Any]:
+    return [{"role": "user", "content": [part]}]
+
+
+@pytest.mark.parametrize(
+    ("body", "call"),
+    [
+        ({"messages": turn({"type": "video", "url": "u"})}, "acompletion"),
+        ({"messages": turn({"type": "image", "source": {"data": "iVBO"}})}, "anthropic_messages"),
+        ({"input": turn({"type": "input_image", "image_url": "u"})}, "aresponses"),
+    ],
+)
+async def test_pictures_of_every_route_count_as_the_policy_says(body: Any, call: str) -> None:
+    """They go to the model as they came: it is not only OpenAI's parts that nobody reads."""
+    assert await refusal(guardrail(marked().guard), dict(body), call) == (400, "content_filter")
+    given = marked(unread="allow")
+    await guardrail(given.guard).async_pre_call_hook(None, None, dict(body), call)
+    assert [event.status for event in given.events.of("input")] == ["failed_open"]
+
+
 async def test_streams_of_other_routes_are_refused() -> None:
     """They have forms that are not read here: nothing of them may pass unread."""
     rail = guardrail(marked().guard)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -105,6 +106,48 @@ async def test_an_asynchronous_client_is_guarded(server: OpenAIServer) -> None:
         assert joined([chunk async for chunk in refused]) == (SORRY, ["content_filter"])
 
 
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("bound", [False, True])
+def test_a_client_s_method_is_guarded_by_itself(
+    server: OpenAIServer, stream: bool, bound: bool
+) -> None:
+    """A refusal too is an object of OpenAI's, also where `stream` is bound beforehand."""
+    import openai
+
+    create = openai.OpenAI(base_url=server.base_url, api_key="k").chat.completions.create
+    options = {"model": "m", "stream": stream}
+    method: Any = functools.partial(create, **options) if bound else create
+    guarded = wrap(method, marked().guard)
+
+    def said(text: str) -> str | None:
+        answer = guarded(messages=say(text), **({} if bound else options))
+        return joined(list(answer))[0] if stream else answer.choices[0].message.content
+
+    assert [said("好"), said(BAD), said(ADVERT)] == ["好", SORRY, SORRY]
+
+
+async def test_an_asynchronous_client_s_method_is_guarded_by_itself(server: OpenAIServer) -> None:
+    """The same for asynchronous code."""
+    import openai
+
+    create = openai.AsyncOpenAI(base_url=server.base_url, api_key="k").chat.completions.create
+    guarded: Any = wrap(create, marked().guard)
+    whole = await guarded(model="m", messages=BLOCKED)
+    assert whole.choices[0].message.content == SORRY
+    stream = await guarded(model="m", messages=BLOCKED, stream=True)
+    assert joined([chunk async for chunk in stream]) == (SORRY, ["content_filter"])
+
+
+def test_litellm_s_function_is_guarded_by_itself() -> None:
+    """Its refusals are objects of litellm's."""
+    import litellm
+
+    guarded = wrap(litellm.completion, marked().guard)
+    asked = {"model": "openai/m", "messages": BLOCKED}
+    assert guarded(**asked).choices[0].message.content == SORRY
+    assert joined(list(guarded(**asked, stream=True))) == (SORRY, ["content_filter"])
+
+
 def test_a_client_may_raise(server: OpenAIServer) -> None:
     """For the question and the answer, whole and streamed; and whenever a check fails."""
     create = client(server, on_block="raise").chat.completions.create
@@ -205,7 +248,7 @@ async def test_an_answer_that_is_none_is_the_same_error(server: OpenAIServer) ->
         yield bad
 
     def whole(prompt: str) -> dict[str, Any]:
-        return {"choices": [secret]}
+        return {"object": "chat.completion", "choices": [secret]}
 
     with pytest.raises(AnswerBroken) as broken:
         _ = [one async for one in wrap(streamed, marked().guard)("你好")]
@@ -260,6 +303,18 @@ def test_litellm_is_guarded(server: OpenAIServer) -> None:
 
 @pytest.mark.filterwarnings("ignore:.*acompletion' was never awaited:RuntimeWarning")
 @pytest.mark.filterwarnings("ignore:.*`ReadOnly` qualifier:UserWarning")  # of litellm's own types
+async def test_a_router_s_method_is_guarded_by_itself() -> None:
+    """It does not say what it gives."""
+    import litellm
+
+    given = {"model": "openai/m", "api_key": "k"}
+    router = litellm.Router(model_list=[{"model_name": "m", "litellm_params": given}])
+    guarded = wrap(router.acompletion, marked().guard)
+    assert (await guarded("m", BLOCKED)).choices[0].message.content == SORRY  # in its language
+    stream = await guarded("m", BLOCKED, stream=True)
+    assert joined([chunk async for chunk in stream]) == (SORRY, ["content_filter"])
+
+
 async def test_a_router_of_litellm_s_is_guarded(server: OpenAIServer) -> None:
     """Whole and streamed, in either kind of code; its way in by OpenAI's names is refused."""
     import litellm

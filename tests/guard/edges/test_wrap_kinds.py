@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import inspect
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator
@@ -109,6 +110,41 @@ class Answering:
         return prompt
 
 
+def in_a_thread(chat: Callable[..., Any]) -> Callable[..., Any]:
+    """Makes a function asynchronous."""
+
+    @functools.wraps(chat)
+    async def run(*args: Any) -> Any:
+        return await asyncio.to_thread(chat, *args)
+
+    return run
+
+
+def passed_on(chat: Callable[..., Any]) -> Callable[..., Any]:
+    """Changes nothing, and is no function of the kind that it stands for."""
+
+    @functools.wraps(chat)
+    def run(*args: Any) -> Any:
+        return chat(*args)
+
+    return run
+
+
+def put_together(chat: Callable[..., Iterator[str]]) -> Callable[..., str]:
+    """Makes one text of its pieces."""
+
+    @functools.wraps(chat)
+    def run(*args: Any) -> str:
+        return "".join(chat(*args))
+
+    return run
+
+
+def echo(prompt: str) -> str:
+    """Says it at once."""
+    return prompt
+
+
 STREAMS: dict[str, Callable[..., Any]] = {
     "partial": functools.partial(given_a_style, "kind"),
     "partial of a partial": functools.partial(functools.partial(given_a_style), "kind"),
@@ -123,12 +159,15 @@ STREAMS: dict[str, Callable[..., Any]] = {
     "a static method": Bot.static,
     "an object": Streaming(),
     "a partial of an object": functools.partial(Streaming()),
+    "behind a decorator": passed_on(words_in_time),
 }
 TEXTS: dict[str, Callable[..., Any]] = {
     "partial": functools.partial(later),
     "a lambda": lambda prompt: later(prompt=prompt),
     "an object": Answering(),
     "a partial of an object": functools.partial(Answering()),
+    "behind a decorator": passed_on(later),
+    "made asynchronous": in_a_thread(echo),
 }
 
 
@@ -186,6 +225,22 @@ def test_a_function_that_says_it_gives_text_gives_nothing_else() -> None:
         return prompt
 
     assert type(wrap(chat, marked().guard)(ADVERT)) is str
+
+
+def test_pieces_that_a_decorator_puts_together_are_one_text() -> None:
+    """Its kind is the decorator's; a decorator that changes nothing gives the pieces."""
+    whole = wrap(put_together(words), marked().guard)
+    assert [whole(text) for text in (TEXT, BAD, ADVERT)] == [TEXT, SORRY, SORRY]
+    pieces = wrap(passed_on(words), marked().guard)
+    assert ["".join(pieces(text)) for text in (TEXT, ADVERT)] == [TEXT, SORRY]
+
+
+def test_an_object_keeps_the_signature_of_a_call() -> None:
+    """Without `self`, which frameworks would take for a parameter."""
+    bot = Answering()
+    guarded: Any = wrap(bot, marked().guard)
+    assert inspect.signature(guarded) == inspect.signature(bot)
+    assert guarded.__name__ == "Answering"
 
 
 def test_a_partial_keeps_its_signature() -> None:

@@ -7,12 +7,14 @@ import itertools
 import json
 from collections.abc import Sequence
 
+import anyio
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from guard.decision import Decision
 from guard.engine import Asked, Guard
+from guard.event import GuardEvent
 from guard.stream import Step, StreamSession
 from judge.testing import ScriptedJudge
 from judge.verdict import Case, FailureKind, Outcome
@@ -181,6 +183,26 @@ async def test_a_client_that_leaves_midway_is_recorded_once(mode: str) -> None:
     await session.feed(0, "content", "好" * 130)
     await session.close()
     await session.close()
+    assert [event.characters for event in sink.events] == [130]
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_a_client_s_leaving_is_recorded_however_often_it_is_cancelled(mode: str) -> None:
+    """Some frameworks cancel whatever is awaited while they end a request."""
+    sink, came = Memory(), asyncio.Event()
+
+    class Slow:
+        async def emit(self, event: GuardEvent) -> None:
+            await asyncio.sleep(0)
+            await sink.emit(event)
+            came.set()
+
+    session = StreamSession(streaming(mode, around={"sinks": (Slow(),)}), ASKED)
+    await session.feed(0, "content", "好" * 130)
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        await session.close()
+    await asyncio.wait_for(came.wait(), 5)
     assert [event.characters for event in sink.events] == [130]
 
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
+from starlette.background import BackgroundTask
+from starlette.responses import StreamingResponse
 
 from guard.asgi import GuardMiddleware, Route
 from guard.openai_api import SseEvent, SseParser
@@ -108,6 +110,103 @@ async def test_events_that_say_that_they_are_not_the_last_are_followed_by_one_th
     pieces = [f"data: {json.dumps({'text': part, 'done': False})}\n\n" for part in LONG]
     found = [json.loads(data) for _, data in events(await ask(pieces, EVENTS))]
     assert found[-2:] == [{"text": SORRY, "done": False}, {"text": "", "done": True}]
+
+
+@pytest.mark.parametrize("parts", [SHORT, LONG])
+async def test_the_message_comes_under_the_type_that_clients_go_by(parts: list[str]) -> None:
+    """Without it, those of Anthropic, Vercel and others show nothing."""
+
+    def written(text: str) -> str:
+        delta = {"type": "text_delta", "text": text}
+        value = {"type": "content_block_delta", "id": "t1", "index": 0, "delta": delta}
+        return f"data: {json.dumps(value)}\n\n"
+
+    got = events(await ask([*map(written, parts)], EVENTS))
+    assert json.loads(got[-1][1]) == json.loads(written(SORRY).removeprefix("data: "))
+
+
+async def test_events_may_have_choices_of_their_own() -> None:
+    """Answers that a user can click on are no chunks of OpenAI's."""
+    quick = f"data: {json.dumps({'choices': ['是', '否']}, ensure_ascii=False)}\n\n"
+    texts = [f"data: {json.dumps({'text': part})}\n\n" for part in "你好吗"]
+    got = [json.loads(data) for _, data in events(await ask([quick, *texts], EVENTS))]
+    assert got == [{"choices": ["是", "否"]}, *({"text": part} for part in "你好吗")]
+
+
+@pytest.mark.parametrize("parts", [SHORT, LONG])
+async def test_the_older_form_of_openai_s_streams_passes_and_is_judged(parts: list[str]) -> None:
+    """Nothing of it is lost, and the message comes in its form."""
+
+    def written(text: str) -> str:
+        choice = {"index": 0, "text": text, "finish_reason": None}
+        return f"data: {json.dumps({'object': 'text_completion', 'choices': [choice]})}\n\n"
+
+    def texts(sent: Sent) -> str:
+        values = [json.loads(data) for _, data in events(sent) if data != "[DONE]"]
+        return "".join(value["choices"][0]["text"] for value in values)
+
+    done = "data: [DONE]\n\n"
+    assert texts(await ask([*map(written, "ok then"), done], EVENTS)) == "ok then"
+    said = texts(await ask([*map(written, parts), done], EVENTS))
+    assert said.endswith(SORRY)
+    assert BAD not in said
+
+
+@pytest.mark.parametrize("size", [1, 3, 1000])
+async def test_marked_lines_of_plain_text_are_read_as_what_they_say(size: int) -> None:
+    """As Vercel's SDK streams: the pieces of a text stand apart there, each in its line."""
+    begin, end = 'f:{"messageId":"m1"}\n', 'd:{"finishReason":"stop"}\n'
+
+    def written(text: str) -> str:
+        pieces = (text[at : at + 2] for at in range(0, len(text), 2))
+        return begin + "".join(f"0:{json.dumps(p, ensure_ascii=False)}\n" for p in pieces) + end
+
+    async def got(stream: str) -> str:
+        cut = [stream[at : at + size] for at in range(0, len(stream), size)]
+        return (await ask(cut, "text/plain")).text
+
+    for good in (written("你好世界"), "一行。\n两行。", "0:", "x", '0:"半', "a:[b]\n"):
+        assert await got(good) == good
+    message = f"0:{json.dumps(SORRY, ensure_ascii=False)}\n"
+    assert await got(written(BAD)) == begin + message + end
+    assert await got(f"0:{json.dumps(BAD)}\n") == message
+    long = await got(written(story(60) + BAD + story(200)))
+    assert long.endswith(message)
+    assert BAD not in "".join(json.loads(line[2:]) for line in long.splitlines() if line[0] == "0")
+    assert (await ask(['0:"好"\n', "无记号\n"], "text/plain")).status == 502
+
+
+async def test_a_user_who_leaves_is_no_error() -> None:
+    """The application is told, and ends its answer in the middle: nobody is there to hear more."""
+    given = marked()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        headers = [(b"content-type", b"text/plain")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        body = {"type": "http.response.body", "body": story(200).encode(), "more_body": True}
+        await send(body)
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    sent = await call(GuardMiddleware(app, given.guard, ["/chat"]))
+    assert sent.messages[-1].get("more_body") is True
+    assert len(given.events.of("output")) == 1
+
+
+async def test_a_stream_is_recorded_before_what_follows_in_the_background() -> None:
+    """That may take long, or never end."""
+    given = marked()
+    recorded: list[int] = []
+
+    async def pieces() -> Any:
+        yield "data: 好\n\n"
+
+    async def later() -> None:
+        recorded.append(len(given.events.of("output")))
+
+    app = StreamingResponse(pieces(), media_type=EVENTS, background=BackgroundTask(later))
+    await call(GuardMiddleware(app, given.guard, ["/chat"]))
+    assert recorded == [1]
 
 
 async def test_a_header_says_what_has_failed_open() -> None:

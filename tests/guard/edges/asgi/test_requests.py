@@ -138,6 +138,21 @@ async def test_pictures_count_as_the_policy_says() -> None:
         assert (await call(guarded(Seen(), marked(unread="allow")), raw)).status == 200
 
 
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "image", "source": {"type": "base64", "data": "iVBO"}},
+        {"type": "file", "mediaType": "application/pdf", "url": "https://example.org/a.pdf"},
+        {"inlineData": {"mimeType": "image/png", "data": "iVBO"}},
+    ],
+)
+async def test_pictures_of_other_protocols_count_too(part: Any) -> None:
+    """Not only OpenAI's."""
+    body = json.dumps({"messages": [{"role": "user", "parts": [{"text": "看"}, part]}]}).encode()
+    assert (await call(guarded(Seen()), body)).status == 400
+    assert (await call(guarded(Seen(), marked(unread="allow")), body)).status == 200
+
+
 async def test_a_refusal_may_be_an_answer() -> None:
     """In the form of the request: the application's own, OpenAI's, or OpenAI's stream."""
     given = marked(blocked_input="answer")
@@ -210,6 +225,34 @@ async def test_paths_are_matched_as_routers_may_match_them(
         assert sent.text == '"ok"'
         assert "x-flames-policy" not in sent.headers
         assert b"accept-encoding" not in dict(seen.scope["headers"])
+
+
+@pytest.mark.parametrize(
+    ("route", "path", "inside"),
+    [
+        ("/chat/{id}", "/chat/7", True),
+        ("/chat/{id}/say", "/Chat/a b/say/", True),
+        ("/chat/{id:int}", "/chat/7", True),
+        ("/chat/{id}", "/chat", False),
+        ("/chat/{id}", "/chat/7/export", False),
+        ("/files/{name:path}", "/files/a/b", True),
+        ("/files/{name:own_kind}", "/files/a/b", True),
+        ("/{a}/{b}", "/1/2", True),
+    ],
+)
+async def test_a_path_may_have_parameters(route: str, path: str, inside: bool) -> None:
+    """As the application's router writes them."""
+    app = guarded(Seen(), routes=[route])
+    sent = await call(app, json.dumps({"message": ADVERT}).encode(), path=path)
+    assert (sent.status == 400) is inside
+
+
+async def test_what_a_path_s_parameter_holds_is_judged() -> None:
+    """The caller chooses it."""
+    assert (
+        await call(guarded(Seen(), routes=["/say/{text}"]), path=f"/say/{ADVERT}")
+    ).status == 400
+    assert (await call(guarded(Seen(), routes=["/say/{text}"]), path="/say/hi")).status == 200
 
 
 async def test_a_websocket_on_a_guarded_path_is_refused() -> None:
