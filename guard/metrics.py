@@ -65,7 +65,7 @@ class Metrics:
         )
         self._lost = Gauge(
             f"{GUARD}_lost_events",
-            "Events that no log could take.",
+            "Events that a log could not take.",
             multiprocess_mode="livesum",
             registry=self._registry,
         )
@@ -95,7 +95,7 @@ class Metrics:
             self._exposed.observe(event.exposed)
 
     def lost(self, events: int) -> None:
-        """How many events no log could take, so far."""
+        """How many events a log could not take, so far."""
         self._lost.set(events)
 
     def http(self, route: str, status: int, seconds: float) -> None:

@@ -53,7 +53,7 @@ def waiting_beside(database: Path) -> int:
 
 
 async def lost(server: Running) -> float:
-    """Events that no log could take."""
+    """Events that a log could not take."""
     page = await server.page("/metrics")
     return float(page.split("\nflames_guard_lost_events ")[1].split("\n")[0])
 
