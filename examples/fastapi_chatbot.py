@@ -70,5 +70,4 @@ async def _events(message: str) -> AsyncIterator[str]:
 
 
 if __name__ == "__main__":
-    port = int(os.environ.get("PORT", "8080"))
-    uvicorn.run(app, host="127.0.0.1", port=port, lifespan="on")  # no start without its guard
+    uvicorn.run(app, host="127.0.0.1", port=int(os.environ.get("PORT", "8080")))

@@ -67,8 +67,12 @@ class GuardMiddleware:
         routes: the guarded paths.
         most_bytes: the largest request, and the largest response that is held as a whole.
 
+    A policy that can't be kept fails the application's start (a lifespan's, else each request):
+    frameworks make their middleware at the first call, and a server takes what is raised there for
+    an application that has no start.
+
     Raises:
-        InputError: the policy can't be kept, or a route is none.
+        InputError: a route is none.
     """
 
     def __init__(
@@ -79,14 +83,21 @@ class GuardMiddleware:
         most_bytes: int = MOST_BYTES,
     ) -> None:
         self._app, self._routes, self._most = app, Routes(routes), most_bytes
-        self._guard = guard if isinstance(guard, Guard) else load_guard(guard)
         self._own = not isinstance(guard, Guard)
-        self._policy_id = self._guard.policy.id  # a hash of all of it: too dear for each response
+        self._fault: FlamesJudgeError | None = None
+        try:
+            self._guard = guard if isinstance(guard, Guard) else load_guard(guard)
+        except FlamesJudgeError as error:
+            self._fault = error
+        else:
+            self._policy_id = self._guard.policy.id  # a hash of all of it: too dear each time
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._live(scope, receive, send)
             return
+        if self._fault is not None:
+            raise self._fault
         route = self._routes.find(scope["path"], scope.get("root_path", ""))
         if route is None:
             await self._app(scope, receive, send)
@@ -100,6 +111,8 @@ class GuardMiddleware:
         """Load the judge before the first request, and let go of it after the last."""
         message = await receive()
         try:
+            if self._fault is not None:
+                raise self._fault
             await self._guard.warm()
         except FlamesJudgeError as error:
             await send({"type": "lifespan.startup.failed", "message": str(error)})

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from starlette.applications import Starlette
 
 from guard.asgi import GuardMiddleware, Route
 from judge.errors import InputError, JudgeUnavailable
@@ -299,6 +301,25 @@ async def test_the_judge_is_loaded_before_the_first_request() -> None:
     given.guard.warm = broken  # type: ignore[method-assign]
     await guarded(app, given)({"type": "lifespan"}, receive, sent)
     assert sent.messages == [{"type": "lifespan.startup.failed", "message": "no weights"}]
+
+
+async def test_an_application_does_not_start_with_a_policy_that_cannot_be_kept(
+    tmp_path: Path,
+) -> None:
+    """Nor answers without it, where a server starts it all the same."""
+    app = Starlette()
+    app.add_middleware(GuardMiddleware, guard=tmp_path / "none.yaml", routes=["/chat"])
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "lifespan.startup"}
+
+    sent = Sent()
+    await app({"type": "lifespan"}, receive, sent)
+    (message,) = sent.messages
+    assert message["type"] == "lifespan.startup.failed"
+    assert "none.yaml: can't be read" in message["message"]
+    with pytest.raises(InputError, match="can't be read"):
+        await call(app, path="/other")
 
 
 @pytest.mark.parametrize(
