@@ -320,7 +320,7 @@ def test_what_can_t_be_served_is_refused(
     misspelt = POLICY.replace("rules", "judge: gpt4\nrules")
     (folder / "misspelt.yaml").write_text(misspelt, encoding="utf-8")
     (folder / "promise.yaml").write_text(f"version: 1\nrules: [{rule}]\n", encoding="utf-8")
-    given = {"--upstream": "http://127.0.0.1:9/v1", "--policy": "policy.yaml"}
+    given = {"--upstream": "http://127.0.0.1:9/v1", "--policy": "policy.yaml", "--port": "0"}
     given = {key: value for key, value in given.items() if key not in flags}
     ran = flames("serve", *(word for pair in given.items() for word in pair), *flags)
     assert ran.status == 2
@@ -333,7 +333,7 @@ def test_what_can_t_be_served_is_refused(
 def test_answers_to_label_alone_may_be_deleted_in_time(flames: Flames, folder: Path) -> None:
     """They hold texts, and so need no log beside them to be kept for some days alone."""
     (folder / "policy.yaml").write_text(POLICY, encoding="utf-8")
-    given = ("--upstream", "http://127.0.0.1:9/v1", "--policy", "policy.yaml")
+    given = ("--upstream", "http://127.0.0.1:9/v1", "--policy", "policy.yaml", *PORT)
     stop = ("--upstream-key-env", "NO_SUCH_VARIABLE")  # looked at later than the flags
     ran = flames("serve", *given, "--retain-days", 7, "--label-queue", "queue", *stop)
     assert "holds no key" in ran.err
