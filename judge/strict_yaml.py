@@ -17,7 +17,10 @@ from judge.errors import InputError
 _UNFIT = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
-_WRONG = re.compile("[：，｛｝［］－　\u00a0]|^ *\t")
+# Where YAML's own sign would stand: texts hold full-width ones.
+_WRONG = re.compile(
+    "(?:^|[{,，-]) *[A-Za-z_.]+ *(：)|(，)(?= *[A-Za-z_.]+ *[:：])|([｛｝［］－　\u00a0])|(^ *\t)"
+)
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,8 @@ def read_yaml(file: Traversable) -> Document:
     try:
         text = file.read_text(encoding="utf-8")
     except OSError as error:
-        raise InputError(f"can't be read: {error.strerror}", file=file) from None
+        problem = f"can't be read: {error.strerror}"
+        raise InputError(problem, file=file, mend="check the path") from None
     except UnicodeDecodeError:
         raise InputError("is not UTF-8", file=file, mend="save it as UTF-8") from None
     try:
@@ -88,10 +92,9 @@ def _wrong_sign(text: str, line: int) -> str:
     for at in (line, line - 1):
         found = _WRONG.search(lines[at - 1]) if 0 < at <= len(lines) else None
         if found is not None:
-            sign = unicodedata.normalize("NFKC", found[0]).strip()
-            told = (
-                f"`{found[0]}`: write `{sign}`" if sign else "a tab or wide space: write plain ones"
-            )
+            wrong = found[found.lastindex or 0]
+            sign = unicodedata.normalize("NFKC", wrong).strip()
+            told = f"`{wrong}`: write `{sign}`" if sign else "a tab or wide space: write plain ones"
             return f"line {at} has {told}"
     return ""
 

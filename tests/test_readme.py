@@ -58,6 +58,14 @@ def test_both_readmes_tell_the_same_commands() -> None:
     assert commands("README.md") == commands("README.zh.md")
 
 
+def test_the_examples_commands_name_files_that_are_there() -> None:
+    """Typed in the folder above the examples, as their page says."""
+    words = [word for line in commands("examples/README.md") for word in line.split()]
+    files = [word for word in words if word.endswith((".py", ".yaml"))]
+    assert len(files) > 4
+    assert [file for file in files if not (ROOT / file).is_file()] == []
+
+
 @pytest.mark.parametrize("readme", READMES)
 def test_the_two_lines_of_set_up_stand_first(readme: str) -> None:
     """The first block installs and scores, the second installs what developers need and tests."""

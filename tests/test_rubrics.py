@@ -457,8 +457,9 @@ def test_check_lists_every_problem_and_not_only_the_first(
     problems = [str(problem) for problem in check_rubric(write(tmp_path, content))]
     assert len(problems) == 3
     assert all("mine.yaml:" in problem for problem in problems)
-    assert [p.problem for p in check_rubric(tmp_path / "absent.yaml")] == [
-        "can't be read: No such file or directory"
+    absent = check_rubric(tmp_path / "absent.yaml")
+    assert [(p.problem, p.mend) for p in absent] == [
+        ("can't be read: No such file or directory", "check the path")
     ]
 
 

@@ -1,13 +1,14 @@
 """POST /beta/litellm_basic_guardrail_api: how litellm's proxy asks a guardrail elsewhere.
 
 Such a guardrail sees the texts that litellm takes out of a request or an answer; it says to let
-them pass (NONE), to block (BLOCKED), or to say something else (GUARDRAIL_INTERVENED).
+them pass (NONE) or to block (BLOCKED). Never to say something else: of a streamed answer, and of
+tool calls, litellm ignores other words and lets through what they were to replace.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -24,7 +25,6 @@ from guard.server.state import State
 
 _SIDES: Mapping[str, Side] = {"request": "input", "response": "output"}
 _BESIDE = ("tools", "tool_calls")
-Action = Literal["NONE", "BLOCKED", "GUARDRAIL_INTERVENED"]
 
 
 class LitellmApi:
@@ -61,20 +61,15 @@ class LitellmApi:
         decision = decision.withheld()
         await guard.record(decision, parts, asked, Told())
         exchange.decided(decision)
-        return json_response(self._answer(decision, asked.prompt, len(texts)))
+        return json_response(self._answer(decision, asked.prompt))
 
-    def _answer(self, decision: Decision, prompt: str, texts: int) -> dict[str, Any]:
-        action: Action = "NONE"
+    def _answer(self, decision: Decision, prompt: str) -> dict[str, str]:
         if not decision.stops:
-            return {"action": action}
+            return {"action": "NONE"}
         if decision.failed:
             raise guard_unavailable()
         message = decision.message(self._state.guard.policy, prompt)
-        if decision.action == "replace":
-            action = "GUARDRAIL_INTERVENED"
-            return {"action": action, "texts": [message] * texts}
-        action = "BLOCKED"
-        return {"action": action, "blocked_reason": message}
+        return {"action": "BLOCKED", "blocked_reason": message}
 
 
 def _strings(body: Mapping[str, Any], key: str) -> list[str]:

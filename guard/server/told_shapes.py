@@ -11,7 +11,7 @@ _WHOLE: Final[Shape] = {"type": "integer", "minimum": 0}
 _OBJECT: Final[Shape] = {"type": "object", "additionalProperties": True}
 _RATE: Final[Shape] = {"type": "number", "minimum": 0, "maximum": 1}
 STATES: Final = ("ok", "ready", "ending")
-ACTIONS: Final = ("NONE", "BLOCKED", "GUARDRAIL_INTERVENED")
+ACTIONS: Final = ("NONE", "BLOCKED")
 
 
 def told_schemas() -> dict[str, Shape]:
@@ -22,12 +22,7 @@ def told_schemas() -> dict[str, Shape]:
         "ModelList": _model_list(),
         "Moderation": _moderation(),
         "GuardrailAnswer": _object(
-            {
-                "action": {"enum": list(ACTIONS)},
-                "blocked_reason": _TEXT,
-                "texts": _list(_TEXT),
-            },
-            "action",
+            {"action": {"enum": list(ACTIONS)}, "blocked_reason": _TEXT}, "action"
         ),
         "Health": _object(
             {

@@ -303,6 +303,15 @@ def test_signs_of_a_chinese_keyboard_are_named_with_their_line(
     assert "is not YAML" in str(caught.value)
 
 
+def test_signs_within_a_text_are_not_taken_for_the_fault(tmp_path: Path) -> None:
+    """Chinese messages are full of them."""
+    file = tmp_path / "policy.yaml"
+    file.write_text('version: 1\nmessages: {zh: 抱歉，注意：不行。, en: "x}\n', encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        load_policy(file)
+    assert caught.value.mend == ""
+
+
 def test_a_policys_id_is_the_same_wherever_its_file_lies(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -317,6 +326,9 @@ def test_a_policys_id_is_the_same_wherever_its_file_lies(
     other = tmp_path / "a" / "other.yaml"
     other.write_text(WHOLE.replace("calibration.json", "next.json"), encoding="utf-8")
     assert load_policy(other).id not in ids
+    moved = load_policy(other).model_copy(update={"calibration": "next.json"})
+    assert moved.id == load_policy(other).id
+    assert moved.model_copy(update={"calibration": "third.json"}).id != moved.id
 
 
 def test_a_policys_id_changes_with_its_content_and_only_then() -> None:

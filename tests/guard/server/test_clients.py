@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import openai
 import pytest
+import yaml
 
+from tests.contracts.guard_contract import rule_of
 from tests.contracts.guard_marks import ADVERT, BAD, BROKEN, SORRY, story
 from tests.guard.server.serving import Stand, says, standing
 from tests.guard.upstream import Call, cut, streamed
 
+EXAMPLES = Path(__file__).parents[3] / "examples/README.md"
 ASKED: list[Any] = [{"role": "user", "content": "今天天气怎么样"}]
 
 
@@ -129,3 +135,61 @@ async def test_litellm_s_own_guardrail_goes_by_our_answer() -> None:
         with pytest.raises(Exception, match="503"):
             await applied(BROKEN, "response")
         await guardrail.async_handler.close()
+
+
+@pytest.mark.filterwarnings("ignore:.*`ReadOnly` qualifier:UserWarning")  # litellm's own types
+@pytest.mark.parametrize("action", ["block", "replace"])
+async def test_litellm_s_own_guardrail_lets_nothing_out_of_a_stream_that_we_stop(
+    action: str,
+) -> None:
+    """Set up as the examples say: no piece goes out before our answer about all of them."""
+    async with standing(says("好。"), [rule_of(action)]) as stand:
+        good = await _sent_by_litellm(stand.served.base, "今天天晴。")
+        stopped = await _sent_by_litellm(stand.served.base, f"今天天晴{BAD}再见。")
+    assert good == ("今天天晴。", "")
+    assert stopped[0] == ""
+    assert SORRY in stopped[1]
+
+
+async def _sent_by_litellm(base: str, text: str) -> tuple[str, str]:
+    """What litellm's proxy sends on of an answer that comes in small pieces, and its error."""
+    from litellm.proxy._types import UserAPIKeyAuth
+    from litellm.proxy.guardrails.guardrail_hooks.generic_guardrail_api import GenericGuardrailAPI
+    from litellm.proxy.guardrails.guardrail_hooks.unified_guardrail.unified_guardrail import (
+        UnifiedLLMGuardrails,
+    )
+    from litellm.types.utils import ModelResponseStream
+
+    chunk_of: Any = ModelResponseStream
+    passing_on: Any = UnifiedLLMGuardrails
+
+    async def upstream() -> AsyncIterator[Any]:
+        for at in range(0, len(text), 2):
+            delta = {"role": "assistant", "content": text[at : at + 2]}
+            yield chunk_of(choices=[{"index": 0, "delta": delta}])
+        yield chunk_of(choices=[{"index": 0, "delta": {}, "finish_reason": "stop"}])
+
+    shown = re.findall(
+        r"^```yaml\n(.*?)^```", EXAMPLES.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    )
+    told = yaml.safe_load(shown[0])["guardrails"][0]["litellm_params"]
+    guardrail: Any = GenericGuardrailAPI(
+        api_base=base,
+        guardrail_name="flames",
+        event_hook=told["mode"],
+        default_on=told["default_on"],
+        streaming_buffer_until_moderated=told.get("streaming_buffer_until_moderated"),
+    )
+    asked = {"model": "m", "messages": ASKED, "stream": True}
+    sent = ""
+    stream = passing_on().async_post_call_streaming_iterator_hook(
+        UserAPIKeyAuth(request_route="/v1/chat/completions"), upstream(), asked, guardrail
+    )
+    try:
+        async for chunk in stream:
+            sent += chunk.choices[0].delta.content or ""
+    except Exception as error:  # noqa: BLE001 - litellm's, of many classes
+        return sent, str(error)
+    finally:
+        await guardrail.async_handler.close()
+    return sent, ""

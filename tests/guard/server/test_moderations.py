@@ -81,10 +81,10 @@ async def test_litellm_is_told_to_let_pass_or_to_block() -> None:
     assert await asked(input_type="response", texts=[BAD]) == blocked
 
 
-async def test_litellm_is_told_what_to_say_instead() -> None:
-    """`replace` keeps the number of texts."""
+async def test_litellm_is_told_to_block_what_a_rule_replaces() -> None:
+    """Of streams and tool calls it ignores other words, and lets the answer through."""
     said = await asked([rule_of("replace")], input_type="response", texts=["好", BAD])
-    assert said == {"action": "GUARDRAIL_INTERVENED", "texts": [SORRY, SORRY]}
+    assert said == {"action": "BLOCKED", "blocked_reason": SORRY}
 
 
 @pytest.mark.parametrize(
