@@ -7,11 +7,21 @@ asked by their sounds. A kind counts where any view has it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from guard.homophones.shipped import Homophones, shipped_homophones
-from guard.views import View, by_sound, load, originals, plain, undisguised, without_latin
+from guard.views import (
+    View,
+    by_sound,
+    load,
+    mailboxes,
+    numbers,
+    originals,
+    plain,
+    undisguised,
+    without_latin,
+)
 from judge.embedded import pii
 from judge.embedded.heads import KINDS, EvidenceHeads, Reached
 from judge.embedded.shipped import shipped_weights
@@ -103,6 +113,7 @@ class Scanner:
             normal = undisguised(view)
             if number or normal is not view:
                 yield from self._as_written(normal)
+            yield from _disguised_data(normal)
             yield from self._by_sounds(normal)
 
     def _as_written(self, view: View) -> Iterator[Found]:
@@ -115,6 +126,8 @@ class Scanner:
         if self._by_sound is None or self._usual is None or not view.text:
             return
         spelled = without_latin(view)
+        if spelled is not view:
+            yield from _disguised_data(spelled)
         asked = self._usual.unusual(spelled)
         if asked:
             start, end = min(one[0] for one in asked), max(one[1] for one in asked)
@@ -133,9 +146,19 @@ def _strongest(view: View, reached: Sequence[Reached]) -> Iterator[Found]:
 
 
 def _by_rules(view: View) -> Iterator[Found]:
+    yield from _each_kind(view, view.name, pii.find(view.text))
+
+
+def _disguised_data(view: View) -> Iterator[Found]:
+    yield from _each_kind(view, "numbers", numbers.find(view))
+    yield from _each_kind(view, "mailboxes", mailboxes.find(view))
+
+
+def _each_kind(view: View, name: str, hits: Iterable[pii.Found]) -> Iterator[Found]:
+    """The first of each kind."""
     kinds: set[str] = set()
-    for kind, start, end in pii.find(view.text):
+    for kind, start, end in hits:
         if kind not in kinds:
             kinds.add(kind)
             first, last = view.span(start, end)
-            yield Found(kind, 1.0, 1.0, first, last, view.name)
+            yield Found(kind, 1.0, 1.0, first, last, name)

@@ -19,6 +19,8 @@ from guard.views import (
     hidden,
     joins,
     layout,
+    mailboxes,
+    numbers,
     pairs,
     signs,
     sounds,
@@ -31,6 +33,8 @@ __all__ = [
     "View",
     "by_sound",
     "load",
+    "mailboxes",
+    "numbers",
     "originals",
     "pairs",
     "plain",
@@ -54,6 +58,7 @@ def load() -> None:
     """Make the tables now, which takes some tenths of a second, and not at the first text."""
     signs.load()
     glyphs.load()
+    numbers.load()
     sounds.load()
 
 
@@ -116,6 +121,7 @@ def undisguised(view: View) -> View:
     for sign, step in _STEPS:
         if view.signs & sign:
             view = step(view)
+    view = fillers.without_strays(fillers.without_pictures(view))
     return glyphs.with_whole_glyphs(view)
 
 

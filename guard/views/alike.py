@@ -22,7 +22,7 @@ _HAN = (
 @cache
 def tables() -> tuple[tuple[str, Mapping[int, str]], ...]:
     """What each kind of character stands for, by code; making it takes some tenths of a second."""
-    return (("traditional", _traditional()), ("homoglyphs", _homoglyphs() | _digits()))
+    return (("traditional", _traditional()), ("homoglyphs", _homoglyphs() | _digits() | _small()))
 
 
 def _traditional() -> dict[int, str]:
@@ -44,15 +44,20 @@ def _homoglyphs() -> dict[int, str]:
 
 
 def _digits() -> dict[int, str]:
-    """The digits of other scripts, which folding leaves as they are."""
+    """The digits of other scripts, and those in circles, which folding leaves as they are."""
     codes = range(0x80, 0x20000)
-    chars = (chr(code) for code in codes if chr(code).isdecimal())
-    digits = ((char, unicodedata.decimal(char)) for char in chars)
+    chars = (chr(code) for code in codes if chr(code).isdigit())
+    digits = ((char, unicodedata.digit(char)) for char in chars)
     return {
         ord(char): str(value)
         for char, value in digits
         if unicodedata.normalize("NFKC", char) == char
     }
+
+
+def _small() -> dict[int, str]:
+    """Small capitals."""
+    return dict(zip(map(ord, "ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢ"), "abcdefghijklmnoprstuvwyz", strict=True))
 
 
 def _looks_like(char: str, others: Iterable[str]) -> str | None:

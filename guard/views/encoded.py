@@ -37,6 +37,11 @@ _RUN = re.compile(
     r"[A-Za-z0-9+/_\-]{16,}(?:(?:\n| (?=[A-Za-z0-9+/_\-]{8}))[A-Za-z0-9+/_\-]+)*"
     r"|(?<![^\s\"':,;])(?:[A-Za-z0-9+/_\-] ){15,}[A-Za-z0-9+/_\-](?![^\s=\"'.,;])"
 )
+# In groups or lines of four, eight or twelve.
+_FOUR = r"(?:[A-Za-z0-9+/_\-]{4}){1,3}"
+_GROUPED = re.compile(
+    rf"[ \n]({_FOUR}(?:[ \n]{_FOUR}){{4,}}(?:[ \n][A-Za-z0-9+/_\-]{{2,3}})?)(?![^\s=])"
+)
 _HEX = re.compile(r"(?<![0-9A-Za-z])(?:(?:, ?|[ :])?(?:0x)?[0-9a-fA-F]{2}){8,}(?![0-9A-Za-z])")
 _CHINESE_IN_HEX = re.compile(r"[eE][3-9](?:, ?|[ :]?)(?:0x)?[89abAB][0-9a-fA-F]")
 _HEX_MARK = re.compile("0x|[ ,:]")
@@ -94,9 +99,9 @@ def _bytes(found: re.Match[str]) -> str:
 
 
 def _from_base64(text: str) -> str | None:
-    if not _LETTERS.search(text):
-        return None
-    found = [said for run in _RUN.findall(text) if (said := _of_base64(run))]
+    runs = _RUN.findall(text) if _LETTERS.search(text) else []
+    runs += _GROUPED.findall(f" {text}")
+    found = [said for run in runs if (said := _of_base64(run))]
     return "\n".join(found) or None
 
 

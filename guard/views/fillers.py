@@ -23,7 +23,16 @@ _STRING = re.compile(
 _UNITS = re.compile("[年月日时分秒号点章节]")
 _LISTED = re.compile(rf"\n[0-9]{{1,3}}[.、,:)]{{0,2}} ?{_HAN}{{1,2}}\n")
 _ITEM = re.compile(r"(?:^|\n)[0-9]{1,3}[.、,:)]{0,2} ?(?=\S{1,2}(?:\n|\Z))")
+_PICTURES = re.compile("[\u2600-\u27bf\u2b50\u2b55\U0001f300-\U0001faff]+")
+_BETWEEN = re.compile(rf"(?<=\w){_PICTURES.pattern}(?=\w)")
 _MOST = 4  # different strings
+_LETTER = "[A-Za-z\u1100-\u11ff\u3131-\u318e\uac00-\ud7a3]"
+# It begins with a letter, so that Chinese texts are passed over quickly.
+_OTHER = r"[^\sA-Za-z\u1100-\u11ff\u3131-\u318e\uac00-\ud7a3]"
+_LETTERED = re.compile(rf"{_LETTER}(?<={_OTHER}{_LETTER})(?:{_OTHER}{_LETTER}){{4,}}(?!{_LETTER})")
+_STRAY = re.compile(_LETTER)
+_LEAST_CHINESE = 4
+_LEAST_PICTURES, _MOST_APART = 3, 8  # emoji inside words; characters of the text for each
 _FEWEST = 4  # items of a list that spells a text
 
 
@@ -49,6 +58,26 @@ def _letters(text: str) -> Iterator[tuple[int, int]]:
         before = text[at - 2] if at > 1 else ""
         if char in chosen and char in (before, text[at + 2 : at + 3]):
             yield at, at + 1
+
+
+def without_pictures(view: View) -> View:
+    """The text without emoji, where some stand inside its words: between other characters."""
+    text = view.text
+    if text.isascii() or not _PICTURES.search(text):
+        return view
+    inside = [found.span() for found in _BETWEEN.finditer(text)]
+    length = len(text) - sum(end - start for start, end in inside)
+    few = len(inside) < _LEAST_PICTURES or length > _MOST_APART * len(inside)
+    return view if few else view.without("pictures", inside)
+
+
+def without_strays(view: View) -> View:
+    """The text without a letter, any, behind each of its characters: five or more."""
+    text = view.text
+    rows = [] if text.isascii() else [row.span() for row in _LETTERED.finditer(text)]
+    rows = [row for row in rows if len(_CHINESE.findall(text, *row)) >= _LEAST_CHINESE]
+    gone = [one.span() for row in rows for one in _STRAY.finditer(text, *row)]
+    return view.without("fillers", gone) if gone else view
 
 
 def _fills(text: str) -> bool:

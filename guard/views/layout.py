@@ -11,7 +11,7 @@ from guard.views.model import View
 _HAN = "[\u3400-\u4dbf\u4e00-\u9fff]"
 _TAG = r"<(?:/?[A-Za-z][^<>]{0,100}|!--[^<>]{0,100}--)>"
 _TAGS = re.compile(rf"(?:{_TAG} ?)+")
-_TAGGED = re.compile(rf"(?:{_TAG} ?)++{_HAN}{{1,2}}{_TAG}")
+_TAGGED = re.compile(rf"{_HAN}{{1,2}}{_TAG}")
 _LEAST = 3  # pieces of one or two characters between tags
 _ROW = r"[^\n]{1,9}"
 _SHORT = re.compile(r"\n[^\n]{2,9}\n[^\n]{2,9}(?:\n|\Z)")
@@ -24,10 +24,23 @@ _FULL = 0.6  # of the rows have the greatest width
 def without_tags(view: View) -> View | None:
     """The text without the tags of HTML, where they stand between its characters."""
     text = view.text
-    found = _TAGGED.finditer(text)
-    if sum(1 for _ in zip(range(_LEAST), found, strict=False)) < _LEAST:
+    if sum(1 for _ in zip(range(_LEAST), _tagged(text), strict=False)) < _LEAST:
         return None
     return view.without("tags", (tags.span() for tags in _TAGS.finditer(text)))
+
+
+def _tagged(text: str) -> Iterator[int]:
+    """Where pieces of one or two characters between tags end; no tag belongs to two.
+
+    Not one pattern: it would be tried from each tag of a long row of them.
+    """
+    done = 0
+    for tags in _TAGS.finditer(text):
+        new = tags.start() + len(tags[0].rstrip()) > done
+        piece = _TAGGED.match(text, tags.end()) if new else None
+        if piece:
+            done = piece.end()
+            yield done
 
 
 def columns(view: View) -> Iterator[View]:

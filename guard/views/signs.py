@@ -16,7 +16,7 @@ MASKED = 1  # a character that stands for another, or a rare one beyond the basi
 BOPOMOFO = 2
 ESCAPE = 4  # what escapes of programs and pages are made with
 STRING = 8  # a mark that a filler string may start with
-BASE64 = 16  # sixteen of its characters or spaces in a row
+BASE64 = 16  # sixteen of its characters or white space in a row
 HEX = 32  # two digits that a Chinese character in UTF-8 may start with
 COUNTED = 64  # digits for five counters
 NUMERALS = 128  # digits or Chinese numerals for a telephone number
@@ -31,9 +31,9 @@ _CLASSES = (
     (2, "[\u3105-\u3129]"),
     (4, r"[\\&%+=]"),
     (8, r"[\"-+\-/<-@\[-`{-~]"),
-    (16, r"[A-Za-z0-9+/_\- ]"),
+    (16, r"[A-Za-z0-9+/_\- \n]"),
     (32, "[0-9]"),
-    (64, "[0-9零〇一二三四五六七八九壹贰叁肆伍陆柒捌玖幺]"),
+    (64, "[0-9零〇一二三四五六七八九壹贰叁参肆伍陆柒捌玖幺弌弍弎〡-〩洞拐勾]"),
     (128, r"[\W_丨丶丿亅]"),
 )
 

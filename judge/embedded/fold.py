@@ -22,6 +22,8 @@ _RUN = rf"{_LETTERS}++(?:[ \n]{_LETTERS}++)*+"
 _PLAIN, _PIECE = re.compile(_RUN), re.compile(rf"{_RUN}|.", re.DOTALL)
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Mn", "Me"})
 _FILLERS = frozenset("\u115f\u1160\u3164\uffa0")
+# Letters in black circles and boxes, and those that flags are made of: NFKC knows the white ones.
+_BOXED = {first + i: chr(65 + i) for first in (0x1F150, 0x1F170, 0x1F1E6) for i in range(26)}
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ def _plain(char: str) -> str:
         return "\n"
     if char.isspace():
         return " "
-    kept = unicodedata.normalize("NFKC", char)
+    kept = _BOXED.get(ord(char)) or unicodedata.normalize("NFKC", char)
     return "".join(
         " " if c.isspace() else c
         for c in kept

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 from judge.embedded import pii_context
@@ -21,15 +22,16 @@ _EMAIL = re.compile(
     r"(?<![A-Za-z0-9._%+\-])[A-Za-z0-9._%+\-]{1,64}@"
     r"(?:[A-Za-z0-9](?:[A-Za-z0-9\-]{0,61}[A-Za-z0-9])?\.){1,8}[A-Za-z]{2,24}(?![A-Za-z0-9\-])"
 )
-_MOBILE = re.compile(r"(?:86)?1(?:3[0-9]|4[5-9]|5[0-35-9]|6[2567]|7[0-8]|8[0-9]|9[0-35-9])[0-9]{8}")
+_MOBILE = re.compile(
+    r"(?:(?:00)?86)?1(?:3[0-9]|4[5-9]|5[0-35-9]|6[2567]|7[0-8]|8[0-9]|9[0-35-9])[0-9]{8}"
+)
 _CARD = re.compile(r"(?:62|4|5[1-5]|2[2-7]|35)[0-9]{13,17}|3[47][0-9]{13}")
 _CARD_WORDS = re.compile(
     r"卡号|银行卡|信用卡|储蓄卡|借记卡|卡片|帐号|账号|账户|帐户|开户|银联|户名|汇款|转账|收款|打款"
+    r"|银行|[工农中建交招]行|邮储|农商|信用社"
     r"|\bcard|\bvisa(?![a-z])|\bmastercard|\bunionpay|\baccount|\bbank",
     re.IGNORECASE,
 )
-# How an identity number, a mobile number and a card may start, with separators or without.
-_STARTS = re.compile(r"[1-8][ .\-]?[0-9]")
 _PROVINCES = frozenset(
     [
         "11",
@@ -70,10 +72,19 @@ _PROVINCES = frozenset(
     ]
 )
 _ID_WEIGHTS = tuple(pow(2, 17 - i, 11) for i in range(17))
-_MOST_DIGITS = 19
-_MOBILE_LENGTHS = (11, 13)
-_LENGTHS = frozenset({*_MOBILE_LENGTHS, *range(15, _MOST_DIGITS + 1)})
-_SHAPES = ((3, 4, 4), (3, 8), (7, 4), (4, 3, 4), (2, 3, 4, 4), (2, 11))
+_MOBILE_LENGTHS = (11, 13, 15)
+# How many digits a number has that starts with a digit, the longest first.
+_CARDS = tuple(range(19, 14, -1))
+_LENGTHS = {
+    "0": (15,),
+    "1": (18, 11),
+    "8": (18, 13),
+    **dict.fromkeys("23456", _CARDS),
+    "7": (18,),
+}
+_OTHERS = frozenset({18, *_MOBILE_LENGTHS})  # those of other numbers than cards
+_DOUBLED = str.maketrans("0123456789", "0246813579")  # and their digits added
+_SHAPES = ((3, 4, 4), (3, 8), (7, 4), (4, 3, 4), (2, 3, 4, 4), (2, 11), (4, 3, 4, 4), (4, 11))
 _WORDS_BEFORE, _WORDS_AFTER = 24, 12
 
 
@@ -99,38 +110,57 @@ def find(text: str) -> Iterator[Found]:
 
 
 def _in_run(text: str, start: int, end: int) -> Iterator[Found]:
-    """The numbers in one run of digits: the longest from each group on, none twice."""
+    """The numbers in one run of digits."""
     groups = [match.span() for match in _GROUP.finditer(text, start, end)]
+    digits = "".join([text[slice(*group)] for group in groups])
+    lengths = tuple(b - a for a, b in groups)
+
+    def joined(kind: str, first: int, last: int) -> bool:
+        if kind != "pii:mobile":
+            return True
+        shape = lengths[first : last + 1]
+        if max(shape) == 1 and 1 in (
+            *lengths[max(first - 1, 0) : first],
+            *lengths[last + 1 : last + 2],
+        ):
+            return False  # a row of more digits
+        return is_dialled(shape) and _is_telephone(text, groups[first][0], shape)
+
+    yield from in_groups(text, digits, groups, joined)
+
+
+def in_groups(
+    text: str,
+    digits: str,
+    groups: Sequence[tuple[int, int]],
+    joined: Callable[[str, int, int], bool],
+) -> Iterator[Found]:
+    """The numbers in groups of digits: the longest from each group on, none twice.
+
+    Args:
+        text: where they stand.
+        digits: those of all groups.
+        groups: where each group stands; as many characters as it has digits.
+        joined: whether the groups from one to another may be one number of a kind.
+    """
+    cards = _about_cards(text, groups[0][0], groups[-1][1])
+    starts = list(accumulate((end - start for start, end in groups), initial=0))
+    ends = {end: last for last, end in enumerate(starts[1:])}
     first = 0
     while first < len(groups):
-        found = _from(text, groups, first)
-        if found is None:
-            first += 1
-            continue
-        kind, last = found
-        yield Found(kind, groups[first][0], groups[last][1])
-        first = last + 1
-
-
-def _from(text: str, groups: list[tuple[int, int]], first: int) -> tuple[str, int] | None:
-    """Kind and last group of the longest number that starts with a group."""
-    if not _STARTS.match(text, groups[first][0]):
-        return None
-    number, ends = "", []
-    for last in range(first, min(first + _MOST_DIGITS, len(groups))):
-        number += text[slice(*groups[last])]
-        if len(number) > _MOST_DIGITS:
-            break
-        if len(number) in _LENGTHS:
-            ends.append((last, number))
-    for last, digits in reversed(ends):
-        start, end = groups[first][0], groups[last][1]
-        kind = _kind(digits, text, start, end)
-        if kind and pii_context.stands_alone(text, start, end, any_word=kind == "pii:id"):
-            shape = tuple(b - a for a, b in groups[first : last + 1])
-            if kind != "pii:mobile" or (_dialled(shape) and _is_telephone(text, start, shape)):
-                return kind, last
-    return None
+        at, after = starts[first], first + 1
+        for length in _LENGTHS.get(digits[at], ()):
+            last = ends.get(at + length)
+            if last is None or not (cards or length in _OTHERS):
+                continue
+            span = groups[first][0], groups[last][1]
+            kind = _kind(digits[at : at + length], text, *span)
+            alone = kind and pii_context.stands_alone(text, *span, any_word=kind == "pii:id")
+            if kind and alone and joined(kind, first, last):
+                yield Found(kind, *span)
+                after = last + 1
+                break
+        first = after
 
 
 def _is_telephone(text: str, start: int, shape: tuple[int, ...]) -> bool:
@@ -140,7 +170,7 @@ def _is_telephone(text: str, start: int, shape: tuple[int, ...]) -> bool:
     )
 
 
-def _dialled(shape: tuple[int, ...]) -> bool:
+def is_dialled(shape: tuple[int, ...]) -> bool:
     """Whether the digits are grouped as people write a mobile number."""
     return len(shape) == 1 or shape in _SHAPES or set(shape) == {1}
 
@@ -148,16 +178,18 @@ def _dialled(shape: tuple[int, ...]) -> bool:
 def _kind(number: str, text: str, start: int, end: int) -> str | None:
     if len(number) == 18 and is_resident_id(number):
         return "pii:id"
-    if len(number) in _MOBILE_LENGTHS and _MOBILE.fullmatch(number):
+    if len(number) in _MOBILE_LENGTHS and is_mobile(number):
         return "pii:mobile"
     return "pii:card" if is_card(number) and _about_cards(text, start, end) else None
 
 
 def _about_cards(text: str, start: int, end: int) -> bool:
-    return bool(
-        _CARD_WORDS.search(text, max(start - _WORDS_BEFORE, 0), start)
-        or _CARD_WORDS.search(text, end, end + _WORDS_AFTER)
-    )
+    return bool(_CARD_WORDS.search(text, max(start - _WORDS_BEFORE, 0), end + _WORDS_AFTER))
+
+
+def is_mobile(number: str) -> bool:
+    """Whether the digits are a mainland mobile number, perhaps with the country's code."""
+    return _MOBILE.fullmatch(number) is not None
 
 
 def is_resident_id(number: str) -> bool:
@@ -178,6 +210,6 @@ def is_card(number: str) -> bool:
     """Whether the digits have an issuer's prefix and length, and pass Luhn."""
     if not _CARD.fullmatch(number):
         return False
-    digits = [int(digit) for digit in reversed(number)]
-    doubled = (sum(divmod(2 * digit, 10)) for digit in digits[1::2])
-    return (sum(digits[::2]) + sum(doubled)) % 10 == 0
+    return (
+        sum(map(int, number[::-2])) + sum(map(int, number[-2::-2].translate(_DOUBLED)))
+    ) % 10 == 0

@@ -19,6 +19,10 @@ def in_base64(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
+def in_groups(text: str, size: int, between: str) -> str:
+    return between.join(text[at : at + size] for at in range(0, len(text), size))
+
+
 @pytest.mark.parametrize(
     "written",
     [
@@ -50,6 +54,8 @@ def in_base64(data: bytes) -> str:
         in_base64(SAID.encode("utf-16-be")),
         in_base64(SAID.encode("utf-16")),
         " ".join(in_base64(SAID.encode())),
+        in_groups(in_base64(SAID.encode()), 4, " "),
+        in_groups(in_base64(SAID.encode()), 8, "\n"),
         in_base64(SAID.encode())[:40] + "\n    " + in_base64(SAID.encode())[40:],
         "data:text/plain;base64," + in_base64(SAID.encode()),
     ],

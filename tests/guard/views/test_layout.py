@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from guard.evidence import Scanner
@@ -34,6 +36,8 @@ def in_columns(text: str, height: int, between: str = "") -> str:
         "ㅋ".join(FRAUD),
         "の".join(FRAUD),
         "a".join(FRAUD),
+        "".join([f"{char}{'qwertyuio'[at % 9]}" for at, char in enumerate(FRAUD)]),
+        "".join([f"{char}{'가나다라마바사'[at % 7]}" for at, char in enumerate(FRAUD)]),
         "口".join(FRAUD),
         "".join(f"{char}(a)" for char in FRAUD),
         "\\text{" + "}\\text{".join(FRAUD) + "}",
@@ -120,3 +124,23 @@ def test_columns_are_read_from_both_sides() -> None:
     found = [view for view in views("一五\n二六\n三七\n四八") if view.name == "columns"]
     assert [view.text for view in found] == ["一二三四五六七八", "五六七八一二三四"]
     assert all(isinstance(view, View) for view in found)
+
+
+@pytest.mark.parametrize("tags", ["<b>", "<b> ", "<!-- -->", "</a><br>"])
+def test_a_long_row_of_tags_takes_no_longer_than_a_long_text(tags: str) -> None:
+    """A megabyte of them would hold a worker for an hour, if each were tried anew."""
+    text = tags * (100_000 // len(tags))
+    begun = time.process_time()
+    assert views(text)
+    assert time.process_time() - begun < 5
+
+
+@pytest.mark.parametrize(("text", "size"), [(GAMBLING, 2), ("澳门新葡京线上赌场注册送彩金", 3)])
+def test_words_are_read_without_the_emoji_inside(text: str, size: int) -> None:
+    """A few characters, another emoji, a few characters: as advertisements are posted."""
+    pieces = [text[at : at + size] for at in range(0, len(text), size)]
+    parted = "".join(
+        [f"{piece}{emoji}" for piece, emoji in zip(pieces, "😀🔥💰🎉👍💯", strict=False)]
+    )
+    assert {found.kind for found in Scanner.shipped().scan(parted)} == {"gambling"}
+    assert len(views("今天真开心😀去公园玩了一整天，看到了很多花🌹还有小鸟🐦。")) == 1

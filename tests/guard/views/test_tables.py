@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from guard.views import views
 from guard.views.make_tables import bopomofo, main, parts, syllables
 
 
@@ -93,3 +94,8 @@ def test_importing_the_views_loads_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = {name.split(".")[0] for name in done.stdout.split()}
     assert not loaded & {"numpy", "scipy", "opencc", "confusable_homoglyphs", "pypinyin", "rich"}
+
+
+def test_small_capitals_and_digits_in_black_circles_are_read() -> None:
+    """Folding knows neither."""
+    assert views("ᴊɪᴀᴡᴇɪxɪɴ ❶⓷➇➊")[-1].text == "jiaweixin 1381"

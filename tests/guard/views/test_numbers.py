@@ -1,0 +1,141 @@
+"""Numbers that a reader would dial, and lists, measures and decimals that nobody would."""
+
+from __future__ import annotations
+
+import time
+from functools import cache
+
+import pytest
+
+from guard.evidence import Scanner
+
+MOBILE, ID = "13812345678", "11010519491231002X"
+
+
+@cache
+def scanner() -> Scanner:
+    return Scanner.shipped(sounds=True)
+
+
+def kinds(text: str) -> set[str]:
+    return {found.kind for found in scanner().scan(text)}
+
+
+def written(digits: str) -> str:
+    return "".join([digits[int(digit)] for digit in MOBILE])
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        "一三八 空格 1234 5678",
+        "138空格1234空格5678",
+        "前三位138，中间1234，最后5678",
+        "138后面是1234再后面5678",
+        "138—1234—5678",
+        "138·1234·5678",
+        "138_1234_5678",
+        "138 - 1234 - 5678",
+        "(138)1234-5678",
+        "【138】【1234】【5678】",
+        "138**1234**5678",
+        "<b>138</b><b>1234</b><b>5678</b>",
+        "138😀1234😀5678",
+        "😀".join(MOBILE),
+        "苹果".join(MOBILE),
+        "(" + ")(".join(MOBILE) + ")",
+        "008613812345678",
+        "l38I2345678",
+        "138OO138OOO",
+        "yi san ba yi er san si wu liu qi ba",
+        "one three eight one two three four five six seven eight",
+        written("零医尔伞死舞柳妻爸酒"),
+        written("洞幺两三四五六拐八勾"),
+        written("零壹貳參肆伍陸柒捌玖"),
+        written("〇〡〢〣〤〥〦〧〨〩"),
+        written("⓿❶❷❸❹❺❻❼❽❾"),
+        written("⓪⓵⓶⓷⓸⓹⓺⓻⓼⓽"),
+        written("0➀➁➂➃➄➅➆➇➈"),
+        written("0⑴⑵⑶⑷⑸⑹⑺⑻⑼"),
+    ],
+)
+def test_a_mobile_number_is_found_behind_words_marks_and_other_digits(number: str) -> None:
+    """What a reader can dial needs no word about telephones beside it."""
+    assert kinds(f"好的，{number}。") == {"pii:mobile"}
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        "138、1234、5678",
+        "138,1234,5678",
+        "138/1234/5678",
+        "138*1234*5678",
+        "138\n1234\n5678",
+        "13 81 23 45 67 8",
+        "1381 2345 678",
+        '"138"+"1234"+"5678"',
+        "、".join(MOBILE),
+        "[" + ", ".join(MOBILE) + "]",
+    ],
+)
+def test_what_may_be_a_list_is_a_number_beside_a_word_about_telephones(number: str) -> None:
+    """Commas, slashes and lines part lists too, unless somebody is to be called."""
+    assert kinds(f"我的电话：{number}") == {"pii:mobile"}
+    assert kinds(f"答案是：{number}") == set()
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        (" ".join(ID), "pii:id"),
+        ("、".join(ID), "pii:id"),
+        ("110105/19491231/002X", "pii:id"),
+        ("110105空格19491231空格002X", "pii:id"),
+        ("11010519491231002叉", "pii:id"),
+        ("银行卡4111/1111/1111/1111", "pii:card"),
+        ("卡号4111—1111—1111—1111", "pii:card"),
+    ],
+)
+def test_numbers_with_check_digits_are_found_behind_any_marks(text: str, kind: str) -> None:
+    """The check digit tells them from lists."""
+    assert kinds(text) == {kind}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "身高180，1998年生，2020年毕业",
+        "价格分别是150元、1500元、2000元",
+        "尺寸 180*2000*2200，误差 0.13812345678",
+        "M16 2.377 3 2.126 C13.254 19.9058 13.2709 14.7438",
+        "12 13 1 5 8 1 3 8 1 2 3 4 5 6 7 8 9 1 1 2",
+        "电话费套餐：138、1588、1888元",
+        "加微信后选138、1388、1588这三种",
+        "联系人：王五，金额：150、1500、2000",
+        "call the hotline at 1-888-373-7888",
+        "Nature 131 (1963) 2766-2784",
+        "转账\n4500\n3000\n2000\n1000",
+        "一、二、三、四、五、六、七、八、九、十、十一、十二",
+        "第1章第3节第8页，第1章第2节第3页，第4章第5节第6页，第7章第8节",
+    ],
+)
+def test_measures_lists_and_decimals_are_no_numbers_to_dial(text: str) -> None:
+    """A guard that stops them would be switched off."""
+    assert kinds(text) == set()
+
+
+@pytest.mark.parametrize(
+    "piece", ["1 ", "1，", "1汉", "138—", "138—1234—", "一", "one ", "1l", "4 "]
+)
+def test_long_rows_of_digits_take_linear_time(piece: str) -> None:
+    """Twice the text takes about twice the time, whatever it repeats."""
+
+    def seconds(length: int) -> float:
+        text = (piece * length)[:length]
+        begun = time.process_time()
+        scanner().scan(text)
+        return time.process_time() - begun
+
+    seconds(1000)
+    assert seconds(80_000) < 8 * max(min(seconds(20_000) for _ in range(2)), 0.02)
