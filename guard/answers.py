@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any, Final
 
-from guard.chat import envelope_of, look_at_request, parts_of
+from guard.chat import envelope_of, left_over, look_at_request, parts_of
 from guard.decision import Decision, Part, merged
 from guard.engine import Asked, Guard
 from guard.json_replies import Paths, texts_of, unread_in
@@ -97,8 +97,7 @@ async def look_at_body(
     decision: Decision | None = None
     if request is not None:
         decision, parts = await look_at_request(guard, request, asked)
-    seen = {part.text for part in parts}
-    left = [part for part in texts_of(body, _SPOKEN) if part.text not in seen]
+    left = left_over(request, texts_of(body, _SPOKEN))
     more = await guard.look("input", left, asked)
     if (request is None or not request.unread) and (media := unread_in(body)):
         more = merged(more, guard.unread("input", media))

@@ -27,6 +27,22 @@ def parts_of(texts: Sequence[TextPart]) -> list[Part]:
     ]
 
 
+def left_over(request: ChatRequest | None, texts: Sequence[Part]) -> list[Part]:
+    """Those of a body's texts that its request has not, such as under unknown keys; each once.
+
+    What stands where the request has read a file, or could not read a picture, is none.
+    """
+    texts_in = () if request is None else (*request.parts, *request.context)
+    known = {part.text for part in parts_of(texts_in)}
+    places = {one.path for one in texts_in}
+    places |= set() if request is None else {one.path for one in request.unread}
+    left: dict[str, Part] = {}
+    for part in sorted(texts, key=lambda one: one.word):  # a text is looked at for more
+        if part.where not in places and part.text not in known:
+            left.setdefault(part.text, part)
+    return list(left.values())
+
+
 def asked_by(request: ChatRequest, request_id: str) -> Asked:
     """What the answer to a request stands in."""
     return Asked(

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from guard.decision import Part
 from guard.escapes import unescaped
-from guard.openai_api import JsonPath, strings_of
+from guard.openai_api import JsonPath, is_nobodys, strings_of
 from judge.records import Turn
 
 PROMPTS: Final = ("prompt", "message", "question", "query", "text", "input", "content")
@@ -53,7 +53,7 @@ NAMES: Final = (
 WORD: Final = re.compile(r"[A-Za-z0-9_.:/\-]{1,64}")
 _PLACE = re.compile(r"[A-Za-z0-9_.\[\]~\-]{0,128}")
 _MEDIA: Final = frozenset(
-    {"image", "audio", "video", "file", "document", "media", "computer_screenshot"}
+    {"image", "image_file", "audio", "video", "file", "document", "media", "computer_screenshot"}
 )
 _HELD: Final = frozenset(
     {
@@ -67,6 +67,7 @@ _HELD: Final = frozenset(
         "file_id",
         "file_url",
         "image",
+        "image_file",
         "image_url",
         "input_audio",
         "source",
@@ -77,6 +78,7 @@ _HELD: Final = frozenset(
 )
 _AS_TEXT: Final = ("data:text/", "data:application/json")
 _INLINE: Final = ("inline_data", "inlineData", "file_data", "fileData")
+_BARE: Final = ("image", "audio", "video")
 _LONG_NUMBER: Final = 10**6  # shorter ones are no phone number, card or identity
 
 
@@ -158,15 +160,32 @@ def unread_in(value: object) -> list[str]:
 
 
 def _is_media(part: dict[Any, Any]) -> bool:
-    kind, source, file = part.get("type"), part.get("source"), part.get("file")
-    if isinstance(source, dict) and source.get("type") in {"text", "content"}:
-        return False  # a document that is given as its text
-    if isinstance(file, dict) and str(file.get("file_data")).lower().startswith(_AS_TEXT):
-        return False  # read as a text where OpenAI's protocol is
-    if isinstance(kind, str) and kind.removeprefix("input_").removesuffix("_url") in _MEDIA:
-        return any(part.get(key) for key in _HELD)
+    kind = part.get("type")
+    named = isinstance(kind, str) and kind.removeprefix("input_").removesuffix("_url") in _MEDIA
+    if named and any(part.get(key) and not _is_said(key, part[key]) for key in _HELD):
+        return True
     inline = any(isinstance(part.get(key), dict) for key in _INLINE)
-    return inline or ("content" in part and bool(part.get("images")))
+    beside = isinstance(part.get("images"), list | str) and bool(part["images"])
+    content = part.get("content")
+    among = isinstance(content, list) and any(map(_is_bare, content))
+    return inline or among or (beside and ("content" in part or "prompt" in part))
+
+
+def _is_bare(part: object) -> bool:
+    """Whether a part of a message is a picture by its key alone, as in Qwen's own protocol."""
+    if not isinstance(part, dict) or "type" in part:
+        return False
+    return any(isinstance(part.get(key), str | list | dict) and part[key] for key in _BARE)
+
+
+def _is_said(key: str, value: object) -> bool:
+    """Whether what stands under such a key is a text all the same, and as such is read."""
+    if key == "source":  # a document that is given as its text, or the name of where it is from
+        given = isinstance(value, dict) and value.get("type") in ("text", "content")
+        return given or (isinstance(value, str) and len(value) <= 64 and "/" not in value)
+    if key == "file" and isinstance(value, dict):  # where OpenAI's protocol is
+        return str(value.get("file_data")).lower().startswith(_AS_TEXT)
+    return False
 
 
 def place_of(path: str) -> str:
@@ -180,7 +199,7 @@ def turns_of(history: object) -> tuple[Turn, ...]:
     for one in history if isinstance(history, list) else ():
         role = one.get("role") if isinstance(one, dict) else None
         text = one.get("content") if isinstance(one, dict) else None
-        if role in {"system", "user", "assistant"} and isinstance(text, str):
+        if role in ("system", "user", "assistant") and isinstance(text, str):
             turns.append(Turn(role=role, content=text))
     return tuple(turns)
 
@@ -227,12 +246,12 @@ def _emptied(value: Any, names: Collection[str]) -> Any:
 
 def _is_key(key: str) -> bool:
     """Whether a key may stay: a word, and no number that could be somebody's."""
-    return bool(WORD.fullmatch(key)) and not re.search(r"\d{7}", key)
+    return _is_name(key) and not re.search(r"\d{7}", key)
 
 
 def _is_name(value: object) -> bool:
-    """The same of an identifier; apart from personal data nothing is looked for in one."""
-    return isinstance(value, str) and _is_key(value)
+    """Whether an identifier may: nothing but personal data is looked for in one."""
+    return isinstance(value, str) and bool(WORD.fullmatch(value)) and is_nobodys(value)
 
 
 def _numbers(value: object) -> Iterator[int | float]:

@@ -56,7 +56,9 @@ def plain(value: Any, depth: int = 0, *, written: bool = True) -> Any:
 
 
 def _fields(value: Any) -> dict[str, Any]:
-    """All fields of one of pydantic's objects."""
+    """All fields of one of pydantic's objects; of others what they write out."""
+    if not hasattr(value, "__dict__"):
+        return dict(value.model_dump())
     return {**vars(value), **(getattr(value, "__pydantic_extra__", None) or {})}
 
 
@@ -87,12 +89,14 @@ def is_readable(value: Any, depth: int = 0) -> bool:
 
 
 def holds_bytes(value: Any, depth: int = 0) -> bool:
-    """Whether there are bytes in a value of lists and mappings, such as a picture's."""
+    """Whether there are bytes in a value, such as a picture's; in objects of pydantic's too."""
+    if hasattr(type(value), "model_dump"):
+        value = _fields(value)
     if isinstance(value, Mapping):
         value = list(value.values())
-    if isinstance(value, list | tuple) and depth < _DEEP:
+    if isinstance(value, list | tuple | set | frozenset) and depth < _DEEP:
         return any(holds_bytes(one, depth + 1) for one in value)
-    return isinstance(value, bytes | bytearray | memoryview)
+    return isinstance(value, bytes | bytearray | memoryview) and len(value) > 0
 
 
 def _too_deep() -> InputError:

@@ -216,7 +216,7 @@ class Policy(Value):
     stream: StreamPolicy = StreamPolicy()
     shadow: Switch = False
     _file: Path | None = PrivateAttr(default=None)
-    _written: dict[str, str] = PrivateAttr(default_factory=dict)  # paths, as its file has them
+    _written: dict[str, str] = PrivateAttr(default_factory=dict)  # by path: as its file has it
 
     @validator(mode="after")
     def _whole(self) -> Self:
@@ -244,7 +244,9 @@ class Policy(Value):
 
         The same wherever the file lies, and from wherever it is read.
         """
-        content = self.model_copy(update=self._written).model_dump_json()
+        held = {"calibration": self.calibration, "rubrics": self.rubrics}
+        written = {key: self._written.get(path, path) for key, path in held.items() if path}
+        content = self.model_copy(update=written).model_dump_json()
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
     def rules_of(self, side: Side) -> Sequence[Rule]:
@@ -282,12 +284,12 @@ def load_policy(file: Path) -> Policy:
         first = first_misfit(error, Policy)
         line = document.line(first.place)
         raise InputError(first.problem, file=file, line=line, mend=first.mend) from None
-    written = {
-        key: value
+    beside = {
+        key: str(file.parent / value)
         for key, value in (("calibration", policy.calibration), ("rubrics", policy.rubrics))
         if value is not None
     }
-    beside = {key: str(file.parent / value) for key, value in written.items()}
+    written = {path: getattr(policy, key) for key, path in beside.items()}
     policy = policy.model_copy(update=beside)
     policy._file, policy._written = file, written  # noqa: SLF001 - its own
     return policy

@@ -48,6 +48,7 @@ from guard.openai_api import (
     said,
 )
 from guard.policy import Policy
+from guard.stream import settled
 from judge.errors import FlamesJudgeError
 
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -200,6 +201,8 @@ class _Coming:
             return self._waiting.pop()
         message = await self._receive()
         self.gone = self.gone or message["type"] == "http.disconnect"
+        if message["type"] == "lifespan.shutdown":
+            await settled()  # the application may close the guard's logs
         return message
 
 

@@ -25,25 +25,26 @@ class PlainBody:
 
     def __init__(self, guard: Guard, question: Question, route: Route) -> None:
         self._guard, self._question, self._route = guard, question, route
-        self._held = b""
+        self._held = bytearray()
         self._body: Body | None = None
         self.over = False
 
     async def take(self, data: bytes) -> bytes:
         if self._body is None:
             self._held += data
-            line, ended, _ = self._held.partition(b"\n")
             marked = _MARKED.match(self._held) or len(self._held) < 3
-            if marked and not ended and len(self._held) < MOST_OF_A_LINE:
+            if marked and b"\n" not in data and len(self._held) < MOST_OF_A_LINE:
                 return b""
-            data, self._body = self._held, self._chosen(line)
+            data = bytes(self._held)
+            self._body = self._chosen(data.partition(b"\n")[0])
         return await self._passed(self._body, self._body.take(data))
 
     async def end(self) -> bytes:
         body, out = self._body, b""
         if body is None:
-            self._body = body = self._chosen(self._held)
-            out = await self._passed(body, body.take(self._held))
+            data = bytes(self._held)
+            self._body = body = self._chosen(data)
+            out = await self._passed(body, body.take(data))
         return out if self.over else out + await self._passed(body, body.end())
 
     def broken(self, error: ApiError) -> bytes | None:

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from guard.asgi.headers import header, is_plain, media_type
 from guard.asgi.routes import Route
-from guard.chat import parts_of, with_turns_joined
+from guard.chat import left_over, parts_of, with_turns_joined
 from guard.decision import Decision, Part, merged
 from guard.engine import Asked, Guard, Told
 from guard.json_replies import texts_of, turns_of, unread_in
@@ -98,10 +98,9 @@ def read_question(scope: Scope, body: bytes, route: Route, request_id: str) -> Q
     query = _grouped(_fields(scope.get("query_string", b"")))
     request = _openai(value)
     parts = parts_of((*request.parts, *request.context)) if request else []
-    seen = {part.text for part in parts}
     left = [*texts_of(value, route.prompt_paths), *texts_of(query, route.prompt_paths)]
     left += texts_of(scope["path"]) if route.is_open else []
-    parts += [part for part in left if part.text not in seen]
+    parts += left_over(request, left)
     prompt = request.prompt if request else None
     if prompt is None:
         candidates = (route.prompt_paths.first(one) for one in (value, query))

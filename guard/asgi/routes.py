@@ -15,6 +15,9 @@ _OPENAI: Final = ("choices[*].text", "choices[*].delta.content")
 _ANY: Final = re.compile(r"\*|\{[^{}:]*(?::(?P<kind>[^{}]*))?\}")
 # What a parameter of such a kind, in Starlette's routers, can hold; others may hold a `/` too.
 _WITHIN: Final = frozenset({"str", "int", "float", "uuid"})
+# Starlette's patterns end with `$`, which also matches before a line's end: `/chat%0A` is `/chat`.
+# In the path of a request they stay: a parameter may be nothing else.
+_ENDS: Final = r"[/\n]*"
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,7 @@ class Routes:
             root: where the application is mounted; the path may begin with it or not.
         """
         paths = {path, path.removeprefix(root)} if root else {path}
-        plain = [_plain(one) for one in paths]
+        plain = [_folded(one) for one in paths]
         for pattern, route in self._routes:
             if any(pattern.fullmatch(one) for one in plain):
                 return route
@@ -108,13 +111,13 @@ def _pattern(path: str) -> re.Pattern[str]:
         within = found[0] != "*" and kind in _WITHIN
         pattern += re.escape(path[at : found.start()]) + ("[^/]*" if within else ".*")
         at = found.end()
-    return re.compile(pattern + re.escape(path[at:]), re.DOTALL)
+    return re.compile(pattern + re.escape(path[at:]) + _ENDS, re.DOTALL)
 
 
 def _plain(path: str) -> str:
-    """Rather too much is guarded than too little: routers differ in case and in slashes.
+    return _folded(path).rstrip("/\n") or "/"
 
-    Starlette's patterns end with `$`, which also matches before a line's end: so `/chat%0A` is
-    `/chat`.
-    """
-    return re.sub(r"/+", "/", "/" + path).casefold().rstrip("/\n") or "/"
+
+def _folded(path: str) -> str:
+    """Rather too much is guarded than too little: routers differ in case and in slashes."""
+    return re.sub(r"/+", "/", "/" + path).casefold()

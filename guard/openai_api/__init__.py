@@ -36,6 +36,7 @@ from guard.openai_api.errors import (
     upstream_unreadable,
 )
 from guard.openai_api.frames import Frame, FrameWriter, ends_choice
+from guard.openai_api.identifiers import is_nobodys
 from guard.openai_api.json_paths import JsonPath, strings_of
 from guard.openai_api.moderation import (
     Category,
@@ -112,6 +113,7 @@ __all__ = [
     "ends_choice",
     "guard_unavailable",
     "input_blocked",
+    "is_nobodys",
     "moderation_body",
     "parse_object",
     "read_chunk",

@@ -27,6 +27,7 @@ from guard.server.openapi import described
 from guard.server.responses import Refusal
 from guard.server.runs import Intake, Runs, RunStore, RunWorker, no_runs
 from guard.server.state import State
+from guard.stream import settled
 
 FORGET_EVERY_S: Final = 3600.0
 _log = logging.getLogger("flames_judge.serve")
@@ -137,6 +138,7 @@ async def _closing(state: State) -> AsyncIterator[None]:
         yield
     finally:
         await state.upstream.aclose()
+        await settled()
         for queue in state.queues:
             await queue.aclose()
         await state.guard.aclose()

@@ -127,11 +127,19 @@ async def pieces(response: aiohttp.ClientResponse, most: int) -> AsyncGenerator[
         raise upstream_unreadable()
     size = 0
     with told(), _Pulse(response):
-        while piece := await response.content.readany():
+        while piece := await _next(response.content):
             size += len(piece)
             if size > most:
                 raise upstream_unreadable()
             yield piece
+
+
+async def _next(content: aiohttp.StreamReader) -> bytes:
+    """What comes next; b"" at the end."""
+    try:
+        return await content.readany()
+    except RuntimeError:  # aiohttp's word for a connection that went while nobody waited
+        raise aiohttp.ClientPayloadError("the connection is closed") from None
 
 
 class _Pulse(AbstractContextManager[None]):
@@ -166,7 +174,7 @@ async def read_out(response: aiohttp.ClientResponse) -> None:
     """Read the last bytes of a stream that has said all: its connection can be used again."""
     try:
         async with asyncio.timeout(LAST_BYTES_S):
-            while not response.content.at_eof() and not await response.content.readany():
+            while not response.content.at_eof() and not await _next(response.content):
                 pass
     except (TimeoutError, aiohttp.ClientError):
         return

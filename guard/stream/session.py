@@ -68,6 +68,14 @@ class _Channel:
         return Part(self.where, unescaped(text) if self.whole else text)
 
 
+async def settled() -> None:
+    """Wait for the answers that are still being recorded here: before logs are closed."""
+    here = asyncio.get_running_loop()
+    await asyncio.gather(
+        *(task for task in tuple(_CLOSING) if task.get_loop() is here), return_exceptions=True
+    )
+
+
 class StreamSession:
     """One answer.
 

@@ -8,12 +8,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from guard.chat import asked_again, hint_of, parts_of
+from guard.chat import left_over, parts_of
 from guard.decision import Decision, Part
 from guard.engine import Asked
 from guard.json_replies import PROMPTS, Paths, texts_of, turns_of, unread_in
 from guard.openai_api import ApiError, ChatRequest, read_request
 from guard.plain import OPAQUE, holds_bytes, is_readable, plain
+from guard.wrapping.hints import hinted
 from judge.errors import InputError
 from judge.records import Turn
 
@@ -110,29 +111,12 @@ class Call:
         """The call once more, with the hint of the rule that asks for it."""
         if self.main is None:
             return self
-        if isinstance(self.said, list):
-            new: Any = asked_again({"messages": self.said}, decision, self.prompt)["messages"]
-        elif isinstance(self.said, dict):
-            new = self._told_again(self.said, decision)
-        else:
-            new = f"{self.prompt}\n\n{hint_of(decision, self.prompt)}"
+        given = self.args[self.main] if isinstance(self.main, int) else self.kwargs[self.main]
+        new = hinted(given, decision, self.prompt)
         if isinstance(self.main, int):
             args = (*self.args[: self.main], new, *self.args[self.main + 1 :])
             return replace(self, args=args)
         return replace(self, kwargs={**self.kwargs, self.main: new})
-
-    def _told_again(self, said: dict[str, Any], decision: Decision) -> Any:
-        """An argument that holds the prompt and more, with the hint."""
-        if self.request is not None:
-            change = {"messages": asked_again(said, decision, self.prompt)["messages"]}
-        else:
-            place = next((key for key in PROMPTS if isinstance(said.get(key), str)), None)
-            hint = hint_of(decision, self.prompt)
-            change = {} if place is None else {place: f"{said[place]}\n\n{hint}"}
-        given = self.args[self.main] if isinstance(self.main, int) else self.kwargs[str(self.main)]
-        if hasattr(type(given), "model_copy"):
-            return given.model_copy(update=change)
-        return {**given, **change} if isinstance(given, Mapping) else given
 
 
 class Reader:
@@ -187,10 +171,11 @@ class Reader:
         unread += unread_in([said, beside])
         whole = {"messages": said} if isinstance(said, list) else said
         request = _request({**beside, **whole}) if isinstance(whole, dict) else None
-        others = [] if request is not None else texts_of(said, _SPOKEN)
-        others += texts_of(list(beside.values()))
-        known = () if request is None else (*request.parts, *request.context)
-        seen = {part.text for part in known}
+        texts = texts_of(said if request is None else whole, _SPOKEN)
+        held = plain(value, written=False)  # what the function may read of an object
+        if held != said:
+            texts += texts_of({"messages": held} if isinstance(held, list) else held, _SPOKEN)
+        texts += texts_of(list(beside.values()))
         return Call(
             args=args,
             kwargs=kwargs,
@@ -199,7 +184,7 @@ class Reader:
             request=request,
             prompt=_last(said) if request is None else request.prompt,
             history=_history(said, beside) if request is None else request.history,
-            others=tuple(part for part in others if part.text not in seen),
+            others=tuple(left_over(request, texts)),
             unread=(*unread, *(one.path for one in (request.unread if request else ()))),
             settings={
                 **self._settings,
@@ -231,7 +216,7 @@ class Reader:
         own = self._name(main) if isinstance(main, int) else main
         named = {k: v for k, v in named.items() if k != own and k not in _TRANSPORT}
         unread = [name for name, value in named.items() if holds_bytes(value)]
-        read = {name: plain(value) for name, value in named.items()}
+        read = {name: plain(value, written=False) for name, value in named.items()}
         return {name: value for name, value in read.items() if value is not OPAQUE}, unread
 
 

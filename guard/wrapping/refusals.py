@@ -119,13 +119,15 @@ def gives(chat: Callable[..., Any]) -> Gives:
     """What a function says that it gives, by its annotation."""
     given = _annotated(chat)
     kind = typing.get_origin(given) or given
+    if not inspect.isclass(kind):
+        return "unknown"
     if kind in _LATER:
         return "later"
     if kind in _IN_TIME:
         return "pieces in time"
     if kind in _PIECES:
         return "pieces"
-    return "whole" if inspect.isclass(kind) and _is_answer(kind) else "unknown"
+    return "whole" if _is_answer(kind) else "unknown"
 
 
 def _is_answer(kind: type[Any]) -> bool:
@@ -140,7 +142,7 @@ def _annotated(chat: Callable[..., Any]) -> Any:
     alone = types.SimpleNamespace(__annotations__={"return": given})  # arguments' may be nowhere
     try:
         return typing.get_type_hints(alone, getattr(inner, "__globals__", None)).get("return")
-    except (NameError, TypeError, AttributeError):
+    except (NameError, TypeError, AttributeError, SyntaxError):
         return None
 
 

@@ -166,7 +166,7 @@ class Upload:
         self._place = store.home(ref.who) / f".{ref.id}"
         self._place.mkdir(mode=0o700)
         self._arriving = _mark(self._place)
-        self._arriving.acquire()
+        self._arriving.acquire(timeout=10)  # who asks whether it is held holds it for a moment
         self.input = self._place / "input"
         self._file: BinaryIO = self.input.open("xb")
 

@@ -115,3 +115,27 @@ def test_many_threads_share_it_and_it_starts_anew_after_its_end(bridge: Bridge) 
     bridge.close()
     bridge.forget()
     assert bridge.run(double(2)) == 4
+
+
+def test_a_thread_that_could_not_be_started_is_started_later(
+    bridge: Bridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine may have too many for a while; nobody waits for one that is not there."""
+
+    def full(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def work() -> int:
+        return 7
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", full)
+        refused = work()
+        with pytest.raises(RuntimeError, match="can't start"):
+            bridge.run(refused)
+        refused.close()
+    soon = threading.Thread(target=lambda: done.append(bridge.run(work())), daemon=True)
+    done: list[int] = []
+    soon.start()
+    soon.join(10)
+    assert done == [7]

@@ -197,6 +197,17 @@ async def test_a_text_is_guarded_however_it_is_awaited(kind: str) -> None:
     assert [await chat(text) for text in ("好", BAD, ADVERT)] == ["好", SORRY, SORRY]
 
 
+def test_an_annotation_may_be_a_remark() -> None:
+    """Then nothing is known of the answer."""
+
+    def chat(prompt: str) -> Any:
+        return prompt
+
+    for remark in ("what the model says", ["text"]):
+        chat.__annotations__["return"] = remark
+        assert [wrap(chat, marked().guard)(text) for text in ("好", ADVERT)] == ["好", SORRY]
+
+
 async def test_a_stream_of_an_unknown_kind_can_be_left_early() -> None:
     """As an asynchronous generator can: the model's side is told."""
     closed: list[str] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ class Turn(BaseModel):
 class Question(BaseModel):
     message: str
     history: list[Turn] = []
+    note: str = Field("", exclude=True)
+    picture: bytes = b""
 
 
 class Body(BaseModel):
@@ -83,10 +86,15 @@ def test_a_question_may_stand_in_json_or_an_object(asked: Any, prompt: str, turn
         {"message": "问", "style": ADVERT},
         {"messages": turn(ADVERT)},
         {"messages": turn("问"), "documents": [ADVERT]},
+        {"messages": turn("问"), "hint": ADVERT},
+        turn("问", note=ADVERT),
+        turn([{"type": "text", "text": "问", "note": ADVERT}]),
+        turn([{"type": "aside", "said": ADVERT}]),
         Question(message="问", history=[Turn(role="user", content=ADVERT)]),
         Body(messages=[Turn(role="user", content=ADVERT)]),
         [{"role": Role.USER, "content": ADVERT}],
         {"message": "问", "file": Path(ADVERT)},
+        Question(message="问", note=ADVERT),
     ],
 )
 def test_every_string_of_such_a_question_is_judged(asked: Any) -> None:
@@ -120,6 +128,11 @@ def test_pictures_in_a_list_are_pictures() -> None:
     """Not only one that is an argument by itself."""
     assert wrap(fine, marked().guard)("问", pictures=[b"png"]) == SORRY
     assert wrap(fine, marked().guard)("问", pictures=[]) == "好"
+    for beside in ({b"png"}, Question(message="看", picture=b"png")):
+        assert wrap(fine, marked().guard)("问", about=beside) == SORRY
+    for beside in (Question(message="看"), Question(message="看", note="好")):
+        assert wrap(fine, marked().guard)("问", about=beside) == "好"
+    assert wrap(fine, marked().guard)("问", about=Question(message="看", note=ADVERT)) == SORRY
 
 
 @pytest.mark.parametrize(
@@ -141,7 +154,7 @@ def test_a_file_that_is_given_as_text_is_read(text: Any) -> None:
         ({"message": BAD, "lang": "zh"}, lambda got: got["message"]),
         (Question(message=BAD), lambda got: got.message),
         ({"messages": turn(BAD)}, lambda got: got["messages"][0]["content"]),
-        (Body(messages=[Turn(role="user", content=BAD)]), lambda got: got.messages[0]["content"]),
+        (Body(messages=[Turn(role="user", content=BAD)]), lambda got: got.messages[0].content),
     ],
 )
 def test_the_model_hears_the_hint_where_its_prompt_stands(
@@ -159,6 +172,38 @@ def test_the_model_hears_the_hint_where_its_prompt_stands(
     assert type(got[1]) is type(asked)
     assert "安全检查" in texts(got[1])
     assert "安全检查" not in str(asked)
+
+
+@dataclass
+class Line:
+    role: str
+    content: str
+
+
+@pytest.mark.parametrize(
+    ("asked", "hinted"),
+    [
+        ([Turn(role="user", content="问")], True),
+        ((Line("user", "问"),), True),
+        ([Turn(role="system", content="帮"), Turn(role="user", content="问")], True),
+        (["问"], False),
+        ([("user", "问")], False),
+        ([Said("问")], False),
+    ],
+)
+def test_turns_are_asked_again_as_they_were(asked: Any, hinted: bool) -> None:
+    """Of the class that the function knows; with the hint where that has a place for it."""
+    got: list[Any] = []
+
+    def chat(messages: Any) -> str:
+        got.append(messages)
+        return "好" if len(got) > 1 else BAD
+
+    policy = {"unread": "allow"}
+    assert wrap(chat, marked([AGAIN], **policy).guard)(asked) == "好"
+    assert {type(turn) for turn in got[1]} == {type(turn) for turn in asked}
+    assert got[1][-1] is asked[-1]
+    assert any("安全检查" in getattr(turn, "content", "") for turn in got[1]) is hinted
 
 
 class Reply(BaseModel):

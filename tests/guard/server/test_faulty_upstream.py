@@ -8,10 +8,16 @@ import json
 import socket
 import struct
 from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
+from typing import Any
 
+import aiohttp
 import pytest
+from aiohttp.base_protocol import BaseProtocol
 
+from guard.openai_api import ApiError
 from guard.server.settings import Limits
+from guard.server.upstream import pieces, read_out
 from tests.contracts.guard_marks import BAD, story
 from tests.guard.server.records import until
 from tests.guard.server.serving import Answer, says, standing
@@ -237,3 +243,14 @@ async def test_a_stream_that_is_whole_passes_beside_all_these() -> None:
 
     async with standing(script, limits=FAST) as stand:
         assert (await stand.served.chat(stream=True)).text == text
+
+
+async def test_a_connection_that_goes_while_nobody_waits_has_broken_off() -> None:
+    """As where the guard was still looking at what came before; aiohttp has no error for it."""
+    loop = asyncio.get_running_loop()
+    reader = aiohttp.StreamReader(BaseProtocol(loop), 2**16, loop=loop)
+    response: Any = SimpleNamespace(headers={}, content=reader, connection=None)
+    with pytest.raises(ApiError) as broken:
+        await anext(pieces(response, 100))
+    assert broken.value.code == INTERRUPTED
+    await read_out(response)

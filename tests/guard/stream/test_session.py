@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from guard.decision import Decision
 from guard.engine import Asked, Guard
 from guard.event import GuardEvent
-from guard.stream import Step, StreamSession
+from guard.stream import Step, StreamSession, settled
 from judge.testing import ScriptedJudge
 from judge.verdict import Case, FailureKind, Outcome
 from tests.guard.made import ABUSE, BAD, LEGAL, Memory, WordScanner, guard, policy
@@ -204,6 +204,28 @@ async def test_a_client_s_leaving_is_recorded_however_often_it_is_cancelled(mode
         await session.close()
     await asyncio.wait_for(came.wait(), 5)
     assert [event.characters for event in sink.events] == [130]
+
+
+async def test_a_server_can_wait_for_what_is_still_being_recorded() -> None:
+    """Else its logs would be closed before."""
+    sink = Memory()
+
+    class Slow:
+        async def emit(self, event: GuardEvent) -> None:
+            for _ in range(500):
+                await asyncio.sleep(0)
+            await sink.emit(event)
+
+    one = streaming("window", around={"sinks": (Slow(),)})
+    for _ in range(3):
+        session = StreamSession(one, ASKED)
+        await session.feed(0, "content", "好")
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            await session.close()
+    assert sink.events == []
+    await settled()
+    assert len(sink.events) == 3
 
 
 async def test_an_empty_answer_is_allowed_and_recorded() -> None:

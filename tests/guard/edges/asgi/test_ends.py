@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import anyio
 import pytest
 from starlette.background import BackgroundTask
 from starlette.responses import StreamingResponse
 
 from guard.asgi import GuardMiddleware, Route
+from guard.engine import Asked
+from guard.event import GuardEvent
 from guard.openai_api import SseEvent, SseParser
+from guard.stream import StreamSession
 from tests.contracts.guard_marks import BAD, BROKEN, SORRY, marked, story
 from tests.guard.edges.asgi.calling import Sent, call, streaming
+from tests.guard.made import ABUSE, guard, policy
 
 EVENTS, LINES = "text/event-stream", "application/x-ndjson"
 SHORT = [*BAD]  # judged when the stream has ended
@@ -222,3 +228,38 @@ async def test_a_header_says_what_has_failed_open() -> None:
     app = GuardMiddleware(streaming([token("好")], EVENTS), given.guard, ["/chat"])
     sent = await call(app, json.dumps(picture).encode())
     assert (events(sent), sent.headers["x-flames-decision"]) == ([("token", "好")], "failed_open")
+
+
+class Slow:
+    """A log that takes a while, and says when it has written."""
+
+    def __init__(self, said: list[str]) -> None:
+        self._said = said
+
+    async def emit(self, event: GuardEvent) -> None:
+        for _ in range(500):
+            await asyncio.sleep(0)
+        self._said.append(event.side)
+
+
+async def test_what_users_left_is_recorded_before_the_application_closes_its_logs() -> None:
+    """Whoever waited for it was cancelled; the server's shutdown waits."""
+    said: list[str] = []
+    held = guard(policy(ABUSE), sinks=(Slow(said),))
+    coming = ["lifespan.startup", "lifespan.shutdown"]
+
+    async def app(_: Any, receive: Any, send: Any) -> None:
+        assert (await receive())["type"] == "lifespan.startup"
+        session = StreamSession(held, Asked(prompt="问"))
+        await session.feed(0, "content", "好")
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            await session.close()
+        assert (await receive())["type"] == "lifespan.shutdown"
+        said.append("closed")
+
+    async def receive() -> dict[str, Any]:
+        return {"type": coming.pop(0)}
+
+    await GuardMiddleware(app, held, ["/chat"])({"type": "lifespan"}, receive, Sent())
+    assert said == ["output", "closed"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -146,6 +147,12 @@ async def test_pictures_count_as_the_policy_says() -> None:
         {"type": "image", "source": {"type": "base64", "data": "iVBO"}},
         {"type": "file", "mediaType": "application/pdf", "url": "https://example.org/a.pdf"},
         {"inlineData": {"mimeType": "image/png", "data": "iVBO"}},
+        {"type": "image_file", "image_file": {"file_id": "file-7"}},
+        {"prompt": "看", "images": ["iVBO"]},
+        {"type": "file", "content": "看", "images": ["iVBO"]},
+        {"role": "user", "content": [{"image": "https://example.org/a.png"}, {"text": "看"}]},
+        {"role": "user", "content": [{"image": {"format": "png", "source": {"bytes": "iVBO"}}}]},
+        {"type": "image", "url": "https://example.org/a.png", "source": {"type": "text"}},
     ],
 )
 async def test_pictures_of_other_protocols_count_too(part: Any) -> None:
@@ -153,6 +160,48 @@ async def test_pictures_of_other_protocols_count_too(part: Any) -> None:
     body = json.dumps({"messages": [{"role": "user", "parts": [{"text": "看"}, part]}]}).encode()
     assert (await call(guarded(Seen()), body)).status == 400
     assert (await call(guarded(Seen(), marked(unread="allow")), body)).status == 200
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "document", "source": "wiki", "text": "好"},
+        {"type": "video", "source": "频道", "title": "好"},
+        {"content": "好", "images": 3},
+        {"content": [{"image": ""}, {"type": "text", "text": "好", "image": "x"}]},
+        {"type": "object", "properties": {"type": {"type": "string"}, "url": {"type": "string"}}},
+    ],
+)
+async def test_words_about_pictures_and_files_are_none(part: Any) -> None:
+    """An application's own keys may bear such names."""
+    body = json.dumps({"message": "好", "about": [part]}).encode()
+    assert (await call(guarded(Seen()), body)).status == 200
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"history": [{"role": [], "content": "早"}]},
+        {"history": [{"role": {}, "content": "早"}]},
+        {"type": "image", "source": {"type": ["text"]}, "messages": [{"role": [], "content": []}]},
+        {"choices": [{"delta": []}], "stream": {}},
+    ],
+)
+async def test_values_of_any_type_may_stand_anywhere(body: Any) -> None:
+    """Nobody's body makes an error of ours."""
+    assert (await call(guarded(Seen()), json.dumps({"message": "好", **body}).encode())).status in (
+        200,
+        400,
+    )
+
+
+async def test_a_text_file_in_a_message_is_read() -> None:
+    """As it is everywhere: what it says is judged, and it is no unread file."""
+    for said, status in (("好", 200), (ADVERT, 400)):
+        data = "data:text/plain;base64," + base64.b64encode(said.encode()).decode()
+        part = {"type": "file", "file": {"file_data": data, "filename": "a.txt"}}
+        body = json.dumps({"messages": [{"role": "user", "content": [part]}]}).encode()
+        assert (await call(guarded(Seen()), body)).status == status
 
 
 async def test_a_refusal_may_be_an_answer() -> None:
@@ -235,6 +284,10 @@ async def test_paths_are_matched_as_routers_may_match_them(
         ("/chat/{id}", "/chat/7", True),
         ("/chat/{id}/say", "/Chat/a b/say/", True),
         ("/chat/{id:int}", "/chat/7", True),
+        ("/chat/{id}", "/chat/\n", True),
+        ("/chat/{id}/", "/chat/\n/\n", True),
+        ("/chat/{rest:path}", "/chat/", True),
+        ("/chat/*", "/chat//", True),
         ("/chat/{id}", "/chat", False),
         ("/chat/{id}", "/chat/7/export", False),
         ("/files/{name:path}", "/files/a/b", True),
