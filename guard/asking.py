@@ -13,6 +13,7 @@ from guard.event import text_hash
 from guard.limits import Breaker, DailyBudget
 from guard.policy import Policy
 from guard.spending import PaidJudge
+from judge.dimensions import shipped_subcomponent
 from judge.errors import BudgetReached, FlamesJudgeError
 from judge.llm.about import about
 from judge.protocols import Judge
@@ -103,7 +104,7 @@ class PatientJudge:
         whom = asked.conversation if told else text_hash([cases[0].response])
         if not self._breaker.admits():  # last: who is let in tells the breaker how it went
             return [], all_missed("breaker")
-        with about(whom):
+        with about(None):  # anybody may have chosen the text
             tasks = [asyncio.ensure_future(self._ask(case)) for case in cases]
         try:
             done, _ = await asyncio.wait(tasks, timeout=self._policy.deadline_s)
@@ -150,6 +151,7 @@ class PatientJudge:
             prompt=asked.prompt,
             response=text,
             dimension=rubric.dimension,
+            subcomponent=shipped_subcomponent(asked.prompt, rubric.dimension),  # as `score` does
             model=asked.model,
             history=asked.history,
         )

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+from guard.hazards import check_hazard
 from guard.policy import Policy, Rule, said_twice
 from guard.policy_fault import PolicyFault
+from guard.promised import keeps, kept
 from judge.calibration import (
     By,
     Calibration,
     DimensionCalibration,
     Looks,
-    Promise,
     Threshold,
     score_of,
 )
 from judge.errors import InputError
-from judge.misfits import Place
 from judge.protocols import Judge
 from judge.rubric import Rubric, Rubrics
-from judge.verdict import Hazard, RubricRef, Verdict
+from judge.verdict import JudgeRef, RubricRef, Verdict
+
+HARMFUL = 0.49  # most that a bare label but 3 stands for; 2, halfway, is not below a cut of 0.5
 
 
 @dataclass(frozen=True)
@@ -76,17 +78,32 @@ class BoundRule:
     def reads(self, verdict: Verdict) -> bool:
         """Whether a verdict says what the rule's cut needs to know.
 
-        A cut that was found among P(harmless) can't be held against the label 3 alone.
+        A cut that was found among P(harmless) can't be held against the label 3 alone. Nor lets a
+        promise pass what its judge says otherwise asked than for the gold, as without its prompt's
+        worked examples; where that calls for action, it counts.
         """
-        needs_p = self.threshold is not None and self._by == "p_harmless"
-        return not (needs_p and verdict.p_harmless is None and verdict.label == 3)
+        if self.threshold is None:
+            return True
+        if self._by == "p_harmless" and verdict.p_harmless is None and verdict.label == 3:
+            return False
+        return self._signed(verdict.judge) or self.acts(self.score(verdict))
+
+    def _signed(self, judge: JudgeRef) -> bool:
+        """Whether the gold knows this judge's prompt; others, as fallbacks, it needn't know."""
+        signers = {} if self.calibration is None else self.calibration.signers
+        return judge.fingerprint in signers or judge.name not in signers.values()
 
     def p_harmless(self, verdict: Verdict) -> float:
-        """P(harmless): calibrated where the calibration has a map, else the judge's own."""
-        mapped = None if self.calibration is None else self.calibration.p_harmless(verdict)
-        if mapped is not None:
-            return mapped
-        return score_of(verdict.label, verdict.p_harmless, "p_harmless")
+        """P(harmless): calibrated where the calibration has a map, else the judge's own.
+
+        Where it gave none, its label stands in for it: what it calls harmful is below one half,
+        unless the map says what people call such a label.
+        """
+        found = None if self.calibration is None else self.calibration.p_harmless(verdict)
+        if found is None:
+            found = score_of(verdict.label, verdict.p_harmless, "p_harmless")
+        bare = verdict.p_harmless is None and self._by != "label"
+        return min(found, HARMFUL) if bare and not verdict.harmless else found
 
     @property
     def _by(self) -> By | None:
@@ -127,32 +144,21 @@ def bind(
 
     Raises:
         PolicyFault: a calibration of another judge or rubric, a dimension without a rubric, a
-            promise that the calibration can't keep, or a doubt band that isn't its own.
+            promise that the calibration can't keep, or was found on prompts of another hazard, or
+            a doubt band that isn't its own.
     """
     if policy.band is not None:
         _check_band(policy.band, calibration)
     if calibration is not None and all(rule.dimension is None for rule in policy.rules):
         with _blaming_calibration():  # events and headers name it, so that it must be this judge's
             calibration.check(
-                (name, judge.ref(rubric), RubricRef.of(rubric)) for name, rubric in rubrics.items()
+                (name, _signer(judge, rubric, calibration), RubricRef.of(rubric))
+                for name, rubric in rubrics.items()
             )
     return tuple(
         _bound(("rules", index), policy, judge, calibration, rubrics)
         for index in range(len(policy.rules))
     )
-
-
-def never_judged(policy: Policy, rules: Sequence[BoundRule]) -> Iterator[str]:
-    """A line for each rule on which the judge abstains whatever is said, and the text passes."""
-    if policy.judge != "embedded" or policy.hazard is Hazard.KNOWN or policy.on_abstain == "block":
-        return
-    for one in rules:
-        if one.rubric is not None:
-            kept = "" if one.threshold is None else ", and its promise is not kept"
-            yield (
-                f"rule {one.rule.name} never acts{kept}: the embedded judge abstains on ordinary"
-                " prompts (name an LLM judge; or `hazard: known`, where every prompt is a probe)"
-            )
 
 
 @contextmanager
@@ -216,16 +222,27 @@ def _bound(
             )
         return BoundRule(rule, rubric)
     with _blaming_calibration():
-        found = calibration.of(rubric.dimension, judge.ref(rubric), RubricRef.of(rubric))
+        found = calibration.of(
+            rubric.dimension, _signer(judge, rubric, calibration), RubricRef.of(rubric)
+        )
     if rule.promise is None:
         return BoundRule(rule, rubric, found)
     _check_probabilities(policy, found)
+    check_hazard(place, rule, policy, found)
     once = [one for one in found.thresholds if one.looks is None]
     looks = Looks(window=policy.stream.window, overlap=policy.stream.overlap)
-    often = _strict(rule.promise, [one for one in found.thresholds if one.looks == looks])
+    often = [one for one in found.thresholds if one.looks == looks]
     return BoundRule(
-        rule, rubric, found, _kept((place, rule), rule.promise, once), _least_strict(often)
+        rule, rubric, found, kept((place, rule), rule.promise, once), keeps(rule.promise, often)
     )
+
+
+def _signer(judge: Judge, rubric: Rubric, calibration: Calibration) -> JudgeRef:
+    """The judge as the gold knows it: also as one whose context has no room for the examples."""
+    dimension = calibration.dimensions.get(rubric.dimension)
+    known = {} if dimension is None else dimension.signers
+    own = (ref for ref in judge.signers(rubric) if ref.name == judge.name)
+    return next((ref for ref in own if ref.fingerprint in known), judge.ref(rubric))
 
 
 def _check_probabilities(policy: Policy, found: DimensionCalibration) -> None:
@@ -241,47 +258,3 @@ def _check_probabilities(policy: Policy, found: DimensionCalibration) -> None:
             place=("llm", "logprobs"),
             mend="leave `logprobs` out, or calibrate a run of `score --no-logprobs`",
         )
-
-
-def _kept(
-    about: tuple[Place, Rule], promise: Promise, thresholds: Sequence[Threshold]
-) -> Threshold:
-    """The threshold that keeps a rule's promise: of those at least as strict, the least strict.
-
-    Raises:
-        PolicyFault: there is none.
-    """
-    strict = _strict(promise, thresholds)
-    found = _least_strict(strict)
-    if found is None:
-        place, rule = about
-        raise PolicyFault(
-            f"rule {rule.name}: the calibration can't keep a miss rate of "
-            f"{promise.miss_rate:g} with confidence {promise.confidence:g}",
-            place=(*place, "promise"),
-            mend=_mend(promise, thresholds),
-        )
-    return found
-
-
-def _strict(promise: Promise, thresholds: Sequence[Threshold]) -> list[Threshold]:
-    """The thresholds that keep a promise."""
-    delta = 1 - promise.confidence
-    return [
-        one
-        for one in thresholds
-        if one.alpha <= promise.miss_rate + 1e-12 and one.delta <= delta + 1e-12
-    ]
-
-
-def _least_strict(thresholds: Sequence[Threshold]) -> Threshold | None:
-    return max(thresholds, key=lambda one: (one.alpha, one.delta), default=None)
-
-
-def _mend(promise: Promise, thresholds: Sequence[Threshold]) -> str:
-    kept = ", ".join(f"{one.alpha:g} with {1 - one.delta:g}" for one in thresholds)
-    told = f"it keeps {kept}; " if kept else "it keeps none; "
-    return told + (
-        "label more harmful rows (see `flames-judge plan`) and calibrate with "
-        f"--promise miss_rate={promise.miss_rate:g},confidence={promise.confidence:g}"
-    )

@@ -253,8 +253,11 @@ def _least(outcomes: Sequence[tuple[str, Outcome]]) -> dict[str, float]:
 
 
 def merged(first: Decision, second: Decision) -> Decision:
-    """Two decisions about parts of one text as one: the more severe, with what both found."""
-    worse = max(first, second, key=lambda one: SEVERITY.index(one.action))
+    """Two decisions about parts of one text as one: the more severe, with what both found.
+
+    A rule that blocks one part does so whether or not the other could be checked.
+    """
+    worse = max(first, second, key=lambda one: (SEVERITY.index(one.action), not one.failed))
     least = dict(first.least)
     for name, score in second.least.items():
         least[name] = min(score, least.get(name, 1.0))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from datetime import UTC, datetime
 from math import inf
@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 
 from guard.policy import BreakerPolicy
 
+DAYS = 8  # whose spend one process knows
 Clock = Callable[[], float]
 Now = Callable[[], datetime]
 
@@ -25,19 +26,21 @@ class Purse(Protocol):
 
 
 class PocketPurse:
-    """One process's spend, of one day at a time."""
+    """One process's spend, of the last days on which there was one.
+
+    A clock that was wrong for a moment, by a day or by years, gives no day its money again.
+    """
 
     def __init__(self) -> None:
-        self._day, self._usd = "", 0.0
+        self._days = OrderedDict[str, float]()
 
     def spent(self, day: str) -> float:
-        return self._usd if day == self._day else 0.0
+        return self._days.get(day, 0.0)
 
     def add(self, day: str, usd: float) -> None:
-        if day < self._day:  # settled after midnight; that day is over
-            return
-        self._usd = self.spent(day) + usd
-        self._day = day
+        self._days[day] = self.spent(day) + usd
+        if len(self._days) > DAYS:
+            self._days.popitem(last=False)
 
 
 class Held(NamedTuple):
@@ -138,10 +141,10 @@ class Breaker:
             about: names the conversation; None where the judge says that it can't judge at all.
         """
         self._trying = False
+        alive = self._clock() - self._answered < self._alive_s
+        if alive or about in self._failed_about:
+            return
         if about is not None:
-            alive = self._clock() - self._answered < self._alive_s
-            if alive or about in self._failed_about:
-                return
             self._failed_about.append(about)
         self._failures += 1
         if self.is_open:

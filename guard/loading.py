@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from guard.binding import bind, named, never_judged
+from guard.binding import bind, named
 from guard.engine import Around, Guard, People, Scanner
 from guard.event import AuditSink, GuardEvent
+from guard.hazards import told_at_start
 from guard.limits import DailyBudget, PocketPurse, Purse
 from guard.passing import LOG
 from guard.policy import CASCADE, Policy, load_policy
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from judge.llm.client import Traffic
 
 JUDGE_FLAG = "--judge"  # what a spec that names no judge is blamed on
+AT_ONCE = 128  # calls, until a provider says that they are too many: who waits misses a deadline
 EVERYTHING = (-1.0, 2.0)  # a doubt band that leaves nothing to the cheap judge
 
 
@@ -41,6 +43,7 @@ class Given:
         observers: hear of every event.
         texts: record texts beside their hashes.
         purse: keeps the day's spend.
+        lost: told how many events a sink could not take, as soon as that grows.
         people: makes of the judge and the rubrics what takes answers to label.
         notify: told what a user should know, one line at a time.
     """
@@ -52,6 +55,7 @@ class Given:
     observers: Sequence[Callable[[GuardEvent], None]] = ()
     texts: bool = False
     purse: Purse | None = None
+    lost: Callable[[int], None] = lambda _: None
     people: Callable[[Judge, Sequence[Rubric]], People] | None = None
     notify: Callable[[str], None] = field(default=lambda _: None)
 
@@ -68,11 +72,11 @@ def load_guard(policy: Path | str | Policy, given: Given | None = None) -> Guard
         JudgeUnavailable: a key is missing or a model unknown.
     """
     given = given or Given()
-    plan, judge, calibration, rubrics = load_parts(policy, given)
+    plan, judge, calibration, rubrics = load_parts(policy, given, live=True)
     with naming_file(plan.file):
         rules = bind(plan, judge, calibration, rubrics)
     if given.judge is None:
-        for line in never_judged(plan, rules):
+        for line in told_at_start(plan, rules):
             LOG.warning(line)
     judged = {one.rubric.dimension: one.rubric for one in rules if one.rubric is not None}
     labelled = list(judged.values()) or [rubrics[name] for name in rubrics.suite]
@@ -90,6 +94,7 @@ def load_guard(policy: Path | str | Policy, given: Given | None = None) -> Guard
             observers=given.observers,
             texts=given.texts,
             purse=purse,
+            lost=given.lost,
             people=None if given.people is None else given.people(paid, labelled),
         ),
     )
@@ -104,8 +109,13 @@ class Parts(NamedTuple):
     rubrics: Rubrics
 
 
-def load_parts(policy: Path | str | Policy, given: Given) -> Parts:
+def load_parts(policy: Path | str | Policy, given: Given, *, live: bool = False) -> Parts:
     """The policy, and the judge, calibration and rubrics that it names.
+
+    Args:
+        policy: a policy file, or a policy.
+        given: what the guard is given beside it.
+        live: as of `load_policy_judge`.
 
     Raises:
         InputError: one of them can't be read.
@@ -118,7 +128,8 @@ def load_parts(policy: Path | str | Policy, given: Given) -> Parts:
     with naming_file(plan.file):
         plan = named(plan, rubrics)
     calibration = None if plan.calibration is None else load_calibration(Path(plan.calibration))
-    return Parts(plan, given.judge or load_policy_judge(plan, given.notify), calibration, rubrics)
+    judge = given.judge or load_policy_judge(plan, given.notify, live=live)
+    return Parts(plan, judge, calibration, rubrics)
 
 
 def calibration_id(calibration: Calibration) -> str:
@@ -126,18 +137,25 @@ def calibration_id(calibration: Calibration) -> str:
     return hashlib.sha256(calibration.to_json().encode()).hexdigest()[:16]
 
 
-def load_policy_judge(policy: Policy, notify: Callable[[str], None]) -> Judge:
+def load_policy_judge(
+    policy: Policy, notify: Callable[[str], None], *, live: bool = False
+) -> Judge:
     """The judge that a policy names, asked as its `llm:` section says.
+
+    Args:
+        policy: the policy.
+        notify: told what a user should know, one line at a time.
+        live: a deadline runs while it is asked: no provider is waited for beyond it.
 
     Raises:
         InputError: the spec names no judge.
         JudgeUnavailable: a key is missing or a model unknown.
     """
     with naming_file(policy.file):
-        return _judge(policy, notify)
+        return _judge(policy, notify, live=live)
 
 
-def _judge(policy: Policy, notify: Callable[[str], None]) -> Judge:
+def _judge(policy: Policy, notify: Callable[[str], None], *, live: bool) -> Judge:
     from judge.backends import JudgeContext, load_judge
     from judge.backends.llm_options import LlmOptions
     from judge.llm.config import ModelConfig, Sampling
@@ -154,6 +172,8 @@ def _judge(policy: Policy, notify: Callable[[str], None]) -> Judge:
         }
     )
 
+    patience = {"patience_s": policy.deadline_s} if live else {}
+
     def model(name: str) -> ModelConfig:
         config = ModelConfig(
             model=name,
@@ -163,6 +183,7 @@ def _judge(policy: Policy, notify: Callable[[str], None]) -> Judge:
             retries=told.retries,
             price=told.price,
             sampling=sampling,
+            **patience,
         )
         if policy.budget_usd_per_day is not None and price_of(config) is None:
             raise PolicyFault(
@@ -180,7 +201,7 @@ def _judge(policy: Policy, notify: Callable[[str], None]) -> Judge:
             logprobs=told.logprobs,
             max_chars=told.max_chars,
         ),
-        traffic=None if policy.judge == "embedded" else _traffic(policy, notify),
+        traffic=None if policy.judge == "embedded" else _traffic(policy, notify, live=live),
         vote=told.vote,
         band=policy.band or _calibrated_band(policy) or EVERYTHING,
     )
@@ -203,12 +224,15 @@ def _calibrated_band(policy: Policy) -> tuple[float, float] | None:
     return load_calibration(Path(policy.calibration)).judge.band
 
 
-def _traffic(policy: Policy, notify: Callable[[str], None]) -> Traffic:
+def _traffic(policy: Policy, notify: Callable[[str], None], *, live: bool) -> Traffic:
     from judge.llm.client import Traffic
     from judge.llm.limits import AdaptiveConcurrency
 
     width = policy.llm.concurrency
-    gate = AdaptiveConcurrency() if width is None else AdaptiveConcurrency(width, width)
+    if width is None:
+        gate = AdaptiveConcurrency(AT_ONCE, AT_ONCE) if live else AdaptiveConcurrency()
+    else:
+        gate = AdaptiveConcurrency(width, width)
     return Traffic(concurrency=gate, notify=notify)
 
 

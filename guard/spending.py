@@ -89,7 +89,7 @@ class PaidJudge(Judge):
                 outcomes = await self._judge.assess(cases)
                 cost = self._cost(outcomes, held.usd)
             except asyncio.CancelledError:
-                begun = bill.calls or not most  # who says no price doesn't say either when it asks
+                begun = bill.open or not most  # who says no price doesn't say either when it asks
                 cost = (bill.cost_usd or 0.0) + (held.usd if begun else 0.0)
                 raise
             except BaseException:

@@ -23,6 +23,7 @@ from judge.verdict import JudgeRef, RubricRef, Verdict
 
 FORMAT: Final = 1
 By = Literal["p_harmless", "label"]
+Hazards = Literal["known", "unknown", "mixed"]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Open = Annotated[float, Field(gt=0, lt=1, strict=True)]
 OPEN_LABEL = 0.25  # the score of "not 3", between those of 1 and 2
@@ -106,7 +107,8 @@ class DimensionCalibration(_Value):
 
     `rubric` is its rubric's fingerprint; `prompt` the judge's under that rubric, which covers
     model, parameters, prompt and schema; `signers` are all whose verdicts are in it, by
-    fingerprint. `audit` is what other runs are held against; older files lack it.
+    fingerprint. `audit` is what other runs are held against; `hazard` says whether the prompts of
+    the labelled rows were known to be hazardous when they were judged. Older files lack both.
     """
 
     rubric: str
@@ -120,6 +122,7 @@ class DimensionCalibration(_Value):
     thresholds: tuple[Threshold, ...] = ()
     agreement: Agreement
     audit: AuditBasis | None = None
+    hazard: Hazards | None = Field(default=None, exclude_if=lambda told: told is None)
 
     def p_harmless(self, verdict: Verdict) -> float | None:
         """The calibrated P(harmless) of a verdict; None where this dimension has no map."""

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from judge.against_gold import AgainstGold, stand_in
-from judge.calibration import Calibration, DimensionCalibration, Map, Promise
+from judge.calibration import Calibration, DimensionCalibration, Hazards, Map, Promise
 from judge.calibration_parts import MapQuality, ReliabilityBin
 from judge.errors import InputError
 from judge.gold.model import GoldError, GoldLabel, RowKey, gold_sha256
@@ -22,7 +22,7 @@ from judge.shift_basis import basis_of
 from judge.stats import probability as prob
 from judge.strata import Joined, join, weigh
 from judge.text import fingerprint
-from judge.verdict import JudgeRef
+from judge.verdict import Hazard, JudgeRef
 
 LEAST_ROWS = 10
 LEAST_ISOTONIC = 50
@@ -170,8 +170,17 @@ def _part(
             update={"stand_in": stand_in(gold, options.epsilon)}
         ),
         audit=basis_of(gold),
+        hazard=_hazard([joined.row for joined in gold.gold.rows]),
     )
     return _Part(dimension, notes, kept.refused)
+
+
+def _hazard(rows: Sequence[JudgedRow]) -> Hazards | None:
+    """What the judge was told of the rows' prompts; None where an older log doesn't say."""
+    told = {row.hazard for row in rows}
+    if None in told or not told:
+        return None
+    return "mixed" if len(told) > 1 else "known" if Hazard.KNOWN in told else "unknown"
 
 
 def _choose(gold: AgainstGold) -> prob.Chosen | None:

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple, get_args
 from judge.gold.model import RowKey
 from judge.runlog import Entry, prompt_sha256, row_key
 from judge.text import chinese_share, fingerprint
-from judge.verdict import FailureKind, JudgeRef, RubricRef
+from judge.verdict import FailureKind, Hazard, JudgeRef, RubricRef
 
 Category = Literal["3", "2", "1", "not_3", "abstained", "unjudged"]
 CATEGORIES: tuple[Category, ...] = get_args(Category)
@@ -22,7 +22,8 @@ class JudgedRow(NamedTuple):
     `category` is the judge's label, `not_3` where 2 and 1 can't be told apart, or why there is
     none. `cluster` is equal for answers to one prompt; `content` is the hash of what was judged.
     Of the response, `length` are the characters and `chinese` is the share of Chinese among the
-    letters of its head; null where texts were not kept.
+    letters of its head; null where texts were not kept. `hazard` is what the judge was told of the
+    prompt; null in older logs.
     """
 
     key: RowKey
@@ -34,6 +35,7 @@ class JudgedRow(NamedTuple):
     content: str | None = None
     length: int | None = None
     chinese: float | None = None
+    hazard: Hazard | None = None
 
 
 class Frame(NamedTuple):
@@ -68,6 +70,7 @@ def _row(key: RowKey, entry: Entry) -> JudgedRow:
         entry.content_sha256,
         None if entry.response is None else len(entry.response),
         None if entry.response is None else chinese_share(entry.response[:READ]),
+        entry.hazard,
     )
 
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from judge.answer import judging, schema_for
-from judge.backends.llm_kept import Asked, Missed, kept_text, restored, vote_of
+from judge.backends.llm_kept import Asked, Missed, fills_context, kept_text, restored, vote_of
 from judge.backends.llm_options import LlmOptions
 from judge.backends.llm_reading import our_cause, unwrapped
 from judge.dispatch import together
@@ -133,7 +133,8 @@ class LlmJudge(Judge):
         small = len(case.record.prompt) + len(case.response) < SMALL_ROW
         if brief or not small or not (isinstance(result, Missed) and result.short_of_context):
             return result
-        self._leave_examples_out(case.rubric)
+        if not fills_context(build_messages(case, case.response)):  # else it alone is short of it
+            self._leave_examples_out(case.rubric)
         return await self._kept_or_asked(case, number, brief=True)
 
     async def _kept_or_asked(self, case: Case, number: int, *, brief: bool) -> Asked | Missed:
@@ -173,13 +174,12 @@ class LlmJudge(Judge):
                 return await self._ask_once(case, messages, more)
             except CallFailed as error:
                 failure = error.failure
+                cut = failure.kind is FailureKind.TRUNCATED and failure.code != CONTEXT_FULL
                 if failure.unsupported == "logprobs" and with_logprobs:
                     self._without_logprobs()
                 elif failure.unsupported == "response_format" and self._may_go_plain(mode):
                     self._without_schema()
-                elif failure.code == CONTEXT_FULL:
-                    return Missed(failure.kind, failure.told())
-                elif failure.kind is FailureKind.TRUNCATED and not more and self._room():
+                elif cut and not more and self._room():
                     more = {"max_tokens": self._room()}
                 elif more and failure.status == 400:
                     return Missed(FailureKind.TRUNCATED, f"no more room: {failure.told()}")

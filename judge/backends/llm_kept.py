@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from judge.answer import Answer, judging, schema_for
 from judge.llm.client import CONTEXT_FULL
+from judge.prompt import Message
 from judge.rubric import Label
 from judge.verdict import Case, FailureKind, JudgeVote
+
+LARGE_ROW = 6000  # bytes with the frame, each of them a token at worst
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,11 @@ class Missed:
     def short_of_context(self) -> bool:
         """Whether the model's context was too short for prompt and answer."""
         return self.kind is FailureKind.OVERSIZE or CONTEXT_FULL in self.detail
+
+
+def fills_context(messages: Sequence[Message]) -> bool:
+    """Whether a row is so large that a context without room for it may well have it for others."""
+    return len(messages[-1]["content"].encode()) >= LARGE_ROW
 
 
 def vote_of(name: str, result: Asked | Missed) -> JudgeVote:

@@ -13,13 +13,26 @@ from judge.verdict import Usage
 
 @dataclass
 class Bill:
-    """What the calls behind one outcome used and cost, failed ones and re-asks included."""
+    """What the calls behind one outcome used and cost, failed ones and re-asks included.
+
+    `open` are those that may be billed although nobody has said so: under way, or timed out.
+    """
 
     calls: int = 0
+    open: int = 0
     prompt: int | None = None
     cached: int | None = None
     completion: int | None = None
     cost_usd: float | None = None
+
+    def sent(self) -> None:
+        """A call is under way."""
+        self.calls += 1
+        self.open += 1
+
+    def ended(self) -> None:
+        """A call was answered, with its bill, or failed without one."""
+        self.open -= 1
 
     def add(self, usage: Usage, cost_usd: float | None) -> None:
         """Add one answered call; a count that no call gave stays null."""
@@ -31,6 +44,7 @@ class Bill:
     def include(self, part: Bill) -> None:
         """Add another bill's calls."""
         self.calls += part.calls
+        self.open += part.open
         self.add(part.usage(), part.cost_usd)
 
     def usage(self) -> Usage:

@@ -30,7 +30,6 @@ from judge.llm.limits import AdaptiveConcurrency, FilterBreaker, Rates, Spend
 from judge.llm.price import price_of
 from judge.verdict import FailureKind, Usage
 
-LONGEST_RETRY_AFTER_S = 300.0
 CONTEXT_FULL = "context_full"  # the code of a cut that its own limit does not explain
 _ANSWERS = (FailureKind.JUDGE_REFUSAL, FailureKind.TRUNCATED)
 
@@ -145,13 +144,15 @@ class ChatClient:
             started, bill = traffic.clock(), current_bill()
             answered: list[Mapping[str, Any]] = []
             if bill is not None:
-                bill.calls += 1
+                bill.sent()
             try:
                 async with asyncio.timeout(self.config.timeout_s):
                     raw = await self._litellm.acompletion(**call, logger_fn=answered.append)
             except Exception as error:  # noqa: BLE001 - litellm raises whatever its parts raise
                 failure = classify(error, now=traffic.now(), raw=_body(answered))
-                failure = self._judged(_within_patience(failure), answered=False)
+                if bill is not None and failure.kind is not FailureKind.TIMEOUT:
+                    bill.ended()
+                failure = self._judged(failure, answered=False)
                 if failure.kind is FailureKind.RATE_LIMITED:
                     traffic.concurrency.rate_limited(number)
                 raise CallFailed(failure) from None
@@ -175,6 +176,7 @@ class ChatClient:
         self._traffic.spend.paid(cost if known else expected, *counts)
         bill = current_bill()
         if bill is not None:
+            bill.ended()
             bill.add(usage, cost)
         self._traffic.concurrency.succeeded()
         self._answered = True
@@ -193,7 +195,8 @@ class ChatClient:
             raise JudgeUnavailable(
                 f"{self.config.model}: the server can't be reached{self._where()}"
             )
-        return failure
+        patient = (failure.retry_after_s or 0.0) <= self.config.patience_s
+        return failure if patient else replace(failure, retry=False)
 
     def _raise_if_fatal(self, failure: ProviderFailure) -> None:
         if not failure.fatal or (self._answered and failure.status in _PERHAPS_THIS_ROW):
@@ -282,12 +285,6 @@ def _out_of_context(
     if failure.kind is FailureKind.TRUNCATED and early:
         return replace(failure, code=CONTEXT_FULL)
     return failure
-
-
-def _within_patience(failure: ProviderFailure) -> ProviderFailure:
-    """A provider that asks for hours is not waited for: the next run asks again."""
-    patient = (failure.retry_after_s or 0.0) <= LONGEST_RETRY_AFTER_S
-    return failure if patient else replace(failure, retry=False)
 
 
 def _body(answered: Sequence[Mapping[str, Any]]) -> str | None:

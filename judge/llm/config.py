@@ -33,6 +33,7 @@ class ModelConfig(BaseModel):
         api_key_env: the environment variable that holds the key; the provider's own when null.
         timeout_s: for one call, from sending to the last byte.
         retries: further tries after the first, for what may pass.
+        patience_s: longest wait that a provider may ask for before another try.
         price: USD for a million prompt and completion tokens, where litellm knows no price.
     """
 
@@ -42,5 +43,6 @@ class ModelConfig(BaseModel):
     api_key_env: str | None = None
     timeout_s: float = Field(default=60.0, gt=0)
     retries: int = Field(default=5, ge=0)
+    patience_s: float = Field(default=300.0, ge=0)
     sampling: Sampling = Sampling()
     price: tuple[float, float] | None = None

@@ -142,7 +142,7 @@ class Spend:
 
 @dataclass
 class _Pause:
-    """Begins once `most` of the last `window` things known by name were stopped, latest word each.
+    """Begins once `most` of the last `window` calls were stopped.
 
     After `length_s` one call is let through, and its outcome ends the pause or begins another. What
     calls that were in flight when it began give says nothing.
@@ -152,7 +152,7 @@ class _Pause:
     most: int
     window: int
     length_s: float
-    _stopped: OrderedDict[object, bool] = field(default_factory=OrderedDict)
+    _stopped: deque[bool] = field(default_factory=deque)
     _until: float | None = None
     _trying: bool = False
 
@@ -161,18 +161,17 @@ class _Pause:
         """Whether it lasts."""
         return self._until is not None and self.clock() < self._until
 
-    def allows(self, name: object) -> bool:
-        """Whether a call may be sent now. Who was stopped before tries late, behind the others."""
+    def allows(self) -> bool:
+        """Whether a call may be sent now."""
         if self._until is None:
             return True
-        late = self.length_s if self._stopped.get(name) else 0.0
-        if self.clock() < self._until + late:
+        if self.on:
             return False
         self._until = self.clock() + self.length_s
         self._trying = True
         return True
 
-    def record(self, name: object, *, filtered: bool | None) -> bool:
+    def record(self, *, filtered: bool | None) -> bool:
         """Count an outcome, None for one that says nothing; True when it has begun the pause."""
         if self._until is not None:
             if self._trying and filtered is False:
@@ -182,27 +181,29 @@ class _Pause:
             return False
         if filtered is None:
             return False
-        self._stopped[name] = filtered
-        self._stopped.move_to_end(name)
+        self._stopped.append(filtered)
         if len(self._stopped) > self.window:
-            self._stopped.popitem(last=False)
-        if sum(self._stopped.values()) < self.most:
+            self._stopped.popleft()
+        if sum(self._stopped) < self.most:
             return False
         self._until = self.clock() + self.length_s
         return True
 
 
 class FilterBreaker:
-    """Pauses a provider whose content filter stops too many calls: accounts are locked for that.
+    """Pauses who sends a provider what its content filter stops: accounts are locked for that.
 
-    One conversation, stopped again and again, is not to shut it for the others. So each counts
-    once, by its latest call: `most` of the last `window` conversations pause all calls, `most` of
-    its own last `window` calls pause a conversation alone.
+    A text that is stopped says something of the text, and nothing of the judge. So it pauses only
+    who chose it: a run, whose rows are one person's, or a caller of a server with records of his
+    own. Texts that anybody may have chosen, as in a guard's traffic, pause nobody, neither all nor
+    one conversation: whoever wants a judge gone, or his next texts unchecked where failures let
+    them pass, would need no more than some texts that are stopped. What that gives up costs little:
+    each such text is a call, as every other one is, and is told by its own kind of failure.
 
     Args:
         clock: seconds, monotonic.
-        most: so many.
-        window: of the last so many.
+        most: so many calls of one caller that were stopped pause his,
+        window: of his last so many.
         pause_s: how long; then one call is let through, and its outcome ends or renews the pause.
     """
 
@@ -210,35 +211,33 @@ class FilterBreaker:
         self, clock: Clock, most: int = 20, window: int = 40, pause_s: float = 60.0
     ) -> None:
         self.most, self.window, self.pause_s, self._clock = most, window, pause_s, clock
-        self._all = self._pause()
-        self._each: OrderedDict[str, _Pause] = OrderedDict()  # the last `window` conversations
+        self._each: OrderedDict[str, _Pause] = OrderedDict()  # the last `window` callers
 
-    def allows(self, about: str | None = None) -> bool:
+    def allows(self, about: str | None) -> bool:
         """Whether a call may be sent now.
 
         Args:
-            about: names the conversation; None where nobody knows, and each call counts by itself.
+            about: names who chose its text; None where anybody may have.
         """
         own = None if about is None else self._each.get(about)
-        return (own is None or own.allows(None)) and self._all.allows(about)
+        return own is None or own.allows()
 
-    def record(self, about: str | None = None, *, filtered: bool | None) -> bool:
-        """Count an outcome; True when it has just paused all calls.
+    def record(self, about: str | None, *, filtered: bool | None) -> bool:
+        """Count an outcome; True when it has just begun a pause.
 
         Args:
             about: as above.
             filtered: whether the filter stopped it; None where the call failed before it could.
         """
         if about is None:
-            return self._all.record(object(), filtered=filtered)
-        own = self._each.setdefault(about, self._pause())
+            return False
+        own = self._each.get(about)
+        if own is None:
+            own = _Pause(self._clock, self.most, self.window, self.pause_s)
+            self._each[about] = own
         self._each.move_to_end(about)
         if len(self._each) > self.window:  # the oldest is forgotten, but no pause before its end
             oldest = next((name for name, one in self._each.items() if not one.on), None)
             if oldest is not None:
                 del self._each[oldest]
-        own.record(object(), filtered=filtered)
-        return self._all.record(about, filtered=filtered)
-
-    def _pause(self) -> _Pause:
-        return _Pause(self._clock, self.most, self.window, self.pause_s)
+        return own.record(filtered=filtered)

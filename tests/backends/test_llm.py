@@ -19,6 +19,7 @@ from judge.llm.config import ModelConfig, Sampling
 from judge.llm.library import close_clients
 from judge.llm.limits import Spend
 from judge.protocols import Judge
+from judge.records import Turn
 from judge.rubric import Rubric
 from judge.store import DiskStore
 from judge.verdict import Case, Failure, FailureKind, Outcome, Verdict
@@ -235,6 +236,27 @@ def test_a_row_that_is_too_long_by_itself_stays_oversize() -> None:
     outcomes, server, _ = judged(reply, [case(response="好" * 5000)])
     assert failure_of(outcomes).kind is FailureKind.OVERSIZE
     assert len(server.requests) == 1
+
+
+LONG = (Turn(role="user", content="好" * 5000),)
+
+
+@pytest.mark.parametrize(
+    "long",
+    [case(response="㐂" * 2000), case(prompt="\u200b" * 2000), case(history=LONG)],
+)
+def test_a_row_that_fills_the_context_leaves_the_examples_to_the_others(long: Case) -> None:
+    """By rare characters, hidden ones or earlier turns: one row changes nobody else's prompt."""
+
+    def script(request: dict[str, Any], _: int) -> Reply:
+        if sum(len(one["content"].encode()) for one in request["messages"]) > 18_000:
+            return openai_error(400, "maximum context length is 9000", "context_length_exceeded")
+        return ok(answer())
+
+    outcomes, server, setup = judged(script, [long])
+    assert outcomes[0].judge != Setup(server).judge.ref(rubric())  # asked, or refused, without
+    assert setup.judge.ref(rubric()) == Setup(server).judge.ref(rubric())
+    assert not setup.said
 
 
 def test_a_filtered_row_goes_to_the_fallbacks_in_order_and_says_who_judged() -> None:

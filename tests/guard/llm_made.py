@@ -47,8 +47,8 @@ def load_libraries() -> None:
         asyncio.run(call())
 
 
-async def until(true: Callable[[], bool]) -> None:
-    """Wait for what happens elsewhere, for five seconds at most."""
-    async with asyncio.timeout(5):
+async def until(true: Callable[[], bool], seconds: float = 5) -> None:
+    """Wait for what happens elsewhere, for so long at most."""
+    async with asyncio.timeout(seconds):
         while not true():  # noqa: ASYNC110 - sockets and threads tell nobody here
             await asyncio.sleep(0)

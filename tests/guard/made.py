@@ -13,6 +13,7 @@ from guard.policy import Policy
 from judge.calibration import (
     Calibration,
     DimensionCalibration,
+    Hazards,
     Map,
     Threshold,
 )
@@ -110,6 +111,7 @@ def calibration(
     *thresholds: Threshold,
     dimension: str = "Legality",
     map_: Map | None = None,
+    hazard: Hazards | None = None,
 ) -> Calibration:
     """A calibration of one dimension, for this judge."""
     rubric = RUBRICS[dimension]
@@ -130,6 +132,7 @@ def calibration(
                 map=map_,
                 thresholds=thresholds,
                 agreement=_agreement(none),
+                hazard=hazard,
             )
         },
     )

@@ -360,6 +360,29 @@ async def test_a_judge_that_can_t_judge_at_all_is_left_alone_whoever_asks() -> N
     assert (one.breaker_open, len(judge.seen)) == (True, 2)
 
 
+async def test_one_text_s_refusal_does_not_shut_a_judge_that_answers_others() -> None:
+    """A provider may word its no to one text as if it refused them all."""
+
+    class Refuses(ScriptedJudge):
+        async def assess(self, cases: Sequence[Case]) -> Sequence[Outcome]:
+            if DOWN in cases[0].response:
+                raise JudgeUnavailable("the provider refuses every call")
+            return await super().assess(cases)
+
+    time = Time()
+    plan = policy(LEGAL, deadline_s=1.0, breaker={"failures": 2})
+    one = guard(plan, Refuses(lambda _: 0.9), clock=time.clock)
+    for _ in range(4):
+        assert (await ask(one, "好", "乙")).status == "allowed"
+        assert [(await ask(one, DOWN, "甲")).missed[0].kind for _ in range(3)] == [
+            "unavailable"
+        ] * 3
+        time.seconds += 0.5
+    assert not one.breaker_open
+    time.seconds += 1.0
+    assert [(await ask(one, DOWN, "甲")).missed[0].kind for _ in range(3)][2] == "breaker"
+
+
 class Unloaded(ScriptedJudge):
     """Has to be loaded, which takes longer than any deadline here; else it never answers."""
 

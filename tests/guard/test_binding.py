@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
-from guard.binding import bind, never_judged
+from guard.binding import bind
 from guard.decision import Readings, decide
 from judge.calibration import Looks, Map
 from judge.errors import InputError
 from judge.records import Record
-from judge.rubric import Label
+from judge.rubric import Label, Rubric
 from judge.testing import ScriptedJudge
-from judge.verdict import Case, Verdict
+from judge.verdict import Case, JudgeRef, Verdict
 from tests.guard.made import ABUSE, LEGAL, RUBRICS, calibration, policy, threshold
 
 PROMISED = {
@@ -173,13 +175,71 @@ def test_a_policy_that_forgoes_the_probabilities_of_its_calibration_is_refused()
     assert bind(policy(PROMISED, llm={"logprobs": False}), one, labels, RUBRICS)
 
 
-def test_an_embedded_rule_that_can_never_act_is_told() -> None:
-    """On ordinary prompts the embedded judge abstains, which passes unless the policy blocks it."""
-    one = judge()
-    made = calibration(one, threshold())
-    plan = policy(PROMISED, judge="embedded")
-    [line] = never_judged(plan, bind(plan, one, made, RUBRICS))
-    assert "never acts, and its promise is not kept" in line
-    for more in ({"hazard": "known"}, {"on_abstain": "block"}, {"judge": "llm:x"}):
-        other = policy(PROMISED, **({"judge": "embedded"} | more))
-        assert list(never_judged(other, bind(other, one, made, RUBRICS))) == []
+@pytest.mark.parametrize(
+    ("map_", "acted"),
+    [
+        (None, {1, 2}),
+        (Map(x=(0.0, 1.0), y=(0.4, 0.9)), {1, 2}),
+        (Map(x=(0.0, 0.5, 1.0), y=(0.1, 0.6, 0.9), by="label"), {1}),  # as people have seen it
+    ],
+)
+async def test_a_label_without_probabilities_is_below_one_half_but_for_3(
+    map_: Map | None, acted: set[Label]
+) -> None:
+    """A model without token probabilities that says 2, not harmless, doesn't pass a cut of 0.5."""
+    by_label: dict[Label, ScriptedJudge] = {1: said(1), 2: said(2), 3: said(3)}
+    made = None if map_ is None else calibration(said(3), dimension="Fairness", map_=map_)
+    plan = policy({**LEGAL, "dimension": "Fairness"})
+    rules = bind(plan, said(3), made, RUBRICS)
+    for label, one in by_label.items():
+        record = Record(id="a", prompt="p", response="r")
+        [found] = await one.assess([Case(record=record, rubric=RUBRICS["Fairness"], response="r")])
+        decision = decide(plan, rules, "output", Readings(outcomes=[("Fairness", found)]))
+        assert decision.stops is (label in acted)
+
+
+class Otherwise(ScriptedJudge):
+    """A judge that may be asked with another prompt, as a model whose context is short."""
+
+    other = False
+
+    def ref(self, rubric: Rubric) -> JudgeRef:
+        return self._refs(rubric)[self.other]
+
+    def signers(self, rubric: Rubric) -> Sequence[JudgeRef]:
+        return self._refs(rubric)
+
+    def _refs(self, rubric: Rubric) -> list[JudgeRef]:
+        own = super().ref(rubric)
+        return [own, own.model_copy(update={"fingerprint": "other"})]
+
+
+@pytest.mark.parametrize("cut", [None, 0.5])
+async def test_a_promise_lets_nothing_pass_that_its_judge_says_otherwise_asked(
+    cut: float | None,
+) -> None:
+    """It was found with another prompt; what calls for action acts, and a fixed cut goes on."""
+    one = Otherwise(lambda _: 0.9)
+    made = calibration(one, threshold(0.4))
+    plan = policy(PROMISED if cut is None else {**LEGAL, "cut": cut})
+    rules = bind(plan, one, made, RUBRICS)
+    for p, other, status in [
+        (0.9, False, "allowed"),
+        (0.9, True, "failed"),
+        (0.1, True, "blocked"),
+    ]:
+        asked = Otherwise(lambda _, p=p: p)  # type: ignore[misc]
+        asked.other = other
+        decision = decide(
+            plan, rules, "output", Readings(outcomes=[("Legality", await judged(asked))])
+        )
+        assert decision.status == ("allowed" if cut and status == "failed" else status)
+
+
+def test_a_calibration_of_the_same_judge_with_a_short_context_is_its_own() -> None:
+    """All its rows were judged without the worked examples, as the guard's will be."""
+    short, one = Otherwise(lambda _: 0.9), Otherwise(lambda _: 0.9)
+    short.other = True
+    made = calibration(short, threshold(0.4))
+    assert bind(policy(PROMISED), one, made, RUBRICS)[0].cut == 0.4
+    assert bind(policy(ABUSE), one, made, RUBRICS)

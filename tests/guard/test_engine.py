@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 
 from guard.asking import PIECE, Asked
-from guard.decision import Part
+from guard.decision import Part, merged
 from judge.errors import JudgeUnavailable
 from judge.records import Turn
 from judge.testing import ScriptedJudge
@@ -258,11 +258,17 @@ async def test_a_text_that_no_file_can_hold_is_checked_and_recorded() -> None:
     assert sink.events[0].model_dump_json()
 
 
-async def test_an_event_that_cant_be_written_is_counted_and_the_decision_stands() -> None:
-    """A full disk is no way around the guard, and is seen."""
-    one = guard(sinks=(FullDisk(),))
-    assert (await one.check("output", part(BAD), ASKED)).stops
-    assert one.lost == 1
+async def test_an_event_that_cant_be_written_is_counted_and_the_decision_stands(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A full disk is no way around the guard, and is seen: in the count and in the log."""
+    told: list[int] = []
+    one = guard(sinks=(FullDisk(),), lost=told.append)
+    for _ in range(12):
+        assert (await one.check("output", part(BAD), ASKED)).stops
+    assert (one.lost, told) == (12, list(range(1, 13)))
+    said = "events lost since the start: %d; a log can't be written"
+    assert caplog.messages == [said % 1, said % 10]
 
 
 @pytest.mark.parametrize(("asked", "said"), [("怎么做", "抱歉"), ("how", "Sorry"), ("", "抱歉")])
@@ -311,3 +317,22 @@ async def test_a_long_text_is_scanned_beside_the_event_loop() -> None:
     decision = await one.check("output", part("长" * 1_000_000 + BAD), ASKED)
     assert threads[0] == threading.main_thread().name != threads[1]
     assert decision.stops
+
+
+@pytest.mark.parametrize("turned", [False, True])
+async def test_a_rule_that_blocks_does_so_whatever_other_part_could_not_be_checked(
+    *, turned: bool
+) -> None:
+    """Whichever of them comes first: its user is told of the block, and the failure is counted."""
+
+    class Breaking(WordScanner):
+        def kinds(self, text: str) -> Sequence[tuple[str, str]]:
+            if "崩" in text:
+                raise RuntimeError("the scanner broke")
+            return super().kinds(text)
+
+    one = guard(policy(ABUSE), scanner=Breaking())
+    looks = [await one.look("output", part(text), ASKED) for text in ("崩", BAD)]
+    assert [look.status for look in looks] == ["failed", "blocked"]
+    both = merged(*(reversed(looks) if turned else looks))
+    assert (both.status, both.stops, len(both.missed), len(both.hits)) == ("blocked", True, 1, 1)

@@ -1,4 +1,4 @@
-"""A provider's filter: whose texts it stops again and again doesn't take the judge from others."""
+"""A provider's filter: texts that it stops again and again take the judge from nobody."""
 
 from __future__ import annotations
 
@@ -33,6 +33,13 @@ def filtering(request: dict[str, Any], number: int) -> Reply:
     return oracle()(request, number)
 
 
+def filtering_and_harmful(request: dict[str, Any], number: int) -> Reply:
+    """The same, of whose judge one word is harmful."""
+    if STOPPED in json.dumps(request["messages"], ensure_ascii=False):
+        return FILTERS["zhipu_input"]
+    return oracle(lambda text: 1 if BAD in text else 3)(request, number)
+
+
 async def answer(one: Guard, text: str, *said: str) -> Decision:
     """The decision about an answer to the last of what a user has said."""
     *before, prompt = said
@@ -41,25 +48,28 @@ async def answer(one: Guard, text: str, *said: str) -> Decision:
 
 
 async def test_one_user_s_texts_do_not_take_the_judge_from_the_others() -> None:
-    """Thirty answers of one conversation are stopped: it alone rests, and the others are judged."""
+    """In however many conversations, with whichever first words: each text is asked about."""
     with OpenAIServer(filtering) as server:
         async with llm_guard(server) as one:
-            for number in range(30):
-                assert (await answer(one, STOPPED, "我是甲", f"再来{number}")).failed
-            assert len(server.requests) == 20
-            assert (await answer(one, "好", "我是乙")).status == "allowed"
-            assert (await answer(one, "好", "我是甲", "换一句")).failed
-            assert len(server.requests) == 21
+            for number in range(50):
+                said = ("你好", f"再来{number}") if number % 2 else (f"我是{number}",)
+                decision = await answer(one, STOPPED, *said)
+                assert [missed.kind for missed in decision.missed] == ["provider_filter_input"]
+                assert decision.failed
+            assert len(server.requests) == 50
+            assert not one.breaker_open
+            for said in (("你好", "换一句"), ("我是乙",)):
+                assert (await answer(one, "好", *said)).status == "allowed"
 
 
-async def test_many_users_texts_pause_the_provider() -> None:
-    """A provider that stops everybody's would lock the account: then nobody's are sent."""
-    with OpenAIServer(filtering) as server:
-        async with llm_guard(server) as one:
-            for number in range(30):
-                assert (await answer(one, STOPPED, f"我是{number}")).failed
-            assert (await answer(one, "好", "我是乙")).failed
-            assert len(server.requests) == 20
+async def test_texts_that_are_stopped_leave_none_unchecked_where_failures_let_pass() -> None:
+    """They pass themselves, told as such; what is harmful is stopped behind them as before."""
+    with OpenAIServer(filtering_and_harmful) as server:
+        async with llm_guard(server, on_failure="allow") as one:
+            for number in range(25):
+                assert (await answer(one, STOPPED, "我是甲", str(number))).status == "failed_open"
+            assert (await answer(one, BAD, "我是甲", "现在")).status == "blocked"
+            assert (await answer(one, BAD, "我是乙")).status == "blocked"
 
 
 class Noting(ScriptedJudge):
@@ -74,20 +84,17 @@ class Noting(ScriptedJudge):
         return await super().assess(cases)
 
 
-async def test_each_call_of_a_guard_is_about_its_conversation(tmp_path: Path) -> None:
-    """Also those whose answers go to people."""
+async def test_nobody_is_known_to_have_chosen_the_texts_of_a_guard_s_calls(tmp_path: Path) -> None:
+    """Also of those whose answers go to people."""
     judge, people = Noting(), Noting()
     one = guard(
         policy({**ABUSE, "action": "human"}, LEGAL), judge, people=queue(tmp_path, 0.0, people)
     )
-    asked = [Asked(prompt="甲"), Asked(prompt="再说", history=(Turn(role="user", content="甲"),))]
-    for each in [*asked, Asked(prompt="乙")]:
-        await one.check("output", [Part("text", BAD)], each)
+    for prompt in ("甲", "乙"):
+        await one.check("output", [Part("text", BAD)], Asked(prompt=prompt))
     assert one._around.people is not None
     await one._around.people.aclose()  # type: ignore[attr-defined]
-    for noted in (judge.about, people.about):
-        assert noted[0] == noted[1] == asked[0].conversation
-        assert noted[2] == Asked(prompt="乙").conversation
+    assert judge.about == people.about == [None, None]
 
 
 async def test_each_call_about_records_is_about_their_caller(tmp_path: Path) -> None:

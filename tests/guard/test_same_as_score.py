@@ -10,10 +10,13 @@ from typing import Any
 import pytest
 import yaml
 
+from guard.chat import asked_by
 from guard.decision import Part
 from guard.engine import Asked
 from guard.loading import Given, load_guard
+from guard.openai_api import read_request
 from judge.calibration import load_calibration
+from judge.dimensions import shipped_prompts
 from judge.errors import InputError
 from judge.llm.library import close_clients
 from judge.runlog import read_log
@@ -123,3 +126,34 @@ def test_an_llm_says_the_same_in_both(
         with pytest.raises(InputError, match="other settings of the judge"):
             load_guard(other, Given(scanner=WordScanner()))
     assert json.loads(made.read_text(encoding="utf-8"))["judge"]["name"] == "llm:openai/m"
+
+
+def test_a_shipped_probe_is_asked_about_in_the_same_words(flames: Flames, tmp_path: Path) -> None:
+    """Also with what the benchmark says that it is about; and as one turn of several."""
+    [probe] = [one for one in shipped_prompts() if one.dimension == "Legality"][:1]
+    before = [{"role": "user", "content": "你好"}, {"role": "assistant", "content": "你好！"}]
+    said = {"role": "assistant", "content": ANSWERS[1]}
+    turns = [{"role": "user", "content": probe.prompt}]
+    row = {"dimension": "Legality", "model": "m"}
+    rows = [{"id": str(n), "messages": [*told, *turns, said], **row}
+            for n, told in enumerate(([], before))]  # fmt: skip
+    with OpenAIServer(oracle()) as server:
+        told = {"api_base": server.base_url}
+        flags = ("--model", "openai/m", "--api-base", server.base_url, "--no-cache")
+        file = write_rows(tmp_path / "rows.jsonl", *rows)
+        assert flames("score", file, "-o", tmp_path / "run", *flags).status == 0
+        scored = sorted(json.dumps(one["messages"]) for one in server.requests)
+        server.requests.clear()
+        plan = policy(tmp_path, judge="llm:openai/m", llm=told, calibration=None, deadline_s=60)
+
+        async def ask() -> None:
+            one = load_guard(plan, Given(scanner=WordScanner()))
+            for told in ([], before):
+                request = read_request({"model": "m", "messages": [*told, *turns]})
+                parts = [Part("text", said["content"])]
+                assert (await one.look("output", parts, asked_by(request, "r"))).outcomes
+            await one.aclose()
+            await close_clients()
+
+        asyncio.run(ask())
+        assert sorted(json.dumps(one["messages"]) for one in server.requests) == scored

@@ -15,6 +15,7 @@ from guard.limits import DailyBudget, PocketPurse
 from guard.loading import Given
 from judge.backends.fallback import FallbackJudge
 from judge.backends.panel import CascadeJudge, PanelJudge
+from judge.llm.bill import billing
 from judge.protocols import Judge
 from judge.records import Record
 from judge.testing import ScriptedJudge
@@ -39,8 +40,8 @@ class Kept(PocketPurse):
 
     @property
     def usd(self) -> float:
-        """USD spent on the last day that was asked for."""
-        return self._usd
+        """USD spent on all days."""
+        return sum(self._days.values())
 
 
 async def ask(one: Guard, number: int = 0) -> Decision:
@@ -253,3 +254,58 @@ async def test_a_failure_without_a_bill_leaves_the_money_as_it_was(kind: Failure
     one = guard(policy(LEGAL, budget_usd_per_day=1.0), Fails(lambda _: kind), purse=purse)
     assert kinds([await ask(one)]) == [kind]
     assert purse.usd == 0.0
+
+
+async def test_a_provider_that_asks_to_wait_beyond_the_deadline_is_not_waited_for() -> None:
+    """What is wrong is told at once, by its own name, and costs nothing: nobody was billed."""
+    purse = Kept()
+    given = Given(scanner=WordScanner(), purse=purse)
+    with OpenAIServer(rate_limited("60")) as server:
+        more: dict[str, Any] = {"llm": {"retries": 3}, "deadline_s": 5.0}
+        async with llm_guard(server, given, budget_usd_per_day=0.5, **more) as one:
+            assert kinds([await ask(one, number) for number in range(3)]) == ["rate_limited"] * 3
+        assert len(server.requests) == 3
+    assert purse.usd == 0.0
+
+
+@pytest.mark.parametrize(("ended", "usd"), [(True, 0.0), (False, 0.5)])
+async def test_a_check_that_is_cut_between_two_tries_is_charged_for_none(
+    *, ended: bool, usd: float
+) -> None:
+    """Only a call that is under way then may be billed; a 429 before it is not."""
+    purse = Kept()
+
+    class Tries(ScriptedJudge):
+        def most_usd(self, case: Case) -> float:
+            return 0.5
+
+        async def assess(self, cases: Sequence[Case]) -> Sequence[Outcome]:
+            with billing() as own:  # as a judge counts the calls of each case
+                own.sent()
+                if ended:
+                    own.ended()
+                await asyncio.Event().wait()
+            return []
+
+    plan = policy(LEGAL, deadline_s=0.01, budget_usd_per_day=9)
+    assert kinds([await ask(guard(plan, Tries(lambda _: 3), purse=purse))]) == ["deadline"]
+    await settled(purse, usd)
+    assert purse.usd == usd
+
+
+@pytest.mark.parametrize("jump", [timedelta(days=1), timedelta(days=3650), timedelta(days=-2)])
+def test_a_clock_that_was_wrong_for_a_moment_gives_no_day_its_money_again(jump: timedelta) -> None:
+    """Nor is what is spent afterwards forgotten; and only the last days are known."""
+    time, purse = Time(), PocketPurse()
+    budget = DailyBudget(2.0, purse, time.now)
+    budget.spend(1.5)
+    time.today += jump
+    budget.settle(budget.hold(0.5), 0.7)
+    time.today -= jump
+    assert (budget.open, purse.spent(TODAY)) == (True, 1.5)
+    budget.settle(budget.hold(0.5), 0.7)
+    assert (budget.open, purse.spent(TODAY)) == (False, pytest.approx(2.2))
+    for _ in range(50):
+        time.today += timedelta(days=1)
+        budget.spend(0.1)
+    assert len(purse._days) < 10

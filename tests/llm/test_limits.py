@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from judge.errors import BudgetReached
+from judge.llm.about import RUN
 from judge.llm.limits import AdaptiveConcurrency, FilterBreaker, Rates, Spend
 
 
@@ -103,14 +104,14 @@ def test_the_breaker_pauses_lets_one_probe_through_and_closes_again() -> None:
     """Twenty filtered answers of forty open it; after the pause one good answer closes it."""
     now = 0.0
     breaker = FilterBreaker(lambda: now, most=20, window=40, pause_s=60)
-    opened = [breaker.record(filtered=i % 2 == 0) for i in range(39)]
+    opened = [breaker.record(RUN, filtered=i % 2 == 0) for i in range(39)]
     assert opened.count(True) == 1
-    assert not breaker.allows()
+    assert not breaker.allows(RUN)
     now = 61.0
-    assert breaker.allows()
-    assert not breaker.allows()
-    breaker.record(filtered=False)
-    assert breaker.allows()
+    assert breaker.allows(RUN)
+    assert not breaker.allows(RUN)
+    breaker.record(RUN, filtered=False)
+    assert breaker.allows(RUN)
 
 
 def test_a_filtered_probe_keeps_the_breaker_open() -> None:
@@ -118,13 +119,13 @@ def test_a_filtered_probe_keeps_the_breaker_open() -> None:
     now = 0.0
     breaker = FilterBreaker(lambda: now, most=3, window=4, pause_s=60)
     for _ in range(3):
-        breaker.record(filtered=True)
+        breaker.record(RUN, filtered=True)
     now = 61.0
-    assert breaker.allows()
-    breaker.record(filtered=True)
-    assert not breaker.allows()
+    assert breaker.allows(RUN)
+    breaker.record(RUN, filtered=True)
+    assert not breaker.allows(RUN)
     now = 122.0
-    assert breaker.allows()
+    assert breaker.allows(RUN)
 
 
 def test_a_probe_that_fails_otherwise_keeps_the_breaker_open() -> None:
@@ -132,17 +133,16 @@ def test_a_probe_that_fails_otherwise_keeps_the_breaker_open() -> None:
     now = 0.0
     breaker = FilterBreaker(lambda: now, most=3, window=4, pause_s=60)
     for _ in range(3):
-        breaker.record("甲", filtered=True)
-        breaker.record(filtered=True)
-        assert not breaker.record("甲", filtered=None)
+        breaker.record(RUN, filtered=True)
+        assert not breaker.record(RUN, filtered=None)
     now = 61.0
-    assert breaker.allows("乙")
-    breaker.record("乙", filtered=None)
-    assert not breaker.allows("乙")
+    assert breaker.allows(RUN)
+    breaker.record(RUN, filtered=None)
+    assert not breaker.allows(RUN)
     now = 122.0
-    assert breaker.allows("乙")
-    breaker.record("乙", filtered=False)
-    assert breaker.allows("丙")
+    assert breaker.allows(RUN)
+    breaker.record(RUN, filtered=False)
+    assert breaker.allows(RUN)
 
 
 def test_calls_that_were_in_flight_do_not_close_the_breaker() -> None:
@@ -150,22 +150,22 @@ def test_calls_that_were_in_flight_do_not_close_the_breaker() -> None:
     now = 0.0
     breaker = FilterBreaker(lambda: now, most=3, window=4, pause_s=60)
     for _ in range(3):
-        breaker.record(filtered=True)
-    breaker.record(filtered=False)
-    assert not breaker.allows()
+        breaker.record(RUN, filtered=True)
+    breaker.record(RUN, filtered=False)
+    assert not breaker.allows(RUN)
     now = 61.0
-    assert breaker.allows()
-    breaker.record(filtered=False)
-    assert breaker.allows()
+    assert breaker.allows(RUN)
+    breaker.record(RUN, filtered=False)
+    assert breaker.allows(RUN)
 
 
-def test_one_conversation_s_texts_do_not_pause_the_others() -> None:
-    """Stopped again and again, it pauses for itself alone; then one call about it tries."""
+def test_one_caller_s_texts_do_not_pause_the_others() -> None:
+    """Stopped again and again, he pauses himself alone; then one call of his tries."""
     now = 0.0
     breaker = FilterBreaker(lambda: now, most=3, window=4, pause_s=60)
     opened = [breaker.record("甲", filtered=True) for _ in range(100)]
-    assert not any(opened)
-    assert (breaker.allows("甲"), breaker.allows("乙"), breaker.allows()) == (False, True, True)
+    assert opened.count(True) == 1
+    assert (breaker.allows("甲"), breaker.allows("乙"), breaker.allows(RUN)) == (False, True, True)
     now = 61.0
     assert (breaker.allows("甲"), breaker.allows("甲")) == (True, False)
     breaker.record("甲", filtered=True)
@@ -177,44 +177,28 @@ def test_one_conversation_s_texts_do_not_pause_the_others() -> None:
     assert (breaker.allows("甲"), breaker.allows("甲")) == (True, True)
 
 
-def test_many_conversations_texts_pause_the_provider() -> None:
-    """Each counts once, by its latest call."""
-    now = 0.0
-    breaker = FilterBreaker(lambda: now, most=3, window=4, pause_s=60)
-    for whom in ("甲", "乙", "甲", "乙"):
-        assert not breaker.record(whom, filtered=True)
-    assert not breaker.record("乙", filtered=False)
-    assert not breaker.record("丙", filtered=True)
-    assert breaker.record("丁", filtered=True)
-    assert not any(map(breaker.allows, ("甲", "乙", "戊", None)))
+def test_texts_that_anybody_may_have_chosen_pause_nobody() -> None:
+    """However many are stopped, and between whichever callers' own."""
+    breaker = FilterBreaker(lambda: 0.0, most=3, window=4, pause_s=60)
+    for _ in range(100):
+        assert not breaker.record(None, filtered=True)
+    assert all(map(breaker.allows, (None, RUN, "甲")))
+    for _ in range(3):
+        breaker.record(RUN, filtered=True)
+    assert (breaker.allows(None), breaker.allows(RUN)) == (True, False)
 
 
-def test_who_was_stopped_tries_behind_the_others() -> None:
-    """The call after a pause is not left to those whose texts caused it, while others ask."""
-    now = 0.0
-    breaker = FilterBreaker(lambda: now, most=3, window=4, pause_s=60)
-    for whom in ("甲", "乙", "丙"):
-        breaker.record(whom, filtered=True)
-    now = 61.0
-    assert not any(map(breaker.allows, ("甲", "乙", "丙")))
-    assert breaker.allows("丁")
-    breaker.record("丁", filtered=False)
-    assert all(map(breaker.allows, ("甲", "乙", "丙", "丁")))
-    for whom in ("甲", "乙", "丙"):
-        breaker.record(whom, filtered=True)
-    now = 182.0
-    assert breaker.allows("甲")
-
-
-def test_only_the_latest_conversations_are_known() -> None:
+def test_only_the_latest_callers_are_known() -> None:
     """However many there are, it takes no more memory."""
     breaker = FilterBreaker(lambda: 0.0, most=3, window=4, pause_s=60)
     for number in range(1000):
-        breaker.record(str(number), filtered=number % 4 == 0)
-    assert (len(breaker._each), len(breaker._all._stopped)) == (4, 4)
+        for _ in range(9):
+            breaker.record(str(number), filtered=False)
+    assert len(breaker._each) == 4
+    assert all(len(one._stopped) == 4 for one in breaker._each.values())
 
 
-def test_a_conversation_s_own_pause_lasts_however_many_others_come() -> None:
+def test_a_caller_s_pause_lasts_however_many_others_come() -> None:
     """On a busy server many come within its minute."""
     now = 0.0
     breaker = FilterBreaker(lambda: now, most=3, window=5, pause_s=60)
