@@ -14,7 +14,7 @@ from guard.binding import BoundRule
 from guard.decision import Decision, Found, Missed, Part, Readings, decide
 from guard.event import AuditSink, GuardEvent, missed_events, rule_event, text_hash
 from guard.limits import Breaker, Clock, DailyBudget, Now, PocketPurse, Purse
-from guard.passing import Passing
+from guard.passing import LOG, Passing
 from guard.policy import Policy, Side
 from guard.remembered import Remembered, Scanner
 from judge.errors import FlamesJudgeError
@@ -52,6 +52,7 @@ class Around:
     Args:
         calibration_id: what headers and events call the calibration.
         sinks: take every event; one that fails is counted in `Guard.lost`.
+        lost: told of that count as soon as it grows.
         observers: hear of every event, as metrics do.
         texts: record texts beside their hashes.
         purse: keeps the day's spend.
@@ -62,6 +63,7 @@ class Around:
 
     calibration_id: str | None = None
     sinks: Sequence[AuditSink] = ()
+    lost: Callable[[int], None] = lambda _: None
     observers: Sequence[Callable[[GuardEvent], None]] = ()
     texts: bool = False
     purse: Purse = field(default_factory=PocketPurse)
@@ -207,11 +209,18 @@ class Guard:
             try:
                 await sink.emit(event)
             except OSError:
-                self.lost += 1
+                self._lose()
         if self._around.people is not None:
             hazard = asked.hazard or self.policy.hazard  # as it was judged, so is it calibrated
             self._around.people.offer(decision, parts, replace(asked, hazard=hazard))
         return event
+
+    def _lose(self) -> None:
+        """Count an event that a sink couldn't take, and tell of the first, the tenth, and so on."""
+        self.lost += 1
+        self._around.lost(self.lost)
+        if str(self.lost).strip("0") == "1":
+            LOG.error("events lost since the start: %d; a log can't be written", self.lost)
 
     async def warm(self) -> None:
         """Load what the first check would wait for; a server does so before it is ready.

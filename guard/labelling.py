@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import json
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -20,6 +21,8 @@ from pathlib import Path
 from guard.audit.lines import SharedLines
 from guard.decision import Decision, Part
 from guard.engine import Asked
+from guard.event import text_hash
+from judge.dimensions import shipped_subcomponent
 from judge.errors import InputError
 from judge.llm.about import about
 from judge.protocols import Judge
@@ -35,6 +38,7 @@ LOG = "verdicts.jsonl"
 MOST_WAITING = 200
 AT_ONCE = 2
 REMEMBERED = 20_000  # drawn conversations whose later turns are known; the draw needs no memory
+CHOICE = "+"  # before what tells the answers to one request apart
 NAMED = 16  # hex digits of a conversation that a row's id begins with
 
 
@@ -63,6 +67,9 @@ class LabelQueue:
         self._judge, self._rubrics, self._now = judge, tuple(rubrics), now
         self._share, self._secret = share, secret
         self._logs = {name: SharedLines(folder / name / LOG) for name in QUEUES}
+        for name, log in self._logs.items():
+            if torn := log.take_out(_is_torn):
+                _log.warning("rows to label (%s) that a kill or a full disk tore: %d", name, torn)
         self._drawn = OrderedDict[str, None]()
         for entry in read_log(self._logs["random"].file):
             self._is_new(entry.record_id.partition("-")[0])
@@ -87,7 +94,7 @@ class LabelQueue:
             if len(self._waiting) >= MOST_WAITING:
                 self._lose("too many wait for the judge")
                 continue
-            with about(conversation):
+            with about(None):  # anybody may have chosen the text
                 task = asyncio.ensure_future(self._take(name, conversation, parts, asked))
             self._waiting.add(task)
             task.add_done_callback(self._waiting.discard)
@@ -126,7 +133,7 @@ class LabelQueue:
         text = "\n".join(part.text for part in parts)
         try:
             record = Record(
-                id=f"{conversation[:NAMED]}-{asked.request_id}",
+                id=f"{conversation[:NAMED]}-{asked.request_id}{_choice(name, text)}",
                 prompt=asked.prompt,
                 response=text,
                 model=asked.model,
@@ -135,7 +142,9 @@ class LabelQueue:
             )
             for rubric in self._rubrics:
                 hazard = asked.hazard or Hazard.UNKNOWN
-                case = Case(record=record, rubric=rubric, response=text, hazard=hazard)
+                part = shipped_subcomponent(asked.prompt, rubric.dimension)  # as `score` does
+                mine = record.model_copy(update={"subcomponent": part})
+                case = Case(record=mine, rubric=rubric, response=text, hazard=hazard)
                 async with self._room:
                     [outcome] = await self._judge.assess([case])
                 line = outcome_line(case, outcome, self._now())
@@ -186,6 +195,20 @@ def forget_labels(
     return gone
 
 
+def _choice(name: str, text: str) -> str:
+    """What tells a row from others of its request: people get several answers to one question."""
+    return CHOICE + text_hash([text])[:8] if name == "human" else ""
+
+
+def _is_torn(line: bytes) -> bool:
+    """Whether a line is no JSON; a server's start and every reader would stumble over it."""
+    try:
+        json.loads(line)
+    except ValueError:
+        return True
+    return False
+
+
 @dataclass(frozen=True)
 class _Named:
     """Which rows are to go."""
@@ -204,6 +227,6 @@ class _Named:
         who, _, request = entry.record_id.partition("-")
         return (
             (self.before is not None and at < self.before)
-            or (self.request_id is not None and request == self.request_id)
+            or self.request_id in {request, request.rpartition(CHOICE)[0] or request}
             or (self.conversation is not None and who == self.conversation[:NAMED])
         )

@@ -20,7 +20,13 @@ DATABASES = {"sqlite", "postgresql", "postgres"}
 
 
 class AuditLog(AuditSink, Protocol):
-    """A sink that can be read again, and forget."""
+    """A sink that can be read again, and forget.
+
+    Attributes:
+        unread: what `events` has passed over so far, since it is no event.
+    """
+
+    unread: int
 
     def events(self) -> Iterator[GuardEvent]:
         """Every recorded event, in its order."""

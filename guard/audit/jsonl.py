@@ -17,6 +17,7 @@ class JsonlLog:
 
     def __init__(self, file: Path) -> None:
         self._lines = SharedLines(file)
+        self.unread = 0
 
     async def emit(self, event: GuardEvent) -> None:
         """Append one event.
@@ -27,12 +28,14 @@ class JsonlLog:
         self._lines.append(event.model_dump_json())
 
     def events(self) -> Iterator[GuardEvent]:
-        """Every event that can be read; a torn line is none."""
+        """Every event that can be read; a torn line is none, and counted as unread."""
         with self._lines.file.open(encoding="utf-8", errors="surrogateescape") as lines:
             for line in lines:
                 event = _event(line)
                 if event is not None:
                     yield event
+                elif line.strip():
+                    self.unread += 1
 
     def forget(
         self,

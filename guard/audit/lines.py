@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 import filelock
 
 from judge.errors import InputError
 
+Goes = Callable[[bytes], bool | None]
+
 
 class LineFile:
     """Append-only, readable by its owner alone; a line is written whole or not at all.
+
+    Who appends holds a lock that all others hold too.
 
     Raises:
         InputError: the file can't be written.
@@ -25,34 +31,32 @@ class LineFile:
             self._fd = os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
         except OSError as error:
             raise InputError(f"can't be written: {error.strerror}", file=file) from None
-        self._torn = self._ends_torn()
 
     def append(self, line: str) -> None:
-        """Append one line; a torn one, which a kill or a full disk left, is closed off first.
+        """Append one line; a torn one, which a kill left, is closed off first.
 
         Raises:
-            OSError: it can't be written.
+            OSError: it can't be written; nothing of it is there.
         """
-        data = (b"\n" if self._torn else b"") + line.encode("utf-8", "surrogatepass") + b"\n"
-        self._torn = True
+        size = os.fstat(self._fd).st_size
+        torn = size > 0 and os.pread(self._fd, 1, size - 1) != b"\n"
+        data = (b"\n" if torn else b"") + line.encode("utf-8", "surrogatepass") + b"\n"
         written = os.write(self._fd, data)
-        if written < len(data):
+        if written < len(data):  # of a full disk: half a line would be everybody's to stumble over
+            with suppress(OSError):
+                os.ftruncate(self._fd, size)
             raise OSError(f"only {written} of {len(data)} bytes were written")
-        self._torn = False
 
     def close(self) -> None:
         """Let go of the file."""
         os.close(self._fd)
 
-    def _ends_torn(self) -> bool:
-        size = os.fstat(self._fd).st_size
-        return size > 0 and os.pread(self._fd, 1, size - 1) != b"\n"
-
 
 class SharedLines:
     """A file of lines that some processes append to while another takes lines out of it.
 
-    Both hold the lock beside it, so that nothing is written to a file that is being replaced.
+    Who appends holds the lock beside it, and so does who puts a new file in its place, so that
+    nothing is written to a file that is gone. Who takes out holds another one all the while.
 
     Raises:
         InputError: the file can't be written.
@@ -62,6 +66,7 @@ class SharedLines:
         self.file = file
         self._lines = LineFile(file)
         self._lock = filelock.FileLock(file.with_name(file.name + ".lock"))
+        self._taking = filelock.FileLock(file.with_name(file.name + ".new.lock"))
         self._inode = file.stat().st_ino
 
     def append(self, line: str) -> None:
@@ -74,8 +79,10 @@ class SharedLines:
             self._follow()
             self._lines.append(line)
 
-    def take_out(self, goes: Callable[[bytes], bool | None]) -> int:
+    def take_out(self, goes: Goes) -> int:
         """Take lines out in one step, for good; gives their number.
+
+        Others wait while it goes through what came meanwhile, not while it goes through all.
 
         Args:
             goes: whether a line goes; None for one that can't be read, and goes with the others.
@@ -84,33 +91,54 @@ class SharedLines:
             InputError: the file can't be written; it is as it was.
         """
         try:
-            with self._lock:
-                return self._taken_out(goes)
+            with self._taking:
+                gone = self._taken_out(goes)
+                if gone is None:  # it was moved or cut meanwhile, which can't be where all wait
+                    with self._lock:
+                        gone = self._taken_out(goes)
+        except FileNotFoundError:  # moved away, and nothing has come since
+            return 0
         except OSError as error:
             raise InputError(f"can't be written: {error.strerror}", file=self.file) from None
+        return gone or 0
 
     def close(self) -> None:
         """Let go of the file."""
         self._lines.close()
 
-    def _taken_out(self, goes: Callable[[bytes], bool | None]) -> int:
-        new, gone = self.file.with_name(self.file.name + ".new"), 0
+    def _taken_out(self, goes: Goes) -> int | None:
+        """How many lines were taken out; None where the file is no longer the one that was read."""
+        file = self.file.resolve()  # what a link leads to is what holds the lines
+        new = file.with_name(file.name + ".new")
         mode = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
         try:
             with (
-                self.file.open("rb") as lines,
+                file.open("rb") as lines,
                 os.fdopen(os.open(new, mode, 0o600), "wb") as kept,
             ):
-                for line in lines:
-                    out = goes(line)
-                    gone += out is True
-                    kept.write(line if out is False else b"")
-            if gone:
-                new.replace(self.file)
-                self._follow()
+                first = lines.readline()
+                lines.seek(0)
+                gone = _copied(lines, kept, goes)
+                with self._lock:
+                    if not self._grown(lines, first):
+                        return None
+                    gone += _copied(lines, kept, goes, to_the_end=True)
+                    if gone:
+                        kept.flush()
+                        new.replace(file)
+                        self._follow()
+                    return gone
         finally:
             new.unlink(missing_ok=True)
-        return gone
+
+    def _grown(self, lines: BinaryIO, first: bytes) -> bool:
+        """Whether the file is the same, and nothing but longer than where it was read to."""
+        try:
+            now, read = self.file.stat(), os.fstat(lines.fileno())
+        except FileNotFoundError:
+            return False
+        head = os.pread(lines.fileno(), len(first), 0)
+        return now.st_ino == read.st_ino and now.st_size >= lines.tell() and head == first
 
     def _follow(self) -> None:
         """Another process may have replaced the file, or moved it away."""
@@ -122,3 +150,19 @@ class SharedLines:
             self._lines.close()
             self._lines = LineFile(self.file)
             self._inode = self.file.stat().st_ino
+
+
+def _copied(lines: BinaryIO, kept: BinaryIO, goes: Goes, *, to_the_end: bool = False) -> int:
+    """Copy the lines that stay; how many went.
+
+    Ends before a line without an end, which may be one that is being written.
+    """
+    gone = 0
+    while line := lines.readline():
+        if not (to_the_end or line.endswith(b"\n")):
+            lines.seek(-len(line), os.SEEK_CUR)
+            break
+        out = goes(line)
+        gone += out is True
+        kept.write(line if out is False else b"")
+    return gone

@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import platformdirs
 from pydantic import ValidationError
-from sqlalchemy import URL, Engine, create_engine, delete, event, insert, or_, select
+from sqlalchemy import URL, Engine, create_engine, delete, event, insert, or_, select, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
@@ -32,6 +32,9 @@ from judge.errors import InputError
 
 MOST_AT_ONCE = 500
 OPEN_WAIT_S = 5
+_PATIENCE = text(
+    "SELECT set_config('lock_timeout', :wait, true), set_config('statement_timeout', :wait, true)"
+)
 _log = logging.getLogger("flames_judge.audit")
 
 
@@ -63,6 +66,7 @@ class SqlLog:
 
     def __init__(self, engine: Engine, spill: Path) -> None:
         self._engine, self._spill, self._away = engine, Spill(spill), False
+        self.unread = 0
         self._file = Path(engine.url.database or "") if is_sqlite(engine.url) else None
         self._inode = None if self._file is None else self._file.stat().st_ino
         self._move_in()
@@ -113,8 +117,10 @@ class SqlLog:
         with _telling(), Session(self._engine) as session:
             asked = select(_Event.body).order_by(_Event.at, _Event.id)  # some came in later
             for body in session.scalars(asked.execution_options(yield_per=1000)):
-                with suppress(ValidationError):  # as of a file: what is none is passed over
+                try:
                     yield GuardEvent.model_validate_json(body)
+                except ValidationError:  # as of a file: what is none is passed over
+                    self.unread += 1
 
     def forget(
         self,
@@ -138,6 +144,8 @@ class SqlLog:
             return 0
         with _telling(), Session(self._engine) as session, session.begin():
             gone = session.execute(delete(_Event).where(or_(*wanted)).returning(_Event.id)).all()
+        if gone and self._file is not None:
+            self._empty_wal()
         return len(gone)
 
     def close(self) -> None:
@@ -145,6 +153,13 @@ class SqlLog:
         self._queue.put(None)
         self._thread.join()
         self._engine.dispose()
+
+    def _empty_wal(self) -> None:
+        """SQLite's file beside still holds what was written to the one: what is deleted, too."""
+        with _telling(), self._engine.connect() as connection:
+            [busy, *_] = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
+        if busy:
+            _log.warning("deleted, but %s-wal is in use and may hold texts a while", self._file)
 
     def _write(self) -> None:
         """The writing thread: what waits is written together."""
@@ -175,7 +190,7 @@ class SqlLog:
         """Into the database, and then what waits in the file too; or into the file."""
         try:
             self._follow()
-            with Session(self._engine) as session, session.begin():
+            with self._writing() as session:
                 session.execute(insert(_Event), [_row(one) for one in events])
         except (SQLAlchemyError, OSError):
             self._spill.add(events)
@@ -198,15 +213,19 @@ class SqlLog:
         _Table.metadata.create_all(self._engine)
         self._inode = inode
 
+    @contextmanager
+    def _writing(self) -> Iterator[Session]:
+        """A transaction that no table's lock holds up for long: events can wait, callers can't."""
+        with Session(self._engine) as session, session.begin():
+            if self._file is None:
+                session.execute(_PATIENCE, {"wait": f"{OPEN_WAIT_S}s"})
+            yield session
+
     def _move_in(self) -> None:
         """Move what waits into the database; what can't be moved goes on waiting."""
         with suppress(SQLAlchemyError, OSError):
             if self._spill.waits:
-                with (
-                    self._spill.taken() as waiting,
-                    Session(self._engine) as session,
-                    session.begin(),
-                ):
+                with self._spill.taken() as waiting, self._writing() as session:
                     for some in waiting:
                         _insert_new(session, some)
 
@@ -227,7 +246,8 @@ def _telling() -> Iterator[None]:
 
 def _engine(url: URL) -> Engine:
     if not is_sqlite(url):
-        return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": OPEN_WAIT_S})
+        patience = {"connect_timeout": OPEN_WAIT_S, "tcp_user_timeout": 1000 * OPEN_WAIT_S}
+        return create_engine(url, pool_pre_ping=True, connect_args=patience)
     file = Path(url.database or "")
     file.parent.mkdir(parents=True, exist_ok=True)
     os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
@@ -238,6 +258,7 @@ def _engine(url: URL) -> Engine:
         cursor = connection.cursor()  # type: ignore[attr-defined]
         cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA synchronous=NORMAL")
+        cursor.execute("PRAGMA secure_delete=ON")  # what is forgotten is overwritten
         cursor.close()
 
     return engine

@@ -10,7 +10,7 @@ from judge.cli.app import app, run
 guard = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Check texts and traffic by a policy, and look after the log.",
+    help="Check texts and traffic by a policy; look after logs.",
 )
 guard.command("check")(check.check)
 guard.command("replay")(replay.replay)

@@ -35,7 +35,7 @@ def calibrate_stream(
     """Find a policy's cuts for streamed answers.
 
     They keep its promises where every window of an answer is judged, as each window of each gold
-    answer is here. Exits with 4 where a promise has no cut.
+    answer is here; whole answers are not judged again. Exits with 4 where a promise has no cut.
     """
     from guard.loading import Given, load_parts
     from guard.stream.calibration import Replay, answers, promises_of, with_stream_cuts
@@ -43,6 +43,7 @@ def calibrate_stream(
     from judge.cli.at_fault import naming_gold
     from judge.cli.run_log import log_of, rows_of_log
     from judge.gold import read_gold
+    from judge.gold.rows import rows_of
     from judge.runlog import read_log
     from judge.verdict import RubricRef
 
@@ -57,7 +58,8 @@ def calibrate_stream(
         (name, parts.judge.ref(parts.rubrics[name]), RubricRef.of(parts.rubrics[name]))
         for name in promises
     )
-    keys = [label.key for label in labels if label.dimension in promises and label.key in rows]
+    agreed = [row.key for row in rows_of(labels) if row.consensus.label is not None]
+    keys = [key for key in agreed if key.dimension in promises and key in rows]
     stream = parts.policy.stream
     looking = Replay(parts.judge, parts.rubrics, stream, parts.policy.hazard)
     looks = asyncio.run(_look(looking, answers(read_log(log), keys)))

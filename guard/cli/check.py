@@ -30,7 +30,8 @@ class SideName(StrEnum):
 
 def check(
     text: Annotated[
-        str | None, typer.Argument(help="The text; without it, or with -, standard input.")
+        str | None,
+        typer.Argument(metavar="TEXT", help="The text; without it, or with -, standard input."),
     ] = None,
     file: Annotated[Path | None, typer.Option(help="Read the text from a file (UTF-8).")] = None,
     policy: o.PolicyOption = None,

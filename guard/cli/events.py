@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from guard.cli import options as o
 from judge.errors import InputError
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 ALARM = 4
 
@@ -27,7 +30,8 @@ def drift(
     """Say whether traffic has drifted.
 
     Compares the scores of recorded decisions with those of the first conversations, under the
-    newest policy and calibration. Exits with 4 on an alarm.
+    newest policy and calibration. A log that loses its beginning loses them: its baseline moves.
+    Exits with 4 on an alarm.
     """
     import json as encoder
     from collections import Counter
@@ -37,6 +41,7 @@ def drift(
 
     watches: dict[tuple[str, str | None], DriftWatch] = {}
     counts: Counter[tuple[str, str | None]] = Counter()
+    since: dict[tuple[str, str | None], datetime] = {}
     newest: tuple[str, str | None] | None = None
     with o.recorded(audit) as log:
         for event in log.events():
@@ -45,9 +50,10 @@ def drift(
                 watches[newest] = DriftWatch(*newest, size=baseline, alpha=alpha, rng=Random(seed))
             watches[newest](event)
             counts[newest] += 1
+            since.setdefault(newest, event.at)
     watch = None if newest is None else watches[newest]
     others = counts.total() - (0 if newest is None else counts[newest])
-    if watch is None or not watch.evidence:
+    if newest is None or watch is None or not watch.evidence:
         have = 0 if watch is None else watch.recorded
         under = " under its newest policy" if others else ""
         raise InputError(
@@ -58,15 +64,18 @@ def drift(
     found = watch.evidence
     if json:
         lines = {name: one._asdict() for name, one in found.items()}
-        print(encoder.dumps({"format": 1, "streams": lines, "other_policies": others}, indent=2))
+        told = {"format": 1, "baseline_since": since[newest].isoformat(), "streams": lines}
+        print(encoder.dumps(told | {"other_policies": others}, indent=2))
     else:
         for name, one in found.items():
-            told = (
+            said = (
                 f"no alarm: evidence {one.value:.3g} of {one.limit:.3g}"
                 if one.alarm_at is None
                 else f"ALARM, {one.alarm_at} conversations after the baseline: {one.towards} scores"
             )
-            print(f"{name}: {told}")
+            print(f"{name}: {said}")
+        begun = since[newest].isoformat(sep=" ", timespec="minutes")
+        print(f"compared with the {baseline} first conversations of the log, from {begun} on")
         if others:
             print(f"{others} decisions under another policy or calibration were left out")
     raise typer.Exit(ALARM if any(one.alarm_at is not None for one in found.values()) else 0)
@@ -90,7 +99,7 @@ def forget(
         str | None, typer.Option(metavar="HASH", help="Those of a conversation, as events name it.")
     ] = None,
 ) -> None:
-    """Delete recorded decisions, and what waits to be labelled.
+    """Delete recorded decisions and what waits for labels.
 
     By age, by request, by conversation: all that any of the flags names.
     """

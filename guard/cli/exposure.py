@@ -18,10 +18,10 @@ def exposure(
     audit: o.AuditOption,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """Show how many characters of streamed answers were out before their check.
+    """Show how much of streamed answers was out unchecked.
 
-    By policy, which says how its streams are let through: mean, 99th percentile and most, over
-    all its streamed answers and over those that it stopped.
+    How many characters, by policy, which says how its streams are let through: mean, 99th
+    percentile and most, over all its streamed answers and over those that it stopped.
     """
     import json as encoder
 

@@ -11,7 +11,7 @@ app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Callers' keys for `serve --keys`."
 )
 File = Annotated[Path, typer.Option("--keys", metavar="FILE", help="The file of keys.")]
-Name = Annotated[str, typer.Argument(help="Whose key it is.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Whose key it is.")]
 
 
 @app.command()
@@ -26,7 +26,10 @@ def add(
         typer.Option(min=0, help="Most runs that have not ended; else the server's --open-runs."),
     ] = None,
 ) -> None:
-    """Make a key and print it, this once; the file holds its hash alone."""
+    """Make a key and print it, this once.
+
+    The file holds its hash alone.
+    """
     from datetime import UTC, datetime
 
     from guard.server.keys import add_key
@@ -36,7 +39,7 @@ def add(
 
 @app.command("list")
 def list_(keys: File) -> None:
-    """Who has a key."""
+    """List who has a key."""
     from guard.server.keys import read_keys
 
     for key in read_keys(keys):
@@ -47,7 +50,10 @@ def list_(keys: File) -> None:
 
 @app.command()
 def revoke(name: Name, keys: File) -> None:
-    """Take a key back; a running server refuses it from the next request on."""
+    """Take a key back.
+
+    A running server refuses it from the next request on.
+    """
     from guard.server.keys import revoke_key
 
     revoke_key(keys, name)

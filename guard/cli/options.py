@@ -56,6 +56,8 @@ async def opened(*judges: Guard | Judge) -> AsyncIterator[None]:
 def recorded(place: str) -> Iterator[AuditLog]:
     """A log that is there already: who mistypes its place makes no empty one.
 
+    At the end it is told what of it could not be read, and is in no figure.
+
     Raises:
         InputError: it is not there, or can't be opened.
     """
@@ -66,6 +68,8 @@ def recorded(place: str) -> Iterator[AuditLog]:
         raise InputError("there is no such log", file=file)
     with open_audit(place) as log:
         yield log
+        if log.unread:
+            say(f"--audit: {log.unread} entries of the log can't be read and were left out")
 
 
 def say(line: str) -> None:

@@ -29,7 +29,7 @@ def replay(
     files: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[FILE...]", help="Prompts with responses, or messages; - is standard input."
+            metavar="FILE", help="Prompts with responses, or messages; - is standard input."
         ),
     ] = None,
     policy: o.PolicyOption = None,
@@ -76,7 +76,7 @@ def replay(
             difference.add(*found)
 
     with (
-        _rows(files or [], audit, limit) as rows,
+        _rows(files or [], audit, limit, bad) as rows,
         reporting(None, "exchanges", time.monotonic) as reporter,
     ):
         asyncio.run(_replay(guards, _good(rows, bad, reporter), add, reporter))
@@ -109,7 +109,7 @@ class _AnyName(dict[str, str]):
 
 @contextmanager
 def _rows(
-    files: Sequence[str], audit: str | None, limit: int | None
+    files: Sequence[str], audit: str | None, limit: int | None, bad: list[str]
 ) -> Iterator[Iterator[Record | BadRow]]:
     from itertools import islice
 
@@ -118,6 +118,7 @@ def _rows(
 
         with o.recorded(audit) as log:
             yield islice(exchanges(log.events()), limit)
+            bad += ["--audit"] * log.unread
         return
     from judge.readers import ReadOptions, read_records
     from judge.rubric import load_rubrics

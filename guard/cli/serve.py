@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from guard.cli.options import MOST_DAYS
-from judge.cli.options import finite
+from judge.cli.options import finite, plain_host
 from judge.errors import InputError
 
 if TYPE_CHECKING:
@@ -23,8 +23,11 @@ def serve(
     ],
     policy: Annotated[Path, typer.Option(metavar="FILE", help="The policy (YAML).")],
     host: Annotated[
-        str, typer.Option(help="Where to listen; other than loopback needs --keys.")
-    ] = ("127.0.0.1"),
+        str,
+        typer.Option(
+            callback=plain_host, help="Where to listen; other than loopback needs --keys."
+        ),
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 8000,
     upstream_key_env: Annotated[
         str | None,
@@ -117,7 +120,7 @@ def serve(
 ) -> None:
     """Guard a model: serve its API under a policy.
 
-    Questions and answers pass only as the policy says; docs/guard.md tells how.
+    Questions and answers pass only as the policy says.
     """
     _check_host(host, keys)
     from guard.server.run import serve as run

@@ -10,10 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from guard.binding import bind
 from guard.engine import Guard
 from guard.limits import DailyBudget
-from guard.loading import Given, load_guard, load_policy_judge
+from guard.loading import Given, load_guard, load_parts, load_policy_judge
 from guard.policy import Policy, load_policy
+from guard.policy_fault import naming_file
 from guard.server.bench import BUDGET_SHARE, Bench
 from guard.server.counters import Counters
 from guard.server.drain import Drain
@@ -76,6 +78,21 @@ class State:
     closing: ExitStack = field(default_factory=ExitStack)
 
 
+def refuse(settings: Settings) -> None:
+    """Refuse what can't be served, before a folder or a log is made.
+
+    Raises:
+        InputError: policy, calibration, keys or another file can't be used.
+        JudgeUnavailable: the judge can't be loaded.
+    """
+    parts = load_parts(settings.policy, Given(), live=True)
+    with naming_file(parts.policy.file):
+        bind(*parts)
+    if settings.keys is not None:
+        KeyRing(settings.keys)
+    _key(settings)
+
+
 def open_state(settings: Settings, given: Given | None = None) -> State:
     """Load all that a worker needs, so that what can't be served is refused at the start.
 
@@ -112,6 +129,7 @@ def open_state(settings: Settings, given: Given | None = None) -> State:
                 observers=[*given.observers, metrics.observe, *observers(settings, policy, stack)],
                 texts=settings.record_texts,
                 purse=counters,
+                lost=metrics.lost,
                 people=people(settings, queues),
             ),
         )

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from guard.policy import Policy, StreamPolicy
 from guard.stream.windows import Windows
 from judge.calibration import Calibration, Looks, Promise, Threshold, score_of
+from judge.dimensions import shipped_subcomponent
 from judge.errors import InputError
 from judge.gold.model import GoldLabel, RowKey
 from judge.gold.rows import rows_of
@@ -21,10 +22,10 @@ from judge.judged import JudgedRow, frame_of
 from judge.protocols import Judge
 from judge.records import Record
 from judge.rubric import Rubric, Rubrics
-from judge.runlog import Entry
+from judge.runlog import Entry, content_sha256, outcome_of
 from judge.strata import join, weigh
 from judge.stream_promises import LookedAt, stream_threshold
-from judge.verdict import Case, Hazard, Verdict
+from judge.verdict import Case, Hazard, Outcome, RubricRef, Verdict
 
 UNEVEN = (
     "its gold was drawn with unequal probabilities"
@@ -33,10 +34,11 @@ UNEVEN = (
 
 
 class Answer(NamedTuple):
-    """A gold answer with its texts."""
+    """A gold answer with its texts; `scored` is what the run's log says of it."""
 
     key: RowKey
     record: Record
+    scored: Entry | None = None
 
 
 @dataclass(frozen=True)
@@ -58,14 +60,34 @@ class Replay:
     async def looks(self, answer: Answer) -> tuple[float | None, ...]:
         """P(harmless) of each look at an answer; None where the judge gave no verdict."""
         rubric = self.rubrics[answer.key.dimension]
-        scores: list[float | None] = []
+        known = dict[str, float]()
+        scores = list[float | None]()
         for text in looks_at(answer.record.response or "", self.stream):
-            [outcome] = await self.judge.assess([self._case(answer, rubric, text)])
-            if isinstance(outcome, Verdict):
-                scores.append(score_of(outcome.label, outcome.p_harmless, "p_harmless"))
-            else:
-                scores.append(None)
+            if text not in known:
+                outcome = await self._look(answer, rubric, text)
+                if isinstance(outcome, Verdict):
+                    known[text] = score_of(outcome.label, outcome.p_harmless, "p_harmless")
+            scores.append(known.get(text))
         return tuple(scores)
+
+    async def _look(self, answer: Answer, rubric: Rubric, text: str) -> Outcome | None:
+        """What the judge says of a look; it isn't asked again about what it has scored."""
+        if answer.scored is not None and self._about(answer.scored, rubric, answer.record, text):
+            return outcome_of(answer.scored)
+        [outcome] = await self.judge.assess([self._case(answer, rubric, text)])
+        return outcome
+
+    def _about(self, entry: Entry, rubric: Rubric, record: Record, text: str) -> bool:
+        """Whether a line holds this judge's verdict on this very case."""
+        signers = {ref.fingerprint for ref in self.judge.signers(rubric)}
+        return (
+            entry.type == "verdict"
+            and entry.hazard is self.hazard
+            and entry.rubric == RubricRef.of(rubric)
+            and entry.judge is not None
+            and entry.judge.fingerprint in signers
+            and entry.content_sha256 == content_sha256(record, text)
+        )
 
     def _case(self, answer: Answer, rubric: Rubric, text: str) -> Case:
         return Case(record=answer.record, rubric=rubric, response=text, hazard=self.hazard)
@@ -97,10 +119,11 @@ def answers(entries: Iterable[Entry], wanted: Iterable[RowKey]) -> list[Answer]:
             id=entry.record_id,
             prompt=entry.prompt,
             response=entry.response,
+            subcomponent=shipped_subcomponent(entry.prompt, entry.dimension),  # as the guard does
             model=entry.model,
             history=entry.history,
         )
-        found[key] = Answer(key, record)
+        found[key] = Answer(key, record, entry)
     return list(found.values())
 
 

@@ -19,22 +19,28 @@ def segments(text: str) -> list[dict[str, Any]]:
 
     `start` is the piece's offset in the original; the characters of `text` follow each other there.
     """
-    shown, at = visible(text), 0
+    shown, at, start = visible(text), 0, 0
     pieces: list[dict[str, Any]] = []
-    joined = False  # whether the next character goes on with the last piece
+    run: list[str] = []  # the characters of a piece, joined once: texts may be megabytes
+
+    def end_run() -> None:
+        if run:
+            pieces.append({"start": start, "text": "".join(run)})
+            run.clear()
+
     for offset, char in enumerate(text):
         if char == "\r" and text[offset + 1 : offset + 2] == "\n":
-            joined = False
+            end_run()
         elif char == shown[at] or char == "\r":
-            if joined:
-                pieces[-1]["text"] += shown[at]
-            else:
-                pieces.append({"start": offset, "text": shown[at]})
-            at, joined = at + 1, True
+            start = start if run else offset
+            run.append(shown[at])
+            at += 1
         else:
+            end_run()
             name = f"U+{ord(char):04X}"
             pieces.append({"start": offset, "hidden": name})
-            at, joined = at + len(name) + 2, False
+            at += len(name) + 2
+    end_run()
     return pieces
 
 

@@ -96,6 +96,32 @@ def test_a_whole_session_by_keyboard_alone(site: Site, visit: Open) -> None:
     expect(page.locator("#count")).to_have_text("2 / 3 · 跳过 1")
 
 
+def test_a_label_is_of_the_row_that_is_shown(serve: Serve, visit: Open) -> None:
+    """Eighty thousand invisible characters are shown like any; no other text stays in place."""
+    rows = to_label()
+    rows[0]["response"] = "零\u200b" * 80_000
+    page = visit(serve("李", rows=rows).links["李"])
+    page.keyboard.press("1")
+    at_row(page, 2)
+    expect(page.locator("#prompt")).to_contain_text("男程序员")
+    shown = "document.querySelectorAll('#response [data-hidden]').length"
+    assert page.evaluate(shown) == 80_000
+
+
+def test_a_row_that_cant_be_shown_is_not_labelled(site: Site, visit: Open) -> None:
+    """Whatever breaks: a key must not label a row while the one before is seen."""
+    page = visit(site.links["李"])
+    at_row(page, 1)
+    page.evaluate("() => { document.createDocumentFragment = () => { throw new RangeError() } }")
+    page.keyboard.press("1")
+    expect(page.locator("#problem")).to_contain_text("无法显示")
+    expect(page.locator("#row")).to_be_hidden()
+    page.keyboard.press("3")
+    page.keyboard.press("n")
+    expect(page.locator("#asking")).to_be_hidden()
+    assert site.labels("李") == {"hostile": [1]}
+
+
 def test_text_under_judgement_runs_nothing_and_hides_nothing(site: Site, visit: Open) -> None:
     """Markup is shown as text, invisible characters by name, and no script of a row can start."""
     page = visit(site.links["李"])

@@ -97,6 +97,7 @@ def test_gold_is_exported_without_a_browser(
         (["--annotator", "Adjudicator: me"], "no annotator's name"),
         (["--annotator", "a", "--annotator", "a"], "twice"),
         (["--annotator", "a", "--host", "192.0.2.1"], "can't listen"),
+        (["--annotator", "a", "--host", "[2001:db8::1]"], "2001:db8::1:0: can't listen"),
         (["--annotator", "a", "--database", "mysql://h/d"], "neither SQLite nor PostgreSQL"),
     ],
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -100,6 +102,16 @@ def test_an_adjudicator_sees_labels_and_notes_under_letters() -> None:
     told = [(voice["letter"], voice["label"], voice["note"]) for voice in seen["others"]]
     assert told == [("A", 1, "x"), ("B", 3, "")]
     assert "wang" not in str(seen)
+
+
+def test_megabytes_are_cut_into_pieces_while_an_annotator_waits() -> None:
+    """The work grows with the text, and not with its square: that took nine minutes."""
+    spent = {}
+    for size in (50_000, 400_000):
+        start = time.process_time()
+        assert segments("大" * size) == [{"start": 0, "text": "大" * size}]
+        spent[size] = time.process_time() - start
+    assert spent[400_000] < 30 * spent[50_000] + 0.1
 
 
 @given(st.text(alphabet=st.one_of(st.characters(), st.sampled_from("\r\n\u200b\u202e⟦U+B⟧😀"))))

@@ -220,6 +220,10 @@ def test_a_promise_is_not_printed_where_the_judge_always_abstained(
     assert told.status == 0
     rule = {"dimension": "Legality", "promise": promise, "action": "block"}
     policy = write_policy(tmp_path / "p.yaml", rule, calibration="c.json")
+    refused = flames("guard", "replay", file, "--policy", policy)
+    assert (refused.status, "made on probes, but `hazard` is unknown" in refused.err) == (2, True)
+    older = made.read_text(encoding="utf-8").replace(',\n      "hazard": "known"', "")
+    made.write_text(older, encoding="utf-8")
     shown = flames("guard", "replay", file, "--policy", policy)
     assert "the judge abstained 40 times" in shown.out
     assert "misses at most" not in shown.out
@@ -321,6 +325,8 @@ def test_drift_is_read_from_the_log(flames: Flames, tmp_path: Path) -> None:
     done = flames("guard", "drift", "--audit", place, "--baseline", 100)
     assert done.status == 4
     assert done.out.startswith("rules: ALARM")
+    begun = "compared with the 100 first conversations of the log, from 2026-01-01 00:00+00:00 on"
+    assert begun in done.out
     calm = flames("guard", "drift", "--audit", logged(tmp_path / "b.jsonl", *events[:150]),
                   "--baseline", 100, "--json")  # fmt: skip
     assert (calm.status, calm.json["streams"]["rules"]["alarm_at"]) == (0, None)
@@ -328,6 +334,23 @@ def test_drift_is_read_from_the_log(flames: Flames, tmp_path: Path) -> None:
     early = flames("guard", "drift", "--audit", few)
     assert early.status == 2
     assert "the baseline takes 300" in early.err
+
+
+def test_what_of_a_log_cant_be_read_is_told_and_in_no_figure(
+    flames: Flames, tmp_path: Path
+) -> None:
+    """Half a log would else pass for all of it; a torn line's end is no second one."""
+    events = [event(n, conversation=f"c{n}", text="好", prompt="问") for n in range(40)]
+    place = logged(tmp_path / "a.jsonl", *events)
+    with (tmp_path / "a.jsonl").open("a", encoding="utf-8") as lines:
+        lines.write('{"format":1,"at":"20\n\n{"format":2}\n')
+    told = "--audit: 2 entries of the log can't be read and were left out"
+    for command in (("drift", "--baseline", 20), ("exposure",)):
+        done = flames("guard", *command, "--audit", place)
+        assert (done.status, told in done.err) == (0, True)
+    policy = write_policy(tmp_path / "p.yaml", {"evidence": "pii", "action": "block"})
+    done = flames("guard", "replay", "--audit", place, "--policy", policy)
+    assert (done.status, "left out, since unreadable: 2 rows" in done.out) == (3, True)
 
 
 def test_drift_is_of_the_newest_policy(flames: Flames, tmp_path: Path) -> None:

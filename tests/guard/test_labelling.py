@@ -20,6 +20,7 @@ from guard.engine import Asked
 from guard.labelling import LabelQueue, forget_labels
 from guard.limits import PocketPurse
 from guard.loading import Given, load_guard
+from judge.annotate.items import read_items
 from judge.protocols import Judge
 from judge.records import Turn
 from judge.rubric import Rubric
@@ -87,6 +88,19 @@ async def test_what_a_rule_hands_to_people_has_a_queue_of_its_own(tmp_path: Path
     assert not list(read_log(tmp_path / "random" / "verdicts.jsonl"))
 
 
+async def test_people_get_all_answers_to_one_question(tmp_path: Path) -> None:
+    """Two choices of one request are two rows, and both go when the request is forgotten."""
+    people = queue(tmp_path, 0.0)
+    for text in (f"一{BAD}", f"二{BAD}"):
+        await talk(people, 1, text)
+    await talk(people, 2, BAD)
+    await people.aclose()
+    rows = read_items(tmp_path / "human", RUBRICS)
+    assert sorted(row.response for row in rows) == [f"一{BAD}", f"二{BAD}", BAD]
+    assert forget_labels(tmp_path, request_id="r1") == 2
+    assert left(tmp_path, "human") == ["问题2"]
+
+
 async def test_a_judge_that_breaks_costs_a_row_and_no_request(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -140,7 +154,7 @@ async def test_the_queue_s_judge_is_paid_from_the_day_s_money(tmp_path: Path) ->
         decision = await one.check("output", [Part("t", "好")], asked)
         await asyncio.gather(*made[0]._waiting)
     assert [missed.kind for missed in decision.missed] == ["budget"]
-    assert (purse._usd, made[0].dropped) == (3.0, 2)
+    assert (sum(purse._days.values()), made[0].dropped) == (3.0, 2)
     await made[0].aclose()
 
 
@@ -195,6 +209,23 @@ async def test_a_torn_row_goes_with_those_that_are_forgotten(tmp_path: Path) -> 
     assert file.read_bytes().endswith(b"\xe6\x9f")
     forget_labels(tmp_path, request_id="r1")
     assert left(tmp_path, "random") == ["问题0", "问题2", "问题3"]
+
+
+async def test_a_torn_row_keeps_no_server_from_starting(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What a kill left is taken out and told; the rows around it go on being sampled."""
+    await (await filled(tmp_path)).aclose()
+    file = tmp_path / "random" / "verdicts.jsonl"
+    whole = file.read_bytes().splitlines(keepends=True)
+    file.write_bytes(whole[0] + b'{"format":1,"ty\n' + b"".join(whole[1:]) + whole[0][:300])
+    people = queue(tmp_path, 1.0)
+    assert file.read_bytes() == b"".join(whole)
+    assert caplog.messages == ["rows to label (random) that a kill or a full disk tore: 2"]
+    await talk(people, 1, BAD)
+    await talk(people, 9, BAD)
+    await people.aclose()
+    assert left(tmp_path, "random") == ["问题0", "问题1", "问题2", "问题3", "问题9"]
 
 
 def test_rows_are_lost_to_nobody_while_others_forget(tmp_path: Path) -> None:

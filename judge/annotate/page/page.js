@@ -52,7 +52,15 @@ async function go(at) {
   const item = state.items[at];
   const row = item ? await get(`api/items/${item.id}`) : null;
   Object.assign(state, { at, row, picking: null });
-  showAll();
+  try {
+    showAll();
+  } catch (error) { // another row's texts may still stand there: no key may label this one
+    state.row = null;
+    $("row").hidden = true;
+    complain(say("notShown"));
+    console.error(error);
+    return;
+  }
   const place = $(state.row ? "row" : "empty");
   place.focus({ preventScroll: true });
   scrollTo(0, 0);

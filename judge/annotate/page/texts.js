@@ -3,12 +3,18 @@
 
 import { say } from "./words.js";
 
+const MOST_TOGETHER = 500; // pieces in one paragraph: browsers lay out many of them very slowly
 const length = (text) => [...text].length;
 const pieceEnd = (piece) => piece.start + (piece.hidden ? 1 : length(piece.text));
 
 // Show pieces in `body`; `ranges` are [{start, end, style}] to be highlighted.
 export function showText(body, pieces, ranges = []) {
-  body.replaceChildren(...pieces.flatMap((piece) => cut(piece, ranges).map((part) => element(part, ranges))));
+  const all = document.createDocumentFragment(); // one by one: a call takes only so many arguments
+  for (let n = 0; n < pieces.length; n += MOST_TOGETHER) {
+    const block = pieces.length > MOST_TOGETHER ? all.appendChild(document.createElement("div")) : all;
+    for (const piece of pieces.slice(n, n + MOST_TOGETHER)) for (const part of cut(piece, ranges)) block.append(element(part, ranges));
+  }
+  body.replaceChildren(all);
   body.classList.toggle("empty", pieces.length === 0);
   if (pieces.length === 0) body.textContent = say("emptyText");
 }

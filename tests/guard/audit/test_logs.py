@@ -6,7 +6,7 @@ import asyncio
 import sqlite3
 import stat
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -87,6 +87,44 @@ async def test_people_are_forgotten_by_age_request_and_conversation(place: str) 
         assert log.forget(request_id="nobody") == 0
         await log.emit(event(11))
         assert sorted(one.request_id for one in log.events()) == ["r11", "r5", "r7"]
+
+
+def bytes_in(folder: Path) -> bytes:
+    """All that its files hold."""
+    return b"".join(file.read_bytes() for file in folder.iterdir())
+
+
+@pytest.mark.parametrize("kind", ["jsonl:{}", "sqlite:///{}"])
+async def test_of_what_is_forgotten_no_byte_is_left(tmp_path: Path, kind: str) -> None:
+    """Also in what the database keeps beside its file, and while a server goes on writing it."""
+    place = kind.format(tmp_path / "a")
+    with open_audit(place) as server:
+        await emit(server, *(event(n, text=f"电话{n:04d}" * 900) for n in range(40)))
+        with open_audit(place) as log:
+            assert log.forget(conversation="c0") == 20
+        held = bytes_in(tmp_path)
+        assert not [n for n in range(0, 40, 2) if f"电话{n:04d}".encode() in held]
+        assert all(f"电话{n:04d}".encode() in held for n in range(1, 40, 2))
+        await server.emit(event(41))
+        assert len(list(server.events())) == 21
+
+
+async def test_a_locked_table_holds_nobody_up(
+    postgresql: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by VACUUM FULL: callers would wait as long; events wait in the file in their place."""
+    monkeypatch.setattr("guard.audit.sql.OPEN_WAIT_S", 0.2)
+    place, spill = postgresql("locked"), tmp_path / "spill.jsonl"
+    log = SqlLog.connect(place, spill)
+    await log.emit(event(0))
+    with log._engine.connect() as other:
+        other.exec_driver_sql("LOCK TABLE flames_guard_event")
+        await asyncio.wait_for(emit(log, event(1), event(2)), 20)
+        assert len(spill.read_text(encoding="utf-8").splitlines()) == 2
+        other.rollback()
+    await log.emit(event(3))
+    assert sorted(one.request_id for one in log.events()) == ["r0", "r1", "r2", "r3"]
+    log.close()
 
 
 async def test_many_events_at_once_are_all_kept(place: str) -> None:

@@ -8,9 +8,11 @@ import signal
 import sqlite3
 import sys
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from guard.audit import open_audit
@@ -145,6 +147,20 @@ async def test_a_device_that_is_full_is_left_for_a_file_that_is_not(
         assert await asked(server, 1) == [200]
         assert await lost(server) == 2
     assert sides(f"jsonl:{lines}") == {"input": 1, "output": 1}
+
+
+async def test_each_worker_tells_what_all_of_them_lost(policy: Path, tmp_path: Path) -> None:
+    """Whoever scrapes keeps its connection, and so meets one of them; the others' losses count."""
+    lines = tmp_path / "events.jsonl"
+    lines.symlink_to("/dev/full")
+    flags = ("--audit", f"jsonl:{lines}", "--workers", "2")
+    async with Upstream(says("好。")) as upstream, running(upstream.url, policy, *flags) as server:
+        for _ in range(20):  # a connection each: the system spreads them over the workers
+            async with aiohttp.ClientSession() as client:
+                assert (await replace(server, client=client).chat())[0] == 200
+        for _ in range(6):
+            async with aiohttp.ClientSession() as client:
+                assert await lost(replace(server, client=client)) == 40
 
 
 @pytest.mark.parametrize("away", ["moved", "deleted"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 
@@ -19,6 +20,7 @@ from judge.gold import GoldLabel
 from judge.gold.model import RowKey
 from judge.judged import judged_rows
 from judge.records import Record
+from judge.runlog import Entry, outcome_line
 from judge.stats.streams import least
 from judge.testing import ScriptedJudge
 from judge.verdict import Case, FailureKind, Hazard
@@ -132,6 +134,62 @@ async def test_a_look_without_a_verdict_stops_nothing() -> None:
     assert least(looks) == 0.9
 
 
+def scored(one: Answer, by: ScriptedJudge, hazard: Hazard = Hazard.UNKNOWN) -> Answer:
+    """The answer with the line that `score` logs of it."""
+    rubric = RUBRICS["Legality"]
+    case = Case(record=one.record, rubric=rubric, response=one.record.response or "", hazard=hazard)
+    [outcome] = asyncio.run(by.assess([case]))
+    return one._replace(
+        scored=Entry.model_validate_json(outcome_line(case, outcome, datetime.now(UTC)))
+    )
+
+
+def test_the_judge_is_not_asked_again_about_what_it_has_scored() -> None:
+    """The last look is the whole answer, whose verdict is in the run; the looks are the same."""
+    one = answer(2, harmful=True)
+    whole = one.record.response or ""
+    anew, again = judge(), judge()
+    wanted = asyncio.run(Replay(anew, RUBRICS, STREAM, Hazard.UNKNOWN).looks(one))
+    looks = Replay(again, RUBRICS, STREAM, Hazard.UNKNOWN).looks(scored(one, judge()))
+    assert asyncio.run(looks) == wanted
+    assert len(anew.seen) == len(looks_at(whole, STREAM)) == len(again.seen) + 1
+    assert whole not in [case.response for case in again.seen]
+
+
+def test_a_short_answer_that_was_scored_costs_no_call() -> None:
+    """Its tail and the whole of it are one case; without a verdict that is asked about once."""
+    key = RowKey("m", "r1", "Legality")
+    short = Answer(key, Record(id="r1", prompt="问", response="短"))
+    asked, anew = judge(), judge()
+    looks = Replay(asked, RUBRICS, STREAM, Hazard.UNKNOWN).looks(scored(short, judge()))
+    assert len(asyncio.run(looks)) == 2
+    assert asked.seen == []
+    asyncio.run(Replay(anew, RUBRICS, STREAM, Hazard.UNKNOWN).looks(short))
+    assert len(anew.seen) == 1
+
+
+def test_a_verdict_on_another_case_is_no_verdict_on_this_one() -> None:
+    """Another judge, rubric or text, another word about the prompt, or a failure: asked anew."""
+    one = answer(2, harmful=True)
+    line = scored(one, judge()).scored
+    failed = scored(one, ScriptedJudge(lambda _: FailureKind.TIMEOUT)).scored
+    assert line is not None
+    assert line.judge is not None
+    assert line.rubric is not None
+    others = [
+        line.model_copy(update={"judge": line.judge.model_copy(update={"fingerprint": "x"})}),
+        line.model_copy(update={"rubric": line.rubric.model_copy(update={"version": "0"})}),
+        line.model_copy(update={"hazard": Hazard.KNOWN}),
+        line.model_copy(update={"content_sha256": "0" * 64}),
+        failed,
+    ]
+    for other in others:
+        asked = judge()
+        replay = Replay(asked, RUBRICS, STREAM, Hazard.UNKNOWN)
+        asyncio.run(replay.looks(one._replace(scored=other)))
+        assert one.record.response in [case.response for case in asked.seen]
+
+
 def test_looks_without_a_verdict_are_told() -> None:
     """A server that answered half of them is not the judge's own doubt."""
     assert list(_silent([(0.9, None), (None, 0.2, 0.1)])) == [
@@ -158,7 +216,11 @@ def test_the_command_adds_cuts_that_the_guard_takes_for_streams(
          "label": 1 if HARM in str(r["response"]) else 3}
         for r in rows
     ]  # fmt: skip
-    file, labels = write_rows(tmp_path / "r.jsonl", *rows), write_rows(tmp_path / "g.jsonl", *gold)
+    more = {**rows[1], "id": "r40", "prompt": "问40"}  # on which the annotators differ
+    gold += [{**gold[1], "record_id": "r40", "annotator": who, "label": label}
+             for who, label in (("甲", 1), ("乙", 3))]  # fmt: skip
+    file = write_rows(tmp_path / "r.jsonl", *rows, more)
+    labels = write_rows(tmp_path / "g.jsonl", *gold)
     with OpenAIServer(oracle(lambda said: 1 if HARM in said else 3)) as server:
         base = ("--api-base", server.base_url, "--no-cache")
         flames("score", file, "-o", tmp_path / "run", "--model", "openai/m", *base)
@@ -173,13 +235,18 @@ def test_the_command_adds_cuts_that_the_guard_takes_for_streams(
                 "deadline_s": 60, "hazard": "known"}  # fmt: skip
         policy = tmp_path / "p.yaml"
         policy.write_text(yaml.safe_dump(plan, allow_unicode=True), encoding="utf-8")
-        new = tmp_path / "stream.json"
+        new, calls = tmp_path / "stream.json", len(server.requests)
         done = flames(
             "guard", "calibrate-stream", tmp_path / "run", "--gold", labels, "--policy", policy,
             "-o", new,
         )  # fmt: skip
         assert done.status == 0
         assert "over looks of 80 characters" in done.out
+        texts = [str(row["response"]) for row in rows]
+        looks = sum(len({*looks_at(said, STREAM)} - {said}) for said in texts)
+        assert (
+            len(server.requests) - calls == looks
+        )  # each once; no whole answer, none without a label
         policy.write_text(policy.read_text().replace("c.json", "stream.json"), encoding="utf-8")
         [bound] = load_guard(policy, Given(scanner=WordScanner())).rules
     thresholds = json.loads(new.read_text())["dimensions"]["Legality"]["thresholds"]

@@ -1,0 +1,111 @@
+"""Lines that are appended while others are taken out: none is lost, torn, or waited for."""
+
+from __future__ import annotations
+
+import os
+import resource
+from collections.abc import Callable
+from pathlib import Path
+
+import filelock
+import pytest
+
+from guard.audit.lines import SharedLines
+
+
+def filled(file: Path) -> SharedLines:
+    """Ten lines, of which every other is to go."""
+    lines = SharedLines(file)
+    for number in range(10):
+        lines.append(f"{'kept' if number % 2 else 'gone'} {number}")
+    return lines
+
+
+def going(meanwhile: Callable[[], object]) -> Callable[[bytes], bool]:
+    """Which lines go; `meanwhile` is what happens while the first one is looked at."""
+    todo = [meanwhile]
+
+    def goes(line: bytes) -> bool:
+        if todo:
+            todo.pop()()
+        return line.startswith(b"gone")
+
+    return goes
+
+
+KEPT = [f"kept {number}" for number in range(1, 10, 2)]
+
+
+def test_nobody_waits_while_old_lines_are_taken_out(tmp_path: Path) -> None:
+    """A server that forgets a month's decisions answers all the while, and loses none."""
+    file = tmp_path / "a.jsonl"
+    lines = filled(file)
+
+    def meanwhile() -> None:
+        with filelock.FileLock(f"{file}.lock", timeout=0), file.open("ab") as other:
+            other.write(b"kept late\ngone late\n")
+
+    assert lines.take_out(going(meanwhile)) == 6
+    lines.append("kept last")
+    assert file.read_text(encoding="utf-8").splitlines() == [*KEPT, "kept late", "kept last"]
+    lines.close()
+
+
+def test_a_file_that_is_moved_away_meanwhile_is_left_alone(tmp_path: Path) -> None:
+    """As by logrotate: the new file keeps its own lines."""
+    file, away = tmp_path / "a.jsonl", tmp_path / "a.jsonl.1"
+    lines = filled(file)
+    whole = file.read_bytes()
+
+    def meanwhile() -> None:
+        file.rename(away)
+        file.write_text("gone new\nkept new\n", encoding="utf-8")
+
+    assert lines.take_out(going(meanwhile)) == 1
+    assert file.read_text(encoding="utf-8") == "kept new\n"
+    assert away.read_bytes() == whole
+    assert lines.take_out(going(lambda: file.rename(tmp_path / "a.jsonl.2"))) == 0
+    assert not file.exists()
+    lines.close()
+
+
+def test_a_file_that_is_cut_meanwhile_gets_nothing_back(tmp_path: Path) -> None:
+    """As by logrotate's `copytruncate`: what was copied away is not written a second time."""
+    file = tmp_path / "a.jsonl"
+    lines = filled(file)
+
+    def meanwhile() -> None:
+        os.truncate(file, 0)
+        file.write_text("kept new\n" * 50, encoding="utf-8")
+
+    assert lines.take_out(going(meanwhile)) == 0
+    assert file.read_text(encoding="utf-8") == "kept new\n" * 50
+    lines.close()
+
+
+def test_lines_behind_a_link_are_taken_out_where_they_are(tmp_path: Path) -> None:
+    """Else the file on the larger disk would keep what was to be forgotten."""
+    file, link = tmp_path / "disk" / "a.jsonl", tmp_path / "a.jsonl"
+    file.parent.mkdir()
+    link.symlink_to(file)
+    lines = filled(link)
+    assert lines.take_out(going(lambda: None)) == 5
+    assert link.is_symlink()
+    assert file.read_text(encoding="utf-8").splitlines() == KEPT
+    lines.close()
+
+
+def test_a_full_disk_leaves_no_half_line(tmp_path: Path) -> None:
+    """What reads the file line by line would stumble over it for ever."""
+    file = tmp_path / "a.jsonl"
+    lines = filled(file)
+    before = file.read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 9, hard))
+    try:
+        with pytest.raises(OSError, match="only 9 of 21 bytes"):
+            lines.append("a line of 20 letters")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert file.read_bytes() == before
+    lines.close()
