@@ -11,6 +11,7 @@ from typing import Any, Final
 from guard.chat import envelope_of, left_over, look_at_request, parts_of
 from guard.decision import Decision, Part, merged
 from guard.engine import Asked, Guard
+from guard.framed import alike
 from guard.json_replies import Paths, texts_of, unread_in
 from guard.openai_api import ChatRequest, Completion, CompletionChoice, Envelope, blocked
 from guard.policy import Policy
@@ -67,7 +68,16 @@ async def look_at_texts(guard: Guard, parts: Sequence[Part], asked: Asked) -> De
     Where it is several texts, also what they say together.
     """
     decision = await guard.look("output", parts, asked)
-    return await _joined(guard, decision, [part.text for part in parts if not part.word], asked)
+    texts = [part for part in parts if not part.word]
+    decision = await _joined(guard, decision, [part.text for part in texts], asked)
+    lists: dict[str, list[str]] = {}
+    for part in texts:
+        lists.setdefault(alike(part.where), []).append(part.text)
+    if 1 < len(lists) < len(texts):  # what a list says, without what stands between its items
+        decision = await _joined(
+            guard, decision, [one for own in lists.values() for one in own], asked
+        )
+    return decision
 
 
 async def _look(guard: Guard, choice: CompletionChoice, asked: Asked) -> Decision:

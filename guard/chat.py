@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from guard.decision import Decision, Part, merged, spoken
 from guard.engine import Asked, Guard
-from guard.escapes import unescaped
+from guard.escapes import argued
 from guard.openai_api import ARGUMENTS, ChatRequest, Envelope, TextPart
 from guard.policy import Messages
 from guard.seams import seams
@@ -23,7 +23,7 @@ HINT: Final = Messages(
 def parts_of(texts: Sequence[TextPart]) -> list[Part]:
     """Texts of a body as the engine takes them: arguments, which are JSON, without its escapes."""
     return [
-        Part(one.path, unescaped(one.text) if one.kind in ARGUMENTS else one.text) for one in texts
+        Part(one.path, argued(one.text) if one.kind in ARGUMENTS else one.text) for one in texts
     ]
 
 

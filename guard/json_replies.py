@@ -13,7 +13,8 @@ from typing import Any, Final
 
 from guard.decision import Part
 from guard.escapes import unescaped
-from guard.openai_api import JsonPath, is_nobodys, strings_of
+from guard.framed import alike
+from guard.openai_api import JsonPath, bounded, is_nobodys, strings_of
 from judge.records import Turn
 
 PROMPTS: Final = ("prompt", "message", "question", "query", "text", "input", "content")
@@ -111,8 +112,8 @@ class Paths:
         """The paths, in this value, of the texts that they lead to."""
         found = set()
         for at, one in (pair for path in self.leading(value) for pair in path.find(value)):
-            items = one if isinstance(one, list) else ()
-            found |= {f"{at}[{n}]" for n, item in enumerate(items) if isinstance(item, str)}
+            items, start = (one, bounded(at)) if isinstance(one, list) else ((), at)
+            found |= {f"{start}[{n}]" for n, item in enumerate(items) if isinstance(item, str)}
             found |= {at} if isinstance(one, str) else set()
         return found
 
@@ -130,16 +131,22 @@ class Paths:
 def texts_of(value: object, spoken: Paths | None = None) -> list[Part]:
     """Every string of a value, keys included, and its long numbers; single words are marked so.
 
-    JSON inside a string is read without its escapes.
+    JSON inside a string is read without its escapes. A word in a list of texts is a text.
 
     Args:
         value: JSON; a string alone is a text.
         spoken: where even a single word is a text.
     """
     texts = {""} if isinstance(value, str) else set() if spoken is None else spoken.places(value)
+    strings = list(strings_of(value))
+    said = {alike(path) for path, text in strings if text and not WORD.fullmatch(text)}
     found = [
-        Part(place_of(path), unescaped(text), word=path not in texts and bool(WORD.fullmatch(text)))
-        for path, text in strings_of(value)
+        Part(
+            place_of(path),
+            unescaped(text),
+            word=path not in texts and bool(WORD.fullmatch(text)) and alike(path) not in said,
+        )
+        for path, text in strings
     ]
     return found + [Part("number", str(number), word=True) for number in _numbers(value)]
 
@@ -150,6 +157,7 @@ def unread_in(value: object) -> list[str]:
     waiting: list[tuple[str, object]] = [("", value)]
     while waiting:
         path, item = waiting.pop()
+        path = bounded(path)
         if isinstance(item, dict):
             if _is_media(item):
                 found.append(place_of(path))

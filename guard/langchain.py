@@ -2,16 +2,18 @@
 
     agent = create_agent(model, tools, middleware=[FlamesGuardMiddleware("policy.yaml")])
 
-Needs the extra `langchain`. The model's tokens are not streamed: LangGraph hands them out while the
-model speaks, before anything could be judged; a message goes out whole, once it has passed.
+Needs the extra `langchain`. Put it last among the middleware: what one behind it adds to a question
+goes to the model unread. The model's tokens are not streamed, nor those of models that tools ask:
+LangGraph hands them out while a model speaks, before anything could be judged; a message goes out
+whole, once it has passed. An agent that is asked by a tool needs a guard of its own where a client
+streams with `subgraphs`.
 Callbacks and traces see what the model said, as they do without a guard.
 """
 
 from __future__ import annotations
 
-import json
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,20 +21,19 @@ from langchain.agents.middleware import AgentMiddleware
 from langchain.agents.middleware.types import ExtendedModelResponse, ModelRequest, ModelResponse
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, SystemMessage, ToolMessage
-from langchain_core.messages.utils import convert_to_openai_messages
 from langgraph.constants import TAG_NOSTREAM
 from langgraph.prebuilt.tool_node import ToolCallRequest
 from langgraph.types import Command
 
+from guard.agent_texts import CONTENT, arguments_of, body_for, parts_of, request_in, turns_of
 from guard.answers import look_at_body, look_at_texts
 from guard.bridge import run
 from guard.chat import asked_by, hint_of, tries_of
-from guard.decision import Decision, Part
+from guard.decision import Decision, merged
 from guard.engine import Asked, Guard, Told
 from guard.errors import Blocked, GuardUnavailable
-from guard.json_replies import Paths, texts_of
+from guard.json_replies import texts_of, unread_in
 from guard.loading import load_guard
-from guard.openai_api import ApiError, ChatRequest, read_request
 from guard.plain import OPAQUE, plain
 from guard.policy import Policy, Side
 
@@ -43,10 +44,6 @@ ToolAnswer = ToolMessage | Command[Any]
 WITHHELD: Final = "…"
 """What stands in the agent's memory for a question that was withheld: else it would be found again
 with the next one."""
-
-_CONTENT: Final = Paths.parse(["content", "content[*].text", "update.messages[*].content"])
-_ROLES: Final = {"ai": "assistant", "system": "system", "tool": "tool"}
-_ABOUT: Final = ("id", "type", "response_metadata", "usage_metadata")
 
 
 class FlamesGuardMiddleware(AgentMiddleware[Any, Any, Any]):
@@ -107,7 +104,7 @@ class FlamesGuardMiddleware(AgentMiddleware[Any, Any, Any]):
             Blocked: a text is withheld, and that is to raise.
             GuardUnavailable: a text could not be checked.
         """
-        use = _ToolUse(self._guard, request, raises=self._raises)
+        use = _ToolUse(self._guard, _hushed(request), raises=self._raises)
         refusal = run(use.begin())
         return run(use.judge(handler(request))) if refusal is None else refusal
 
@@ -115,7 +112,7 @@ class FlamesGuardMiddleware(AgentMiddleware[Any, Any, Any]):
         self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Awaitable[ToolAnswer]]
     ) -> ToolAnswer:
         """The same in asynchronous code."""
-        use = _ToolUse(self._guard, request, raises=self._raises)
+        use = _ToolUse(self._guard, _hushed(request), raises=self._raises)
         refusal = await use.begin()
         return await use.judge(await handler(request)) if refusal is None else refusal
 
@@ -148,8 +145,8 @@ class _Turn(_Exchange):
 
     def __init__(self, guard: Guard, request: Request, *, raises: bool) -> None:
         super().__init__(guard, raises=raises)
-        self._body = _body(request)
-        self._read = _read(self._body)
+        self._body = body_for(request)
+        self._read = request_in(self._body)
         name = uuid.uuid4().hex
         self.asked = Asked(request_id=name) if self._read is None else asked_by(self._read, name)
         self.request = request.override(model=_silent(request.model))
@@ -172,8 +169,10 @@ class _Turn(_Exchange):
         given = answer.model_response if isinstance(answer, ExtendedModelResponse) else answer
         messages = [given] if isinstance(given, AIMessage) else given.result
         bodies = [plain(message) for message in messages]
-        parts = [part for body in bodies for part in _parts(body)]
+        parts = [part for body in bodies for part in parts_of(body)]
         decision = await look_at_texts(self._guard, parts, self.asked)
+        if unread := unread_in([body.get("content") for body in bodies]):
+            decision = merged(decision, self._guard.unread("output", unread))
         again = self._tries < tries_of(decision)
         done = decision if again else decision.withheld()
         await self._guard.record(done, parts, self.asked, Told())
@@ -190,14 +189,15 @@ class _ToolUse(_Exchange):
     def __init__(self, guard: Guard, request: ToolCallRequest, *, raises: bool) -> None:
         super().__init__(guard, raises=raises)
         self._call = request.tool_call
+        self._direct = getattr(request.tool, "return_direct", False)
         state = request.state if isinstance(request.state, dict) else {}
-        read = _read({"messages": _openai(state.get("messages") or [])})
+        read = request_in({"messages": turns_of(state.get("messages") or [])})
         name = uuid.uuid4().hex
         self.asked = Asked(request_id=name) if read is None else asked_by(read, name)
 
     async def begin(self) -> ToolMessage | None:
         """The result of a tool that is not called. The judge has seen its arguments already."""
-        parts = _arguments([self._call])
+        parts = arguments_of([self._call])
         decision = (await self._guard.look("output", parts, self.asked, judged=False)).withheld()
         if not decision.stops:
             return None
@@ -205,12 +205,15 @@ class _ToolUse(_Exchange):
         return self._message(self.withheld(decision, "output"))
 
     async def judge(self, result: ToolAnswer) -> ToolAnswer:
-        """The result as the model may see it."""
+        """The result as the model may see it, or the user, to whom some tools answer directly."""
         value = plain(result)
-        parts = texts_of(None if value is OPAQUE else value, _CONTENT)
+        parts = texts_of(None if value is OPAQUE else value, CONTENT)
         decision = await self._guard.look("input", parts, self.asked)
         await self._guard.record(decision, parts, self.asked, Told())
-        return self._message(self.withheld(decision, "input")) if decision.stops else result
+        if self._direct and not decision.stops:
+            decision = (await look_at_texts(self._guard, parts, self.asked)).withheld()
+            await self._guard.record(decision, parts, self.asked, Told())
+        return self._message(self.withheld(decision, decision.side)) if decision.stops else result
 
     def _message(self, text: str) -> ToolMessage:
         name, call = self._call["name"], self._call["id"] or ""
@@ -222,6 +225,14 @@ def _said(message: str, decision: Decision) -> ModelResponse[Any]:
     finish = "stop" if decision.action == "replace" else "content_filter"
     about = {"finish_reason": finish, "flames_decision": decision.status}
     return ModelResponse([AIMessage(message, response_metadata=about)])
+
+
+def _hushed(request: ToolCallRequest) -> ToolCallRequest:
+    """The request of a tool: nor do the models that it asks stream their tokens, like ours."""
+    config = getattr(request.runtime, "config", None)
+    if isinstance(config, dict):  # this call's own, with which the tool is run
+        config["tags"] = [*(config.get("tags") or ()), TAG_NOSTREAM]
+    return request
 
 
 def _silent(model: BaseChatModel) -> BaseChatModel:
@@ -238,54 +249,7 @@ def _hinted(request: Request, hint: str) -> Request:
 
 
 def _newest(request: Request) -> list[Any]:
-    """The messages that no answer has followed."""
+    """The messages of the agent's memory that no answer has followed."""
     answers = [n for n, one in enumerate(request.messages) if isinstance(one, AIMessage)]
-    return list(request.messages[answers[-1] + 1 if answers else 0 :])
-
-
-def _body(request: Request) -> dict[str, Any]:
-    """What the model will read, in OpenAI's form."""
-    system = [] if request.system_message is None else [request.system_message]
-    tools = [
-        tool if isinstance(tool, dict) else {"name": tool.name, "description": tool.description}
-        for tool in request.tools
-    ]
-    return {"messages": _openai([*system, *request.messages]), "tools": plain(tools)}
-
-
-def _openai(messages: list[Any]) -> list[Any]:
-    return [_message(message) for message in messages]
-
-
-def _message(message: Any) -> Any:
-    try:
-        return plain(convert_to_openai_messages(message))
-    except (AttributeError, TypeError, ValueError):  # a block of a kind that OpenAI has not
-        own = plain(message)
-        return (
-            own | {"role": _ROLES.get(str(own.get("type")), "user")}
-            if isinstance(own, dict)
-            else own
-        )
-
-
-def _read(body: dict[str, Any]) -> ChatRequest | None:
-    try:
-        return read_request(body)
-    except ApiError:
-        return None
-
-
-def _parts(body: dict[str, Any]) -> list[Part]:
-    """The texts of an answer; what is about it is scanned for personal data alone."""
-    about = {key: value for key, value in body.items() if key in _ABOUT}
-    said = {key: value for key, value in body.items() if key not in _ABOUT}
-    calls = _arguments(body.get("tool_calls") or ())
-    about_it = [one._replace(word=True) for one in texts_of(about)]
-    return [*texts_of(said, _CONTENT), *calls, *about_it]
-
-
-def _arguments(calls: Sequence[Any]) -> list[Part]:
-    """Tool calls' arguments as one text each, in which a single word counts too."""
-    values = [plain(call["args"]) for call in calls]
-    return [Part("tool_calls", json.dumps(value, ensure_ascii=False)) for value in values]
+    newest = request.messages[answers[-1] + 1 if answers else 0 :]
+    return [one for one in newest if one.id is not None]  # others are there for this call alone

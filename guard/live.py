@@ -9,6 +9,7 @@ from typing import Any
 from guard.chat import envelope_of, tries_of
 from guard.decision import Decision
 from guard.engine import Asked, Guard
+from guard.escapes import Unescaping
 from guard.openai_api import (
     ApiError,
     Channel,
@@ -51,6 +52,7 @@ class LiveAnswer:
         self._writer = FrameWriter(envelope_of(asked))
         self.usage: dict[str, Any] | None = None
         self._shown: dict[tuple[int, Channel], int] = {}
+        self._escapes: dict[tuple[int, Channel], Unescaping] = {}
         self._finished: set[int] = set()
         self.over = False
         self.stopped: Decision | None = None
@@ -158,12 +160,12 @@ class LiveAnswer:
 
     async def _event(self, event: StreamEvent) -> list[Frame]:
         if isinstance(event, TextDelta):
-            channel = event.channel
-            return self._sent(
-                await self._session.feed(event.choice, channel, event.text, whole=channel.is_whole)
-            )
+            return await self._said(event.choice, event.channel, event.text)
         if isinstance(event, Finish) and not self._writer.is_closed(event.choice):
-            frames = self._sent(await self._session.finish(event.choice))
+            frames = await self._rest(event.choice)
+            if self.over:
+                return frames
+            frames += self._sent(await self._session.finish(event.choice))
             self._finished.add(event.choice)
             return (
                 frames if self.over else [*frames, *self._writer.finish(event.choice, event.reason)]
@@ -172,6 +174,25 @@ class LiveAnswer:
             code = str(event.code or event.type or "upstream_error")
             raise ApiError("the model's server reports an error", status=502, code=code)
         return []
+
+    async def _said(
+        self, choice: int, channel: Channel, text: str, *, final: bool = False
+    ) -> list[Frame]:
+        if channel.is_whole:
+            return self._sent(await self._session.feed(choice, channel, text, whole=True))
+        escapes = self._escapes.setdefault((choice, channel), Unescaping())
+        read = escapes.add(text, final=final)
+        return self._sent(await self._session.feed(choice, channel, read)) if read else []
+
+    async def _rest(self, choice: int) -> list[Frame]:
+        """What a choice's texts end with: no escape will be over."""
+        ending = [key for key, one in self._escapes.items() if key[0] == choice and one.waits]
+        return [
+            frame
+            for key in ending
+            if not self.over
+            for frame in await self._said(*key, "", final=True)
+        ]
 
     def _sent(self, step: Step) -> list[Frame]:
         frames = [frame for release in step.released for frame in self._text(release)]
@@ -188,7 +209,9 @@ class LiveAnswer:
             raise TypeError("the channels of an answer in OpenAI's form are its own")
         key = (release.choice, channel)
         self._shown[key] = self._shown.get(key, 0) + len(release.text)
-        return self._writer.text(release.choice, channel, release.text)
+        escapes = self._escapes.get(key)
+        text = release.text if escapes is None else escapes.raw(len(release.text))
+        return self._writer.text(release.choice, channel, text)
 
     def _withdrawn(self) -> list[Frame]:
         """Ask the client to take back all that it shows."""

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from datetime import date, time, timedelta
 from enum import Enum
+from io import IOBase
 from numbers import Number
 from pathlib import PurePath
 from typing import Any, Final
@@ -89,14 +90,23 @@ def is_readable(value: Any, depth: int = 0) -> bool:
 
 
 def holds_bytes(value: Any, depth: int = 0) -> bool:
-    """Whether there are bytes in a value, such as a picture's; in objects of pydantic's too."""
+    """Whether there are bytes, pictures or files in a value; in objects of pydantic's too."""
     if hasattr(type(value), "model_dump"):
         value = _fields(value)
     if isinstance(value, Mapping):
         value = list(value.values())
     if isinstance(value, list | tuple | set | frozenset) and depth < _DEEP:
         return any(holds_bytes(one, depth + 1) for one in value)
-    return isinstance(value, bytes | bytearray | memoryview) and len(value) > 0
+    if isinstance(value, bytes | bytearray | memoryview):
+        return len(value) > 0
+    return _is_file(value) or type(value).__module__.partition(".")[0] == "PIL"
+
+
+def _is_file(value: object) -> bool:
+    """Whether it is a file that can be read, or an upload of a framework's."""
+    if isinstance(value, IOBase):
+        return not value.closed and value.readable()
+    return all(callable(getattr(value, name, None)) for name in ("read", "seek"))
 
 
 def _too_deep() -> InputError:

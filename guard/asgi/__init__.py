@@ -7,11 +7,12 @@ Add compression after it, so that it stands outside: what the guard gets must be
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from guard.asgi.headers import Said, asked
 from guard.asgi.question import (
@@ -140,9 +141,9 @@ class GuardMiddleware:
             await self._refuse(question, route, decision, words, send)
             return
         around = Around(self._guard, question, route, words, self._most, time.monotonic)
-        responder = Responder(around, send, head=scope["method"] == "HEAD")
         first: Message = {"type": "http.request", "body": question.body, "more_body": False}
         coming = _Coming(first, receive)
+        responder = Responder(around, send, coming.leave, head=scope["method"] == "HEAD")
         try:
             await self._app(_read(scope, question.body), coming, responder.send)
             if not coming.gone:  # else nobody is there to be told that it broke off
@@ -194,16 +195,39 @@ class _Coming:
 
     def __init__(self, first: Message, receive: Receive) -> None:
         self._waiting, self._receive = [first], receive
+        self._reading: set[asyncio.Task[Any] | None] = set()
+        self._left = False
         self.gone = False  # the application was told that its user has left
+
+    def leave(self) -> None:
+        """Tell the application that its user has left: nothing that it sends arrives any more."""
+        self._left = True
+        for task in self._reading:
+            if task is not None:
+                task.cancel()
 
     async def __call__(self) -> Message:
         if self._waiting:
             return self._waiting.pop()
-        message = await self._receive()
+        message = await self._next()
         self.gone = self.gone or message["type"] == "http.disconnect"
         if message["type"] == "lifespan.shutdown":
             await settled()  # the application may close the guard's logs
         return message
+
+    async def _next(self) -> Message:
+        if self._left:
+            return {"type": "http.disconnect"}
+        task = asyncio.current_task()
+        self._reading.add(task)
+        try:
+            return await self._receive()  # in this task: some look whether there is one already
+        except asyncio.CancelledError:
+            if not self._left or task is None or task.uncancel():
+                raise
+            return {"type": "http.disconnect"}
+        finally:
+            self._reading.discard(task)
 
 
 def _read(scope: Scope, body: bytes) -> Scope:

@@ -1,16 +1,13 @@
-"""Streamed responses of each kind: server-sent events, lines of JSON, plain text."""
+"""Streamed responses: server-sent events, lines of JSON."""
 
 from __future__ import annotations
 
-import codecs
 from typing import Any, Final, Protocol
 
 from guard.asgi.flow import Flow, harmless_name, is_chunk
-from guard.asgi.question import Question, parsed
+from guard.asgi.question import Question, is_json, parsed
 from guard.asgi.routes import Route
-from guard.decision import Decision
 from guard.engine import Guard
-from guard.escapes import Unescaping
 from guard.live import LiveAnswer
 from guard.openai_api import (
     DONE,
@@ -21,14 +18,11 @@ from guard.openai_api import (
     SseParser,
     encode_event,
     encode_json,
-    guard_unavailable,
     serialised,
     upstream_unreadable,
 )
-from guard.stream import Step, StreamSession
 
 MOST_OF_A_LINE: Final = 1024 * 1024
-MOST_OF_A_TEXT: Final = 10_000_000
 LONGEST_RETRY_MS: Final = 10**9  # longer numbers are no times
 WITHDRAWN: Final = {"flames_guard": {"retract": True, "from": 0}}
 
@@ -169,6 +163,8 @@ class EventBody:
 class LineBody:
     """One JSON value a line."""
 
+    _blank = b""  # what a line without one is written as
+
     def __init__(self, guard: Guard, question: Question, route: Route) -> None:
         self._flow, self._route = Flow(guard, question, route), route
         self._retracts = guard.policy.stream.mode == "retract"
@@ -187,7 +183,7 @@ class LineBody:
         return out
 
     async def end(self) -> bytes:
-        out = await self._line(self._rest)
+        out = await self._line(self._rest) if self._rest else b""
         return out if self.over else out + self._flowed(await self._flow.end(), whole=True)
 
     def broken(self, error: ApiError) -> bytes | None:
@@ -198,7 +194,7 @@ class LineBody:
 
     async def _line(self, line: bytes) -> bytes:
         if not line.strip():
-            return b""
+            return self._flowed(await self._flow.take(self._blank, "", {})) if self._blank else b""
         try:
             value, out = self._read(line)
         except ApiError:
@@ -229,66 +225,23 @@ class LineBody:
         return out if last is None else out + self._write(last)
 
 
-class TextBody:
-    """Plain text; a client that reads it can't be told to withdraw any, nor of an error."""
-
-    def __init__(self, guard: Guard, question: Question) -> None:
-        mode = guard.policy.stream.mode
-        held = "window" if mode == "retract" else mode
-        self._session = StreamSession(guard, question.asked, held)
-        self._guard, self._question = guard, question
-        self._decoder = codecs.getincrementaldecoder("utf-8")("strict")
-        self._text = Unescaping()
-        self._size = 0
-        self.over = False
-
-    async def take(self, data: bytes) -> bytes:
-        self._size += len(data)
-        text = self._text.add(self._decoded(data))
-        if self._size > MOST_OF_A_TEXT:
-            raise upstream_unreadable()
-        return self._out(await self._session.feed(0, "body", text)) if text else b""
-
-    async def end(self) -> bytes:
-        text = self._text.add(self._decoded(b"", final=True), final=True)
-        out = self._out(await self._session.feed(0, "body", text)) if text else b""
-        return out if self.over else out + self._out(await self._session.finish(0))
-
-    def broken(self, _: ApiError) -> bytes | None:
-        return None
-
-    async def close(self) -> None:
-        await self._session.close()
-
-    def _decoded(self, data: bytes, *, final: bool = False) -> str:
-        try:
-            return self._decoder.decode(data, final)
-        except UnicodeDecodeError:
-            raise upstream_unreadable() from None
-
-    def _out(self, step: Step) -> bytes:
-        text = "".join(self._text.raw(len(release.text)) for release in step.released)
-        return (text + self._message(step.stop)).encode()
-
-    def _message(self, stop: Decision | None) -> str:
-        if stop is None:
-            return ""
-        self.over = True
-        if stop.failed:
-            raise guard_unavailable()
-        return stop.message(self._guard.policy, self._question.asked.prompt)
-
-
 def _written(value: Any) -> str:
     return serialised(value).decode()
 
 
 def _json(data: str) -> Any:
-    """An event's data as JSON, where it is an object, a list or a string; else as it is."""
-    if data[:1] not in {"{", "[", '"'}:
+    """An event's data as JSON, where it is an object, a list or a string; else as it is.
+
+    Raises:
+        ApiError: 502; two readers could read it differently.
+    """
+    said = data.strip(" \t\r\n")
+    if said[:1] not in {"{", "[", '"'}:
         return data
     try:
-        value = parsed(data.encode(), MOST_OF_A_LINE)
-    except (ApiError, UnicodeEncodeError):
+        return parsed(said.encode(), MOST_OF_A_LINE)
+    except ApiError:
+        line, *more = said.split("\n", 1)  # who reads line by line finds JSON in the first one
+        if is_json(said.encode()) or (more and said[0] == "{" and is_json(line.encode())):
+            raise upstream_unreadable() from None
         return data
-    return value

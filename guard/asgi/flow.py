@@ -9,19 +9,21 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from guard.asgi.question import Question
+from guard.asgi.question import Question, parsed
 from guard.asgi.routes import Route
 from guard.decision import Decision, Part
 from guard.engine import Guard
+from guard.escapes import Unescaping
 from guard.json_replies import WORD, place_of, said_in, texts_of
-from guard.openai_api import guard_unavailable, strings_of, upstream_unreadable
+from guard.openai_api import ApiError, guard_unavailable, strings_of, upstream_unreadable
 from guard.stream import Step, StreamSession
 
 MOST_TEXTS: Final = 64  # paths whose texts grow
 MOST_WORDS: Final = 4  # changes of a word under one path before it counts as a text that grows
+MOST_BEFORE: Final = 64  # words under one path that are kept in case it turns out to be a text
 MOST_REMEMBERED: Final = 10_000  # words that are not scanned again
 MOST_CHARACTERS: Final = 10_000_000
 _NAME: Final = re.compile(r"[A-Za-z_.:-]{1,64}")
@@ -55,6 +57,18 @@ class _Grown:
     number: int
     added: int = 0
     shown: int = 0
+    escapes: Unescaping = field(default_factory=Unescaping)
+
+    def read(self, text: str, *, final: bool = False) -> str:
+        """What more of it is read as, without JSON's escapes."""
+        said = self.escapes.add(text, final=final)
+        self.added += len(said)
+        return said
+
+    @property
+    def end(self) -> int:
+        """How far it must be shown before an event may: to behind an escape that it ends in."""
+        return self.added + self.escapes.waits
 
 
 class Flow:
@@ -71,7 +85,8 @@ class Flow:
         self._session = StreamSession(guard, question.asked)
         self._texts: dict[str, _Grown] = {}
         self._channels: dict[str, _Grown] = {}
-        self._words: dict[str, list[str]] = {}
+        self._words: dict[str, deque[str]] = {}
+        self._spoken: set[str] = set()  # the paths whose words are a text's
         self._scanned: set[str] = set()
         self._queue: deque[Waiting] = deque()
         self._template: Any = None  # the last event that had a reply, and what it said beside that
@@ -92,7 +107,7 @@ class Flow:
             ApiError: 502 it says too much; 503 it could not be judged.
         """
         listed = {""} if isinstance(value, str) else self._route.reply_paths.places(value)
-        grow, words = self._read(value, listed)
+        grow, words = self._read(_opened(value), listed)
         if any(path in listed for path, _ in grow):
             self._template, self._beside = value, beside
         for one in (self._read(dict(beside), set()),) if beside else ():
@@ -102,11 +117,8 @@ class Flow:
             grown = self._texts.setdefault(path, _Grown(len(self._texts)))
             if len(self._texts) > MOST_TEXTS:
                 raise upstream_unreadable()
-            grown.added += len(text)
-            needs[path] = grown.added
-            channel = place_of(path) if place_of(path) != "?" else f"?{grown.number}"
-            self._channels[channel] = grown
-            self._took(await self._session.feed(0, channel, text))
+            await self._feed(path, grown, grown.read(text))
+            needs[path] = grown.end
         if words:
             self._took(await self._session.aside(words))
         if self.stopped is not None:
@@ -121,6 +133,8 @@ class Flow:
             ApiError: 503; they could not be judged.
         """
         if self.stopped is None:
+            for path, grown in self._texts.items():
+                await self._feed(path, grown, grown.read("", final=True))
             self._took(await self._session.finish(0))
         return [] if self.stopped is not None else self._ready()
 
@@ -157,9 +171,18 @@ class Flow:
         """Record what was decided."""
         await self._session.close()
 
+    async def _feed(self, path: str, grown: _Grown, said: str) -> None:
+        if not said:
+            return
+        channel = place_of(path) if place_of(path) != "?" else f"?{grown.number}"
+        self._channels[channel] = grown
+        self._took(await self._session.feed(0, channel, said))
+
     def _took(self, step: Step) -> None:
         for release in step.released:
-            self._channels[str(release.channel)].shown += len(release.text)
+            grown = self._channels[str(release.channel)]
+            grown.shown += len(release.text)
+            grown.escapes.raw(len(release.text))  # which the event itself holds
             self.shown = True
         if step.stop is not None:
             self.stopped = step.stop
@@ -179,7 +202,8 @@ class Flow:
     def _read(self, value: Any, listed: set[str]) -> tuple[list[tuple[str, str]], list[Part]]:
         """The texts of an event that grow, and its words, which are scanned by themselves.
 
-        A word is an identifier until it changes too often, except where replies are listed.
+        A word is an identifier until it changes too often or stands where a text does, except where
+        replies are listed.
         """
         grow: list[tuple[str, str]] = []
         words = [part for part in texts_of(value) if part.where == "number"]
@@ -188,7 +212,7 @@ class Flow:
             if self._size > MOST_CHARACTERS:
                 raise upstream_unreadable()
             if path in listed or not WORD.fullmatch(text):
-                grow += [(path, text)] if text else []
+                grow += [(path, one) for one in (*self._before(path), text)] if text else []
                 continue
             words.append(Part(place_of(path), text, word=True))
             if not self._is_name(path, text):
@@ -205,11 +229,29 @@ class Flow:
 
     def _changing(self, path: str, text: str) -> list[str]:
         """What a word adds to a growing text: nothing while it is one of a few."""
-        words = self._words.setdefault(path, [])
+        if path in self._spoken:
+            return [text]
+        words = self._words.setdefault(path, deque(maxlen=MOST_BEFORE))
         if len(self._words) > MOST_TEXTS:
             raise upstream_unreadable()
-        if len(words) > MOST_WORDS:
-            return [text]
-        if text not in words:
-            words.append(text)
-        return words.copy() if len(words) > MOST_WORDS else []
+        words.append(text)
+        return self._before(path) if len(set(words)) > MOST_WORDS else []
+
+    def _before(self, path: str) -> list[str]:
+        """The words that came before a path was known to be a text's."""
+        self._spoken.add(path)
+        return list(self._words.pop(path, ()))
+
+
+def _opened(value: Any, rounds: int = 3) -> Any:
+    """A value in which JSON objects that are strings are read as objects: some write them twice."""
+    if isinstance(value, dict):
+        return {key: _opened(item, rounds) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_opened(item, rounds) for item in value]
+    if not (rounds and isinstance(value, str) and value[:1] == "{" and value.rstrip()[-1:] == "}"):
+        return value
+    try:
+        return _opened(parsed(value.encode(), len(value.encode())), rounds - 1)
+    except ApiError:
+        return value

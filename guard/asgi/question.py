@@ -14,6 +14,7 @@ from guard.asgi.routes import Route
 from guard.chat import left_over, parts_of, with_turns_joined
 from guard.decision import Decision, Part, merged
 from guard.engine import Asked, Guard, Told
+from guard.framed import framed
 from guard.json_replies import texts_of, turns_of, unread_in
 from guard.openai_api import ApiError, ChatRequest, parse_object, read_request, serialised
 
@@ -100,6 +101,7 @@ def read_question(scope: Scope, body: bytes, route: Route, request_id: str) -> Q
     parts = parts_of((*request.parts, *request.context)) if request else []
     left = [*texts_of(value, route.prompt_paths), *texts_of(query, route.prompt_paths)]
     left += texts_of(scope["path"]) if route.is_open else []
+    left += framed(value) if isinstance(value, str) else []
     parts += left_over(request, left)
     prompt = request.prompt if request else None
     if prompt is None:
@@ -137,8 +139,10 @@ def parsed(body: bytes, most: int) -> Any:
 def is_json(body: bytes) -> bool:
     """Whether a lenient reader finds strings in it, in whatever form of Unicode."""
     try:
-        return isinstance(json.loads(body), dict | list | str)
-    except (ValueError, RecursionError):
+        return isinstance(json.loads(body, strict=False), dict | list | str)
+    except RecursionError:  # others may read what is nested deeper
+        return True
+    except ValueError:
         return False
 
 

@@ -5,6 +5,7 @@ The response's start is held until the first verdict, so that its status and its
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections.abc import Callable
@@ -65,11 +66,15 @@ class Responder:
     Args:
         around: what it works with.
         send: to the user.
+        leave: tells the application that nobody is there any more.
         head: whether the request was a HEAD, whose response has no body.
     """
 
-    def __init__(self, around: Around, send: Send, *, head: bool) -> None:
-        self._around, self._send, self._head = around, send, head
+    def __init__(
+        self, around: Around, send: Send, leave: Callable[[], None], *, head: bool
+    ) -> None:
+        self._around, self._send, self._leave, self._head = around, send, leave, head
+        self._task = asyncio.current_task()
         self._start: Message | None = None
         self._body: Body | None = None
         self._whole: Whole | None = None
@@ -82,6 +87,10 @@ class Responder:
         """Take a message of the application's."""
         if self.done:
             self.cut = True
+            self._leave()
+            if asyncio.current_task() is not self._task:
+                await asyncio.sleep(0)  # for it to be told
+                return  # a task that ends here may keep others waiting for ever
             raise Ended("the guard has ended this answer")
         if message["type"] == "http.response.start":
             self._start = message

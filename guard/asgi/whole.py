@@ -11,6 +11,7 @@ from guard.asgi.routes import Route
 from guard.decision import Decision, Part
 from guard.engine import Guard, Told
 from guard.escapes import unescaped
+from guard.framed import framed
 from guard.json_replies import said_in, texts_of
 from guard.openai_api import (
     ApiError,
@@ -82,9 +83,10 @@ class Whole:
         if is_json(body):
             return await self.json()
         try:
-            parts = [Part("body", unescaped(body.decode()))]
+            text = body.decode()
         except UnicodeDecodeError:
             raise upstream_unreadable() from None
+        parts = [Part("body", unescaped(text)), *framed(text)]
         decision = await self._decided(parts)
         if not decision.stops:
             return body

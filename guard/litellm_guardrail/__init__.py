@@ -29,9 +29,12 @@ from guard.decision import Decision, merged
 from guard.engine import Asked, Guard, Told
 from guard.json_replies import Paths, texts_of
 from guard.litellm_guardrail.request import (
+    BESIDE,
     asked_in,
     body_in,
+    files_in,
     frames_of,
+    goes_round,
     headers_of,
     http_error,
     let_go,
@@ -90,29 +93,46 @@ class FlamesGuardrail(CustomGuardrail):
             sinks = [] if audit is None else [open_log(audit)]
             self._guard = load_guard(policy, Given(sinks=sinks))
         self._warm = False
+        self._judges_answers = any(one.rule.side == "output" for one in self._guard.rules)
         super().__init__(**options)
+
+    def should_run_guardrail(self, data: Any, event_type: GuardrailEventHooks) -> bool:
+        """Whether a hook is called: before the call if any is on, as some routes have no other."""
+        hooks = (_BEFORE, _DURING, _AFTER) if event_type is _BEFORE else (event_type,)
+        return any(self._on(data, hook) for hook in hooks)
+
+    def _on(self, data: Any, hook: GuardrailEventHooks) -> bool:
+        """Whether the proxy's configuration asks for this hook."""
+        return super().should_run_guardrail(data=data, event_type=hook) is True
 
     async def async_pre_call_hook(
         self, user_api_key_dict: Any, cache: Any, data: dict[str, Any], call_type: str
     ) -> dict[str, Any]:
         """Judge the question before the model is asked."""
-        if self.should_run_guardrail(data=data, event_type=_BEFORE) is True:
-            await self._question(data, call_type, _BEFORE)
+        unjudged = self._on(data, _AFTER) and self._judges_answers and goes_round(call_type)
+        if unjudged or streams_unread(data, call_type):
+            what = "answers" if unjudged else "streams"
+            problem = f"{what} of this route have no guard: use /v1/chat/completions"
+            self._refuse(data, _BEFORE, ApiError(problem, status=400, code="route_not_guarded"))
+        if self._on(data, _BEFORE):
+            await self._question(data, _BEFORE)
+        elif self._on(data, _DURING) and call_type not in BESIDE:
+            await self._question(data, _DURING)
         return data
 
     async def async_moderation_hook(
         self, data: dict[str, Any], user_api_key_dict: Any, call_type: str
     ) -> dict[str, Any]:
         """Judge the question while the model is asked (mode `during_call`)."""
-        if self.should_run_guardrail(data=data, event_type=_DURING) is True:
-            await self._question(data, call_type, _DURING)
+        if self._on(data, _DURING):
+            await self._question(data, _DURING)
         return data
 
     async def async_post_call_success_hook(
         self, data: dict[str, Any], user_api_key_dict: Any, response: Any
     ) -> Any:
         """Judge a whole answer: gives it as its user may see it."""
-        if self.should_run_guardrail(data=data, event_type=_AFTER) is not True:
+        if not self._on(data, _AFTER):
             return response
         await self._ready()
         asked, value = asked_in(data), plain(response)
@@ -130,7 +150,7 @@ class FlamesGuardrail(CustomGuardrail):
         self, user_api_key_dict: Any, response: Any, request_data: dict[str, Any]
     ) -> AsyncGenerator[Any, None]:
         """Judge a streamed answer as it comes."""
-        if self.should_run_guardrail(data=request_data, event_type=_AFTER) is not True:
+        if not self._on(request_data, _AFTER):
             async for chunk in response:
                 yield chunk
             return
@@ -192,22 +212,19 @@ class FlamesGuardrail(CustomGuardrail):
             raise http_error(guard_unavailable()) from None
         self._warm = True
 
-    async def _question(
-        self, data: dict[str, Any], call_type: str, hook: GuardrailEventHooks
-    ) -> None:
+    async def _question(self, data: dict[str, Any], hook: GuardrailEventHooks) -> None:
         """Decide about a request.
 
         Raises:
-            HTTPException: it is withheld, or its answer would be a stream that can't be read.
+            HTTPException: it is withheld.
         """
         await self._ready()
-        if streams_unread(data, call_type):
-            problem = "streams of this route have no guard: use /v1/chat/completions"
-            self._refuse(data, hook, ApiError(problem, status=400, code="route_not_guarded"))
         mark(data)
         body = body_in(data)
         request, asked = request_in(body), asked_in(data)
         decision, parts = await look_at_body(self._guard, request, body, asked)
+        if files := files_in(data):
+            decision = merged(decision, self._guard.unread("input", files))
         await self._guard.record(decision, parts, asked, Told())
         self._settle(data, decision, hook, asked.prompt)
 

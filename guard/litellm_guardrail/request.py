@@ -13,10 +13,16 @@ from guard.decision import Decision
 from guard.engine import Asked
 from guard.live import LiveAnswer
 from guard.openai_api import MOST_CHOICES, ApiError, ChatRequest, guard_unavailable, read_request
-from guard.plain import OPAQUE, plain
+from guard.plain import OPAQUE, holds_bytes, plain
 
 _CHAT: Final = frozenset({"completion", "acompletion"})
-_STREAMS: Final = ("stream", "realtime")
+_STREAMS: Final = ("stream", "realtime", "websocket")
+# Calls that get a `during_call`; all others have their questions judged before the call.
+BESIDE: Final = frozenset(
+    {*_CHAT, "atext_completion", "aembedding", "aresponses", "anthropic_messages"}
+)
+# Calls whose answers litellm hands to no guardrail.
+_ROUND: Final = ("pass_through", "passthrough", "create_batch")
 # What the proxy itself adds to a request, or is told about how to serve it: no model reads it.
 _OWN: Final = frozenset(
     {
@@ -30,7 +36,6 @@ _OWN: Final = frozenset(
         "litellm_logging_obj",
         "litellm_metadata",
         "litellm_trace_id",
-        "metadata",
         "proxy_server_request",
         "secret_fields",
         "user_api_key",
@@ -66,24 +71,42 @@ def streams_unread(data: Mapping[str, Any], call_type: str) -> bool:
     return call_type not in _CHAT and (bool(data.get("stream")) or named)
 
 
-def mark(data: dict[str, Any]) -> None:
+def goes_round(call_type: str) -> bool:
+    """Whether the answer would go to its user without coming to any hook."""
+    return any(word in str(call_type) for word in _ROUND)
+
+
+def _notes_key(data: Mapping[str, Any]) -> str:
+    """Where the proxy keeps its notes: on some routes `metadata` is what the caller has sent."""
+    later = data.get("litellm_metadata")
+    own = isinstance(later, dict) and any(str(key).startswith("user_api_key") for key in later)
+    return "litellm_metadata" if own else "metadata"
+
+
+def _known(data: Mapping[str, Any]) -> Any:
+    notes = data.get(_notes_key(data))
+    return notes.get(_ID) if isinstance(notes, dict) else None
+
+
+def mark(data: dict[str, Any]) -> _OurId:
     """Give a request an id of ours, whatever its caller has put in that place."""
-    metadata = data.get("metadata")
-    own = metadata if isinstance(metadata, dict) else {}
-    data["metadata"] = own
-    own[_ID] = _OurId.new()
+    key = _notes_key(data)
+    if not isinstance(data.get(key), dict):
+        data[key] = {}
+    ours = data[key][_ID] = _OurId.new()
+    return ours
 
 
 def note(data: dict[str, Any], decision: Decision) -> None:
     """Take note of a decision about a request, for `headers_of`."""
-    if not isinstance((data.get("metadata") or {}).get(_ID), _OurId):
-        mark(data)
-    data["metadata"][_ID].came.append((_came_of(decision), len(decision.missed)))
+    known = _known(data)
+    ours = known if isinstance(known, _OurId) else mark(data)
+    ours.came.append((_came_of(decision), len(decision.missed)))
 
 
 def headers_of(data: Mapping[str, Any]) -> dict[str, str]:
     """What a response's headers say of the decisions so far; of a stream, of its question."""
-    ours = (data.get("metadata") or {}).get(_ID)
+    ours = _known(data)
     if not isinstance(ours, _OurId) or not ours.came:
         return {}
     worst = max((status for status, _ in ours.came), key=_rank)
@@ -105,7 +128,7 @@ def _rank(status: str) -> int:
 
 def asked_in(data: Mapping[str, Any]) -> Asked:
     """What the answer to a request stands in, under the id that its question was recorded by."""
-    known = (data.get("metadata") or {}).get(_ID)
+    known = _known(data)
     name = str(known) if isinstance(known, _OurId) else uuid.uuid4().hex
     body = body_in(data)
     request = request_in(body)
@@ -149,8 +172,19 @@ async def let_go(response: Any) -> None:
 
 def body_in(data: Mapping[str, Any]) -> dict[str, Any]:
     """The request without what the proxy knows about it."""
-    body = {key: plain(item) for key, item in data.items() if key not in _OWN}
+    own = _own(data)
+    body = {key: plain(item) for key, item in data.items() if key not in own}
     return {key: item for key, item in body.items() if item is not OPAQUE}
+
+
+def files_in(data: Mapping[str, Any]) -> list[str]:
+    """The keys of a request under which a file or a picture has come beside its JSON."""
+    own = _own(data)
+    return [key for key, item in data.items() if key not in own and holds_bytes(item)]
+
+
+def _own(data: Mapping[str, Any]) -> frozenset[str]:
+    return _OWN | {_notes_key(data)}
 
 
 def request_in(body: dict[str, Any]) -> ChatRequest | None:
@@ -162,5 +196,7 @@ def request_in(body: dict[str, Any]) -> ChatRequest | None:
 
 
 def http_error(error: ApiError) -> HTTPException:
-    """An error as the proxy sends it; it reads `error` as the message."""
-    return HTTPException(error.status, {"error": error.message, "code": error.code})
+    """An error as the proxy sends it; it reads `error` as the message, on some routes `message`."""
+    made = HTTPException(error.status, {"error": error.message, "code": error.code})
+    made.message = error.message  # type: ignore[attr-defined]
+    return made

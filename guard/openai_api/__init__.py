@@ -36,8 +36,8 @@ from guard.openai_api.errors import (
     upstream_unreadable,
 )
 from guard.openai_api.frames import Frame, FrameWriter, ends_choice
-from guard.openai_api.identifiers import is_nobodys
-from guard.openai_api.json_paths import JsonPath, strings_of
+from guard.openai_api.identifiers import is_count, is_nobodys
+from guard.openai_api.json_paths import JsonPath, bounded, strings_of
 from guard.openai_api.moderation import (
     Category,
     ModerationInput,
@@ -106,6 +106,7 @@ __all__ = [
     "UpstreamError",
     "UsageEvent",
     "blocked",
+    "bounded",
     "check_headers",
     "check_types",
     "encode_event",
@@ -113,6 +114,7 @@ __all__ = [
     "ends_choice",
     "guard_unavailable",
     "input_blocked",
+    "is_count",
     "is_nobodys",
     "moderation_body",
     "parse_object",

@@ -23,6 +23,7 @@ _TEXTS = ("reasoning_content", "reasoning", "refusal")
 _IN_CHOICE: AbstractSet[str] = {"index", "delta", "finish_reason", "usage"}
 _IN_DELTA: AbstractSet[str] = {"role", "content", *_TEXTS, "tool_calls", "function_call", "audio"}
 _IN_CALL: AbstractSet[str] = {"index", "id", "type", "function", "custom"}
+_BESIDE_DELTA: AbstractSet[str] = CHOICE_WITHHELD | {"message"}  # MiniMax's: all of it once more
 _BESIDE_CALL: AbstractSet[str] = {"extra_content", "provider_specific_fields"}
 _SIGNATURE: AbstractSet[str] = {"signature"}
 _SOUND: AbstractSet[str] = {"id", "data", "expires_at"}
@@ -133,7 +134,7 @@ def _choice(choice: object, path: str, found: Found) -> Iterator[StreamEvent]:
     delta = choice.get("delta")
     if not isinstance(delta, dict | None):
         raise upstream_unreadable(f"{path}.delta")
-    _leave_out(choice, _IN_CHOICE, CHOICE_WITHHELD, path, found)
+    _leave_out(choice, _IN_CHOICE, _BESIDE_DELTA, path, found)
     if delta:
         yield from _delta(delta, index, f"{path}.delta", found)
     usage = choice.get("usage")  # Kimi's place for it

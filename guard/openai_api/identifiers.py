@@ -26,11 +26,11 @@ network_error repetition sensitive stop_sequence unload
 _SERVICE_TIERS: Final = "auto batch default flex on_demand performance priority scale standard"
 # The names of counts are made of these.
 _OF_COUNTS: Final = """
-accepted audio batch cache cached characters citation completion completions cost creation decode
-details draft e2e ephemeral first generation hit image in inference input latency miss ms n num
-output per predicted prediction prefill prompt queries queue read reasoning rejected request
-requests search second seconds server sources text throughput ticks time to token tokens tool
-total upstream usage usd use used video web write 1h 5m
+accepted audio batch byok cache cached characters citation completion completions cost count
+creation decode details draft e2e ephemeral estimated first generation hit image in inference input
+is latency miss ms n num output per plugins predicted prediction prefill prompt provisioned queries
+queue read reasoning rejected request requests search second seconds server sources text throughput
+ticks time to token tokens tool total upstream usage usd use used video web write 1h 5m
 """
 FINISH_REASONS: Final = frozenset(_FINISH_REASONS.split())
 SERVICE_TIERS: Final = frozenset(_SERVICE_TIERS.split())
@@ -48,10 +48,12 @@ def is_one_of(value: object, known: frozenset[str]) -> bool:
 
 
 def is_count(value: object) -> bool:
-    """Whether it is a number that no telephone number is."""
+    """Whether it is a number that no telephone number is, with a point inside or without."""
     if type(value) is int:
         return abs(value) < _COUNT_LIMIT
-    return type(value) is float and math.isfinite(value) and abs(value) < _COUNT_LIMIT
+    if type(value) is not float or not math.isfinite(value) or abs(value) >= _COUNT_LIMIT:
+        return False
+    return is_nobodys(repr(value))
 
 
 @lru_cache(maxsize=4096)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any
 
 from judge.errors import InputError
@@ -21,6 +22,7 @@ _STEP = re.compile(
 )
 _MAX_STEPS = 32
 _EVERY = None
+_LONGEST = 256  # characters of a path that others go on from
 
 Step = str | int | None
 """A key, a place, or None for every one."""
@@ -29,7 +31,8 @@ Step = str | int | None
 def strings_of(value: object) -> Iterator[tuple[str, str]]:
     """Every string of a value with its path, keys included (their path ends in `~`).
 
-    Paths hold keys, which may be the caller's text: they are not for logs.
+    Paths hold keys, which may be the caller's text: they are not for logs. Below a long one they
+    begin with its hash, or one long key would be written again for all that it holds.
     """
     waiting: list[tuple[str, object, bool]] = [("", value, False)]
     while waiting:
@@ -37,11 +40,20 @@ def strings_of(value: object) -> Iterator[tuple[str, str]]:
         if isinstance(item, str):
             yield (f"{path}~" if is_key else path), item
         elif isinstance(item, dict):
+            start = bounded(path)
             for key in reversed(item):
-                at = _key_path(path, key)
+                at = _key_path(start, key)
                 waiting += ((at, item[key], False), (at, key, True))
         elif isinstance(item, list):
-            waiting += [(f"{path}[{n}]", item[n], False) for n in reversed(range(len(item)))]
+            start = bounded(path)
+            waiting += [(f"{start}[{n}]", item[n], False) for n in reversed(range(len(item)))]
+
+
+def bounded(path: str) -> str:
+    """A path as the beginning of others: itself, or in the place of a long one its hash."""
+    if len(path) <= _LONGEST:
+        return path
+    return "?" + blake2b(path.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +88,9 @@ class JsonPath:
         found: list[tuple[str, Any]] = [("", value)]
         for step in self.steps:
             found = [
-                (_at(path, key), _item(inner, key))
+                (_at(start, key), _item(inner, key))
                 for path, inner in found
+                for start in (bounded(path),)
                 for key in _matching(inner, step)
             ]
         return found

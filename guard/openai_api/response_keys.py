@@ -28,17 +28,22 @@ ENVELOPE_COUNTS: Final = ("usage", "timings", "metrics")
 # Withheld: text that repeats the answer (log probabilities, token ids), text that nobody judged
 # (citations, search results, context), opaque blobs, and sound or pictures.
 _AROUND = """
-citations ec_transfer_params kv_transfer_params metadata moderation nvext obfuscation
+__verbose base_resp citations content_filter ec_transfer_params generation_settings images
+input_sensitive input_sensitive_int input_sensitive_type kv_transfer_params metadata moderation
+nvext obfuscation output_sensitive output_sensitive_int output_sensitive_type perf_metrics
 prompt_annotations prompt_filter_results prompt_logprobs prompt_progress prompt_text
-prompt_token_ids search_info search_results videos x_groq
+prompt_token_ids provider provider_specific_fields related_questions request_id search_info
+search_results sglext time_info usage_breakdown video_result videos web_search x_groq
 """
 _IN_CHOICE = """
-content_filter_offsets content_filter_result content_filter_results finish_details logprobs
-matched_stop native_finish_reason provider_specific_fields routed_experts seed stop_reason token_ids
+content_filter_offsets content_filter_result content_filter_results error finish_details
+hidden_states logprobs matched_stop meta_info moderation_hit_type native_finish_reason
+prompt_token_ids provider_specific_fields routed_experts seed stop_reason token_ids
 """
 _IN_MESSAGE = """
-annotations citations content_blocks context encrypted_content images provider_specific_fields
-reasoning_details reasoning_signature thinking_blocks
+annotations audio_content citations content_blocks context encrypted_content executed_tools
+extra_content hidden_states images name partial prefix provider_specific_fields reasoning_details
+reasoning_signature sender_name sender_type thinking_blocks
 """
 ENVELOPE_WITHHELD: Final = frozenset(_AROUND.split())
 CHOICE_WITHHELD: Final = frozenset(_IN_CHOICE.split())

@@ -160,7 +160,7 @@ class Counts:
         built: dict[str, Any] = {}
         for key, item in value.items():
             known = isinstance(key, str) and names_a_count(key)
-            if known and (item is None or is_count(item)):
+            if known and (item is None or isinstance(item, bool) or is_count(item)):
                 built[key] = item
             elif known and isinstance(item, dict) and levels > 1:
                 built[key] = self._level(item, f"{path}.?", found, levels - 1)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from guard.decision import Decision, Part, merged
 from guard.engine import Asked, Guard, Told
-from guard.escapes import unescaped
+from guard.escapes import argued
 from guard.openai_api import THINKING
 from guard.policy import Mode
 from guard.seams import seams
@@ -65,7 +65,7 @@ class _Channel:
 
     def _since(self, start: int) -> Part:
         text = "".join(self.pieces)[start:]
-        return Part(self.where, unescaped(text) if self.whole else text)
+        return Part(self.where, argued(text) if self.whole else text)
 
 
 async def settled() -> None:

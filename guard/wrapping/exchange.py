@@ -11,6 +11,7 @@ from guard.chat import tries_of, with_turns_joined
 from guard.decision import Decision, Part, merged
 from guard.engine import Guard, Told
 from guard.errors import AnswerBroken, Blocked, GuardUnavailable
+from guard.framed import framed
 from guard.json_replies import REPLIES, Paths, said_in, texts_of
 from guard.openai_api import ApiError, read_completion, unread_keys
 from guard.plain import OPAQUE, is_readable, like, plain
@@ -132,7 +133,9 @@ class Exchange:
 
     async def _text(self, value: Any, result: Any) -> Any:
         parts = texts_of(value, _REPLIES)
-        if not isinstance(result, str):
+        if isinstance(result, str):
+            parts += framed(result)
+        else:
             seen = {part.text for part in parts}
             shown = texts_of(plain(result, written=False))  # to whoever reads the object
             parts += [part for part in shown if part.text not in seen]

@@ -184,11 +184,16 @@ def _plain(one: _Function) -> Callable[..., Any]:
             return GuardedStream(refused) if streams else refused
         while True:
             result = one.ask(exchange.call)
-            if inspect.isawaitable(result):  # a coroutine function that does not look like one
+            text = isinstance(
+                result, str
+            )  # another guard's refusal is one, though it can be awaited
+            if not text and inspect.isawaitable(
+                result
+            ):  # a coroutine function that does not look like one
                 return _later(one, exchange, result)
             if isinstance(result, Iterator):
                 return GuardedStream(pieces(one.stream(exchange), result, one.ask))
-            if isinstance(result, AsyncIterable):
+            if not text and isinstance(result, AsyncIterable):
                 return AsyncGuardedStream(apieces(one.stream(exchange), as_async(result), one.ask))
             answer = run(exchange.judge(result))
             if answer is not AGAIN:
@@ -204,7 +209,7 @@ async def _later(one: _Function, exchange: Exchange, result: Any) -> Any:
 async def _answered(one: _Function, exchange: Exchange, result: Any) -> Any:
     """What the caller gets for a result of an asynchronous function."""
     while True:
-        if isinstance(result, AsyncIterable | Iterator):
+        if isinstance(result, AsyncIterable | Iterator) and not isinstance(result, str):
             answer = apieces(one.stream(exchange), as_async(result), one.ask)
             return AsyncGuardedStream(answer)
         judged = await exchange.judge(result)

@@ -5,18 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple, Protocol
 
+from guard.answers import look_at_texts
 from guard.chat import tries_of
-from guard.decision import Decision
-from guard.escapes import Unescaping
+from guard.decision import Decision, Part
+from guard.engine import Told
+from guard.escapes import Unescaping, unescaped
+from guard.framed import framed, is_framed, objects_in
+from guard.json_replies import REPLIES, Paths, said_in
 from guard.live import LiveAnswer
-from guard.openai_api import ApiError, Channel, Frame, FrameWriter
+from guard.openai_api import ApiError, Channel, Frame, FrameWriter, serialised
 from guard.plain import OPAQUE, like, plain
 from guard.stream import Step, StreamSession
 from guard.wrapping.exchange import Exchange, Refusal, broken
+from guard.wrapping.older import as_chat, as_older, is_older
 from judge.errors import InputError
 
 Yields = Literal["deltas", "whole"]
 CONTENT = Channel("content")
+_REPLIES = Paths.parse(["choices[*].delta.content", "choices[*].text", *REPLIES])
 
 
 class Out(NamedTuple):
@@ -57,8 +63,10 @@ def live_for(sample: Any, exchange: Exchange, yields: Yields) -> Live:
         InputError: it is neither text nor a chunk.
     """
     if isinstance(sample, str):
-        return LiveText(exchange, yields)
+        return LiveEvents(exchange) if is_framed(sample) else LiveText(exchange, yields)
     value = plain(sample)
+    if isinstance(value, dict) and is_older(value):
+        return LiveOlder(exchange, sample)
     if isinstance(value, dict) and ("choices" in value or "error" in value):
         return LiveChunks(exchange, sample)
     mend = "yield text, or chunks in OpenAI's form"
@@ -120,6 +128,57 @@ class LiveText:
         return Out(items, over=step.stop is not None)
 
 
+class LiveEvents:
+    """Texts that are events or lines of JSON, as for a browser: they wait until all has passed.
+
+    Such a stream is guarded while it runs by `GuardMiddleware`.
+    """
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange, self._got = exchange, list[str]()
+        self._decision: Decision | None = None
+
+    @property
+    def stopped(self) -> Decision | None:
+        return self._decision if self._decision is not None and self._decision.stops else None
+
+    @property
+    def may_be_asked_again(self) -> bool:
+        return self.stopped is not None and tries_of(self.stopped) > 0
+
+    async def take(self, item: Any) -> Out:
+        if not isinstance(item, str):
+            raise InputError(f"a {type(item).__name__} was yielded among texts")
+        self._got.append(item)
+        return Out([])
+
+    async def end(self) -> Out:
+        exchange = self._exchange
+        self._decision = await look_at_texts(exchange.guard, self._parts, exchange.asked)
+        return Out([] if self._decision.stops else self._got, over=True)
+
+    def last_words(self) -> list[Any]:
+        if self.stopped is None:
+            return []
+        message = self.stopped.message(self._exchange.guard.policy, self._exchange.call.prompt)
+        text = "".join(self._got)
+        said = (said_in(one, _REPLIES, message) for one in objects_in(text))
+        written = serialised(next(filter(None, said), {"reply": message})).decode()
+        return [f"data: {written}\n\n" if "data:" in text else f"{written}\n"]
+
+    async def close(self, *, again: bool = False) -> Decision:
+        exchange, parts = self._exchange, self._parts
+        decision = self._decision or await look_at_texts(exchange.guard, parts, exchange.asked)
+        done = decision if again else decision.withheld()
+        await exchange.guard.record(done, parts, exchange.asked, Told(streamed=True))
+        return done
+
+    @property
+    def _parts(self) -> list[Part]:
+        text = "".join(self._got)
+        return [Part("body", unescaped(text)), *framed(text)]  # however it was cut
+
+
 class LiveChunks:
     """Chunks in OpenAI's form, as dicts or objects; what goes out is of the kind that came."""
 
@@ -161,6 +220,17 @@ class LiveChunks:
 
     def _made(self, frames: list[Frame]) -> list[Any]:
         return [like(self._sample, frame) for frame in frames]
+
+
+class LiveOlder(LiveChunks):
+    """The same of completions in OpenAI's older form."""
+
+    async def take(self, item: Any) -> Out:
+        value = plain(item)
+        return await super().take(as_chat(value) if isinstance(value, dict) else item)
+
+    def _made(self, frames: list[Frame]) -> list[Any]:
+        return super()._made([as_older(frame) for frame in frames])
 
 
 def refused_frames(refusal: Refusal, writer: FrameWriter) -> Iterator[Frame]:

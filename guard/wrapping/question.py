@@ -40,14 +40,13 @@ _TRANSPORT: Final = frozenset(
         "api_base",
         "api_version",
         "base_url",
-        "client",
         "extra_headers",
         "headers",
         "http_client",
-        "organization",
-        "timeout",
     )
 )
+# What stands beside the prompt under such a name is for a model to read, whatever its class.
+_SAID: Final = frozenset((*_MAIN, "history", "chat_history"))
 
 
 @dataclass(frozen=True)
@@ -111,7 +110,7 @@ class Call:
         """The call once more, with the hint of the rule that asks for it."""
         if self.main is None:
             return self
-        given = self.args[self.main] if isinstance(self.main, int) else self.kwargs[self.main]
+        given = _at(self.main, self.args, self.kwargs)
         new = hinted(given, decision, self.prompt)
         if isinstance(self.main, int):
             args = (*self.args[: self.main], new, *self.args[self.main + 1 :])
@@ -141,7 +140,9 @@ class Reader:
             if one.kind in {one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD}
         ]
         bound = chat.keywords if isinstance(chat, functools.partial) else {}
+        first = chat.args if isinstance(chat, functools.partial) else ()
         self._settings = {p.name: p.default for p in parameters if p.name == "stream"} | bound
+        self._bound = {f"({place})": value for place, value in enumerate(first)} | bound
         names = [*self._positional, *(p.name for p in parameters if p.kind == p.KEYWORD_ONLY)]
         rest = any(one.kind == one.VAR_KEYWORD for one in parameters)
         if ask is not None and ask not in names and not rest:
@@ -150,6 +151,9 @@ class Reader:
             raise InputError("the function takes no prompt", file="wrap")
         found = (name for name in _MAIN if name in names)
         self._main = ask or next(found, self._positional[0] if self._positional else None)
+        defaults = (p.default for p in parameters if p.name == self._main)
+        default = next(defaults, None)  # a partial's too
+        self._default = default if isinstance(default, str | list | tuple | Mapping) else None
 
     def read(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call:
         """Take a call's arguments apart.
@@ -158,7 +162,7 @@ class Reader:
             InputError: the prompt is neither text nor messages, nor JSON that holds them.
         """
         main = self._place(args, kwargs)
-        value = None if main is None else args[main] if isinstance(main, int) else kwargs[main]
+        value = self._default if main is None else _at(main, args, kwargs)
         said = plain(value)
         if said is OPAQUE or not isinstance(said, str | list | dict | None):
             mend = "name the parameter that holds the prompt or the messages with `ask`"
@@ -212,12 +216,21 @@ class Reader:
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any], main: int | str | None
     ) -> tuple[dict[str, Any], list[str]]:
         """The other arguments that hold text, and the names of those that can't be read."""
-        named = {self._name(place): value for place, value in enumerate(args)} | dict(kwargs)
-        own = self._name(main) if isinstance(main, int) else main
+        given = {self._name(place): value for place, value in enumerate(args)}
+        named = self._bound | given | dict(kwargs)
+        own = self._main if main is None else self._name(main) if isinstance(main, int) else main
         named = {k: v for k, v in named.items() if k != own and k not in _TRANSPORT}
-        unread = [name for name, value in named.items() if holds_bytes(value)]
+        unread = [
+            name
+            for name, value in named.items()
+            if holds_bytes(value) or (name in _SAID and not is_readable(value))
+        ]
         read = {name: plain(value, written=False) for name, value in named.items()}
         return {name: value for name, value in read.items() if value is not OPAQUE}, unread
+
+
+def _at(place: int | str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    return args[place] if isinstance(place, int) else kwargs[place]
 
 
 def _request(body: dict[str, Any]) -> ChatRequest | None:

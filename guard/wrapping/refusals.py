@@ -16,6 +16,7 @@ from guard.errors import Blocked
 from guard.openai_api import Envelope, FrameWriter, said
 from guard.plain import made
 from guard.wrapping.exchange import Exchange, Refusal
+from guard.wrapping.older import OLDER, as_older
 from guard.wrapping.pieces import refused_frames
 
 _AROUND = {
@@ -74,7 +75,7 @@ class Refusing:
             return body
         if not hasattr(kind, "model_dump"):
             raise Blocked(refusal.message, "input")
-        return made(kind, body)
+        return made(kind, as_older(body) if kind.__name__ in OLDER else body)
 
 
 def refusing(chat: Callable[..., Any]) -> Refusing:

@@ -8,11 +8,12 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guard.escapes import Unescaping, unescaped
+from guard.escapes import Unescaping, argued, unescaped
 
 PIECES = st.lists(
     st.one_of(
         st.sampled_from(["\\", "\\u", "\\u574f", "\\ud83d\\ude00", "\\ud83d", "\\ude00", "4f60"]),
+        st.sampled_from(["\\" * 31, "\\\\u574f", "\\" * 32 + "u4f60"]),
         st.text(alphabet="好a\\ud83", max_size=4),
     ),
     max_size=12,
@@ -44,6 +45,22 @@ def test_what_json_writes_as_escapes_is_read_as_the_characters(text: str) -> Non
     inside = json.dumps(text)[1:-1]
     kept = json.dumps(text, ensure_ascii=False)[1:-1]
     assert unescaped(inside).replace("\\", "") == unescaped(kept).replace("\\", "")
+
+
+def test_json_inside_json_inside_json_is_read_too() -> None:
+    """Each level doubles the backslashes."""
+    text = "坏话😀"
+    for _ in range(6):
+        text = json.dumps({"q": text})
+        assert "坏话😀" in unescaped(text)
+        assert unescaped(text).isascii() is False
+
+
+def test_arguments_are_read_without_the_escapes_of_blanks() -> None:
+    """A tool gets ends of lines and slashes; a formula's letters stay."""
+    assert argued(r"138\n1234\t5678") == "138\n1234\t5678"
+    assert argued(r"a\/b\\n好") == "a/b\n好"
+    assert argued(r"\\tau \\nu C:\\new") == r"\\tau \\nu C:\\new"
 
 
 def test_halves_of_a_character_stay_as_they_are() -> None:

@@ -8,6 +8,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import litellm.llms.github_copilot.per_user_auth  # noqa: F401 - at the first call
     from fastapi import HTTPException
+    from litellm.types.guardrails import GuardrailEventHooks
     from litellm.types.utils import EmbeddingResponse, ModelResponse, ModelResponseStream
 
     from guard.litellm_guardrail import FlamesGuardrail
@@ -20,6 +21,7 @@ with warnings.catch_warnings():
 __all__ = [
     "EmbeddingResponse",
     "FlamesGuardrail",
+    "GuardrailEventHooks",
     "HTTPException",
     "ModelResponse",
     "ModelResponseStream",

@@ -83,9 +83,70 @@ AUDIO: dict[str, Any] = {
             "id": "audio_1", "expires_at": 1, "data": "UklGRg==", "transcript": "说的话"}}}],
 }  # fmt: skip
 
+_STOP = {"index": 0, "finish_reason": "stop", "logprobs": None}
+_AROUND = {"id": "1", "object": "chat.completion", "created": 1763000000, "model": "m"}
+
+OPENROUTER: dict[str, Any] = {
+    **_AROUND, "provider": "DeepInfra", "system_fingerprint": None,
+    "choices": [{**_STOP, "native_finish_reason": "stop", "error": {"code": 0, "message": "m"},
+                 "message": {"role": "assistant", "content": "答", "refusal": None,
+                             "reasoning": "想", "reasoning_details": [
+                                 {"type": "reasoning.text", "text": "想", "index": 0}],
+                             "images": [], "annotations": [{"type": "url_citation"}]}}],
+    "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3, "cost": 0.00014,
+              "is_byok": False, "cost_details": {"upstream_inference_cost": None}},
+}  # fmt: skip
+
+GLM: dict[str, Any] = {
+    **_AROUND, "request_id": "2025", "choices": [{**_STOP, "message": {
+        "role": "assistant", "content": "答", "reasoning_content": "想"}}],
+    "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3,
+              "prompt_tokens_details": {"cached_tokens": 0}},
+    "web_search": [{"title": "t", "link": "https://a.b", "content": "c", "refer": "ref_1"}],
+    "content_filter": [{"role": "assistant", "level": 3}],
+}  # fmt: skip
+
+MINIMAX: dict[str, Any] = {
+    **_AROUND, "choices": [{**_STOP, "message": {
+        "role": "assistant", "content": "答", "name": "MiniMax AI", "audio_content": "",
+        "reasoning_content": "想", "reasoning_details": [{"text": "想"}]}}],
+    "usage": {"total_tokens": 3, "total_characters": 0, "prompt_tokens": 1, "completion_tokens": 2},
+    "input_sensitive": False, "output_sensitive": False, "input_sensitive_type": 0,
+    "output_sensitive_type": 0, "output_sensitive_int": 0,
+    "base_resp": {"status_code": 0, "status_msg": ""},
+}  # fmt: skip
+
+GEMINI: dict[str, Any] = {
+    **_AROUND, "choices": [{**_STOP, "message": {
+        "role": "assistant", "content": "答", "extra_content": {"google": {"thought": True}},
+        "tool_calls": [{"id": "function-call-1", "type": "function", "function": {
+            "name": "天气", "arguments": "{}"}, "extra_content": {
+                "google": {"thought_signature": "CiQB"}}}]}}],
+    "usage": {"completion_tokens": 2, "prompt_tokens": 1, "total_tokens": 3},
+}  # fmt: skip
+
+DOUBAO: dict[str, Any] = {
+    **_AROUND, "service_tier": "default", "choices": [{
+        **_STOP, "moderation_hit_type": "severe_violation", "message": {
+            "role": "assistant", "content": "答", "reasoning_content": "想",
+            "encrypted_content": "AAAA"}}],
+    "usage": {"completion_tokens": 2, "prompt_tokens": 1, "total_tokens": 3,
+              "prompt_tokens_details": {"cached_tokens": 0, "provisioned_tokens": 0}},
+}  # fmt: skip
+
+SGLANG: dict[str, Any] = {
+    **_AROUND, "choices": [{**_STOP, "matched_stop": 151645, "hidden_states": None,
+                            "message": {"role": "assistant", "content": "答",
+                                        "reasoning_content": "想", "tool_calls": None}}],
+    "usage": {"prompt_tokens": 1, "total_tokens": 3, "completion_tokens": 2,
+              "prompt_tokens_details": None, "reasoning_tokens": 0},
+    "metadata": {"weight_version": "default"}, "sglext": {"routed_experts": "AA"},
+}  # fmt: skip
+
 COMPLETIONS = {
     "openai": OPENAI, "azure": AZURE, "vllm": VLLM, "llama.cpp": LLAMA_CPP, "deepseek": DEEPSEEK,
-    "mistral": MISTRAL, "audio": AUDIO,
+    "mistral": MISTRAL, "audio": AUDIO, "openrouter": OPENROUTER, "glm": GLM, "minimax": MINIMAX,
+    "gemini": GEMINI, "doubao": DOUBAO, "sglang": SGLANG,
 }  # fmt: skip
 
 
@@ -153,7 +214,23 @@ LLAMA_CPP_STREAM = [
      "choices": [], "usage": USAGE, "timings": {"prompt_n": 3, "prompt_ms": 20.3}},
 ]  # fmt: skip
 
+MINIMAX_STREAM = [
+    chunk({"role": "assistant", "content": "答", "name": "MiniMax AI", "audio_content": ""},
+          around={"output_sensitive": False, "input_sensitive_type": 0}),
+    {**MINIMAX, "choices": [{"index": 0, "finish_reason": "stop", "message": {
+        "role": "assistant", "content": "答"}}]},
+]  # fmt: skip
+
+OPENROUTER_STREAM = [
+    chunk({"role": "assistant", "content": "", "reasoning": "想", "reasoning_details": [
+        {"type": "reasoning.text", "text": "想"}]}, around={"provider": "p"}),
+    chunk({"role": "assistant", "content": "答"}, choice={"native_finish_reason": None}),
+    chunk({"content": ""}, finish="stop", choice={"native_finish_reason": "completed"}),
+    chunk({"role": "assistant", "content": ""}, around={"usage": {**USAGE, "cost": 0.1}}),
+]  # fmt: skip
+
 STREAMS = {
     "openai": OPENAI_STREAM, "azure": AZURE_STREAM, "deepseek": DEEPSEEK_STREAM,
-    "vllm": VLLM_STREAM, "llama.cpp": LLAMA_CPP_STREAM,
+    "vllm": VLLM_STREAM, "llama.cpp": LLAMA_CPP_STREAM, "minimax": MINIMAX_STREAM,
+    "openrouter": OPENROUTER_STREAM,
 }  # fmt: skip

@@ -90,6 +90,8 @@ def messages(frames: list[Frame]) -> dict[int, dict[str, Any]]:
         ("vllm", {"reasoning": "想", "reasoning_content": "想", "tool_name[0]": "天气",
                   "tool_arguments[0]": '{"城市": "上海"}'}, "tool_calls"),
         ("llama.cpp", {"reasoning_content": "想", "content": "好"}, "stop"),
+        ("minimax", {"content": "答"}, "stop"),
+        ("openrouter", {"reasoning": "想", "content": "答"}, "stop"),
     ],
 )  # fmt: skip
 def test_every_text_of_every_servers_stream_is_an_event(

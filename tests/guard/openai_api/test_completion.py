@@ -45,6 +45,12 @@ def judged(body: dict[str, Any]) -> list[tuple[str, str]]:
         ("deepseek", [("content", "答"), ("reasoning_content", "想")]),
         ("mistral", [("reasoning_content", "想"), ("content", "答")]),
         ("audio", [("audio_transcript", "说的话")]),
+        ("openrouter", [("content", "答"), ("reasoning", "想")]),
+        ("glm", [("content", "答"), ("reasoning_content", "想")]),
+        ("minimax", [("content", "答"), ("reasoning_content", "想")]),
+        ("gemini", [("content", "答"), ("tool_name", "天气"), ("tool_arguments", "{}")]),
+        ("doubao", [("content", "答"), ("reasoning_content", "想")]),
+        ("sglang", [("content", "答"), ("reasoning_content", "想")]),
     ],
 )  # fmt: skip
 def test_the_texts_of_every_servers_answer_are_judged(

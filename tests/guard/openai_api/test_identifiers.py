@@ -126,8 +126,9 @@ def test_the_counts_of_real_servers_pass_whole(server: str) -> None:
 
 def test_what_no_number_is_is_no_count() -> None:
     """True, infinite, or as long as a telephone number."""
-    assert [is_count(one) for one in (0, 2.5, 9_999_999_999)] == [True] * 3
-    assert [is_count(one) for one in (True, float("inf"), 1e10, "1", None)] == [False] * 5
+    assert [is_count(one) for one in (0, 2.5, 264.51234567, 9_999_999_999)] == [True] * 4
+    others = (True, float("inf"), 1e10, 138.12345678, "1", None)
+    assert [is_count(one) for one in others] == [False] * 6
     assert not names_a_count("token_" * 20)
 
 

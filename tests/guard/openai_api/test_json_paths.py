@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from guard.json_replies import Paths, texts_of, unread_in
 from guard.openai_api import JsonPath, strings_of
 from judge.errors import InputError
 from tests.guard.openai_api.marked import strings
@@ -83,3 +85,27 @@ def test_found_values_stand_at_their_paths(value: Any) -> None:
     """Each value of `*` has a path of its own."""
     found = JsonPath.parse("*").find(value)
     assert len({path for path, _ in found}) == len(found)
+
+
+def test_a_long_key_is_not_written_again_for_all_that_it_holds() -> None:
+    """A body of two hundred kilobytes would fill a server's memory: here it takes two gigabytes."""
+    value = {"k" * 100_000: ["一二三 四"] * 20_000}
+    tracemalloc.start()
+    try:
+        assert len({path for path, _ in strings_of(value)}) == 20_001
+        assert len(texts_of(value)) == 20_001
+        assert unread_in(value) == []
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 100 * 2**20
+
+
+def test_a_path_leads_to_the_same_text_below_a_long_key() -> None:
+    """What is a reply is told by its path, which all readers write alike."""
+    long = "k" * 300
+    value = {long: {"reply": ["好", "hello"], "text": "word"}}
+    places = Paths.parse([f"{long}.reply", f"{long}.text"]).places(value)
+    paths = {path for path, text in strings_of(value) if text in {"好", "hello", "word"}}
+    assert places == paths
+    assert len(paths) == 3

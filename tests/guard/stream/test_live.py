@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from guard.engine import Asked
 from guard.live import LiveAnswer
 from guard.openai_api import ApiError
-from tests.contracts.guard_marks import marked, story
+from tests.contracts.guard_marks import ADVERT, SORRY, marked, story
 from tests.guard.openai_api.servers import chunk, tool
 
 ASKED = Asked(prompt="你好", request_id="r1", model="m-asked")
@@ -68,3 +69,37 @@ async def test_what_stands_around_the_text_is_ours_where_the_upstreams_may_not_p
     told = await frames(LiveAnswer(marked().guard, ASKED), *stream)
     assert {(one["id"], one["model"]) for one in told} == {("chatcmpl-r1", "m-asked")}
     assert all(1.7e9 < one["created"] < 1e10 for one in told)
+
+
+def together(told: list[dict[str, Any]]) -> str:
+    return "".join(one["delta"].get("content", "") for frame in told for one in frame["choices"])
+
+
+@pytest.mark.parametrize("size", [1, 5, 10_000])
+async def test_escapes_in_an_answer_are_read_as_their_characters(size: int) -> None:
+    """A window of an answer that spells its characters out would hold few of them; what passes goes
+    on as it came, also where it ends within an escape."""
+    good = json.dumps(story(300)) + "\\ud83d"
+    bad = json.dumps(story(200) + ADVERT + story(300))
+    for text in (good, bad):
+        live = LiveAnswer(marked().guard, ASKED)
+        cut = [of(0, text[at : at + size]) for at in range(0, len(text), size)]
+        told = together(await frames(live, *cut, of(0, finish="stop")))
+        if text == good:
+            assert told == text
+        else:
+            told += together(live.last_words())
+            assert told.endswith(SORRY)
+            assert text.startswith(told.removesuffix(SORRY))
+            assert json.dumps(ADVERT)[1:-1] not in told
+
+
+async def test_an_escape_at_the_end_is_judged_before_the_choice_ends() -> None:
+    """In each text of each choice."""
+    live = LiveAnswer(marked().guard, ASKED, 2)
+    chunks = [of(0, f"{ADVERT[:-1]}"), of(1, "好\\"), of(0, "\\u8bcd\\u"), of(1, finish="stop")]
+    told = [frame for one in chunks for frame in await live.take(one)]
+    assert together(told) == "好\\"
+    assert together(await live.take(of(0, finish="stop"))) == ""
+    assert live.stopped is not None
+    await live.close()

@@ -1,0 +1,75 @@
+"""What a LangChain agent's model reads and says, as texts: messages and tools in OpenAI's form."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, Final
+
+from langchain.agents.middleware.types import ModelRequest
+from langchain_core.messages.utils import convert_to_openai_messages
+from langchain_core.utils.function_calling import convert_to_openai_tool
+
+from guard.decision import Part
+from guard.json_replies import Paths, texts_of
+from guard.openai_api import ApiError, ChatRequest, read_request
+from guard.plain import plain
+
+CONTENT: Final = Paths.parse(["content", "content[*].text", "update.messages[*].content"])
+_ROLES: Final = {"ai": "assistant", "system": "system", "tool": "tool"}
+_ABOUT: Final = ("id", "type", "response_metadata", "usage_metadata")
+
+
+def body_for(request: ModelRequest[Any]) -> dict[str, Any]:
+    """What the model will read, in OpenAI's form."""
+    system = [] if request.system_message is None else [request.system_message]
+    tools = [plain(_told(tool)) for tool in request.tools]
+    return {"messages": turns_of([*system, *request.messages]), "tools": tools}
+
+
+def _told(tool: Any) -> Any:
+    """A tool as its model hears of it: its parameters have descriptions too."""
+    try:
+        return tool if isinstance(tool, dict) else convert_to_openai_tool(tool)
+    except (AttributeError, RuntimeError, TypeError, ValueError):  # its parameters have no schema
+        return {"name": tool.name, "description": tool.description}
+
+
+def turns_of(messages: list[Any]) -> list[Any]:
+    """Messages in OpenAI's form, as far as they have it."""
+    return [_message(message) for message in messages]
+
+
+def _message(message: Any) -> Any:
+    try:
+        return plain(convert_to_openai_messages(message))
+    except (AttributeError, TypeError, ValueError):  # a block of a kind that OpenAI has not
+        own = plain(message)
+        return (
+            own | {"role": _ROLES.get(str(own.get("type")), "user")}
+            if isinstance(own, dict)
+            else own
+        )
+
+
+def request_in(body: dict[str, Any]) -> ChatRequest | None:
+    """A body as a request, where it is one."""
+    try:
+        return read_request(body)
+    except ApiError:
+        return None
+
+
+def parts_of(body: dict[str, Any]) -> list[Part]:
+    """The texts of an answer; what is about it is scanned for personal data alone."""
+    about = {key: value for key, value in body.items() if key in _ABOUT}
+    said = {key: value for key, value in body.items() if key not in _ABOUT}
+    calls = arguments_of(body.get("tool_calls") or ())
+    about_it = [one._replace(word=True) for one in texts_of(about)]
+    return [*texts_of(said, CONTENT), *calls, *about_it]
+
+
+def arguments_of(calls: Sequence[Any]) -> list[Part]:
+    """Tool calls' arguments as one text each, in which a single word counts too."""
+    values = [plain(call["args"]) for call in calls]
+    return [Part("tool_calls", json.dumps(value, ensure_ascii=False)) for value in values]
