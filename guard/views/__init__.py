@@ -38,7 +38,6 @@ __all__ = [
     "originals",
     "pairs",
     "plain",
-    "readings",
     "spoken",
     "undisguised",
     "views",
@@ -70,7 +69,7 @@ def views(text: str, *, pinyin: bool = False) -> tuple[View, ...]:
         pinyin: also give each text, undisguised, by its sounds.
     """
     found: dict[tuple[bool, str], View] = {}
-    for view in readings(text):
+    for view in _readings(text):
         found.setdefault((False, view.text), view)
     for view in originals(text) if pinyin else ():
         heard = spoken(undisguised(view))
@@ -78,7 +77,7 @@ def views(text: str, *, pinyin: bool = False) -> tuple[View, ...]:
     return tuple(found.values())
 
 
-def readings(text: str) -> Iterator[View]:
+def _readings(text: str) -> Iterator[View]:
     """The plain view and what it says undisguised, and then the texts that aren't seen in it."""
     for number, view in enumerate(originals(text)):
         normal = undisguised(view)

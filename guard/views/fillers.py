@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 from guard.views import pairs
 from guard.views.model import View
@@ -32,7 +33,7 @@ _OTHER = r"[^\sA-Za-z\u1100-\u11ff\u3131-\u318e\uac00-\ud7a3]"
 _LETTERED = re.compile(rf"{_LETTER}(?<={_OTHER}{_LETTER})(?:{_OTHER}{_LETTER}){{4,}}(?!{_LETTER})")
 _STRAY = re.compile(_LETTER)
 _LEAST_CHINESE = 4
-_LEAST_PICTURES, _MOST_APART = 3, 8  # emoji inside words; characters of the text for each
+_NEAR = 12  # characters from one emoji inside words to the next
 _FEWEST = 4  # items of a list that spells a text
 
 
@@ -61,14 +62,14 @@ def _letters(text: str) -> Iterator[tuple[int, int]]:
 
 
 def without_pictures(view: View) -> View:
-    """The text without emoji, where some stand inside its words: between other characters."""
+    """The text without emoji, where two inside its words stand near each other, in any part."""
     text = view.text
     if text.isascii() or not _PICTURES.search(text):
         return view
-    inside = [found.span() for found in _BETWEEN.finditer(text)]
-    length = len(text) - sum(end - start for start, end in inside)
-    few = len(inside) < _LEAST_PICTURES or length > _MOST_APART * len(inside)
-    return view if few else view.without("pictures", inside)
+    inside = [found.start() for found in _BETWEEN.finditer(text)]
+    if all(after - before > _NEAR for before, after in pairwise(inside)):
+        return view
+    return view.without("pictures", (found.span() for found in _PICTURES.finditer(text)))
 
 
 def without_strays(view: View) -> View:

@@ -27,9 +27,7 @@ _TWICE = re.compile(r"(.):r[ad][a-z0-9/]*\(([^,]+)\)")
 _ALONE = "亻氵讠钅忄扌纟犭礻衤饣刂冫艹灬⺼月⺮王覀朩𤴓⻊牜龵⺌夂辶⺈龶糸"
 _ALONE_TYPED = "人水言金心手丝犬示衣食刀冰草火肉肉竹玉西木疋足牛手小夕走刀丰丝"
 _TYPED = {
-    **dict(
-        zip(_ALONE, "人水言金心手丝犬示衣食刀冰草火肉肉竹玉西木疋足牛手小夕走刀丰丝", strict=True)
-    ),
+    **dict(zip(_ALONE, _ALONE_TYPED, strict=True)),
     "阝": "耳邑阜",
     "⺙": "攵文攴",
     **dict(zip("疒耂虍爫⺧⺁⺊㇠", "病老虎爪牛厂卜乙", strict=True)),

@@ -140,6 +140,8 @@ def _candidates(text: str) -> Iterator[_Run]:
     small = _lowered(text)
     words = (run.finditer(small, *letters.span()) for letters in _LETTERS.finditer(small))
     for match in itertools.chain.from_iterable(words):
+        if match["none"]:
+            continue
         start, end = match.span()
         heard = [(rare[one[0]], one.span()) for one in syllable.finditer(small, start, end)]
         if len(heard) < _LEAST and not _WORD.search(small, start, end):
@@ -168,12 +170,15 @@ def _sounds() -> _Sounds:
     rare = {spelled: chars[-1] for spelled, chars in lines if _VOWEL.search(spelled)}
     rare |= {spelled: rare[sound] for spelled, sound in _ALSO.items()}
     one = _any_of(rare)
-    # Atomic, so that a long word of other letters is given up in linear time.
+    # Atomic, and passed over where it is no word, so that it is given up in linear time: from
+    # behind each of its tones it would be read to the same end again.
     tone, joined = "(?:[1-5](?![0-9]))?", "(?:'(?=[a-z]))?"
-    word = rf"(?>(?:{one}{tone}{joined})+)(?![a-z]|[0-9](?![0-9]))"
+    row = f"(?>(?:{one}{tone}{joined})+)"
+    word = f"{row}(?![a-z]|[0-9](?![0-9]))"
     alone = rf"(?=[a-z]{{2}}){one}{tone}(?![a-z])"
     parted = rf"(?=[a-z]{{2,6}}[1-5]?[._\-][a-z]){alone}([._\-]){alone}(?:\1{alone})*"
-    run = re.compile(rf"(?<![a-z])(?:{parted}|{word}(?: {word})*)")
+    none = f"(?P<none>(?=[a-z]++[1-5']){row})"
+    run = re.compile(rf"(?<![a-z])(?:{parted}|{word}(?: {word})*|{none})")
     return _Sounds(run, re.compile(one), common, rare)
 
 

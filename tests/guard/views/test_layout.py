@@ -8,6 +8,7 @@ from guard.evidence import Scanner
 from guard.views import View, views
 
 GAMBLING = "加微信领彩金，首存送88"
+STORY = "周末我们常去河边散步，孩子们放风筝，老人下棋。"
 FRAUD = "刷单兼职，日赚300，加微信，手机就能做"
 
 
@@ -137,10 +138,12 @@ def test_a_long_row_of_tags_takes_no_longer_than_a_long_text(tags: str) -> None:
 
 @pytest.mark.parametrize(("text", "size"), [(GAMBLING, 2), ("澳门新葡京线上赌场注册送彩金", 3)])
 def test_words_are_read_without_the_emoji_inside(text: str, size: int) -> None:
-    """A few characters, another emoji, a few characters: as advertisements are posted."""
+    """A few characters, another emoji, a few: as advertisements are posted, long texts or short."""
     pieces = [text[at : at + size] for at in range(0, len(text), size)]
     parted = "".join(
         [f"{piece}{emoji}" for piece, emoji in zip(pieces, "😀🔥💰🎉👍💯", strict=False)]
     )
     assert {found.kind for found in Scanner.shipped().scan(parted)} == {"gambling"}
+    within = f"{STORY * 8}{parted}。{STORY * 8}"
+    assert {found.kind for found in Scanner.shipped().scan(within)} == {"gambling"}
     assert len(views("今天真开心😀去公园玩了一整天，看到了很多花🌹还有小鸟🐦。")) == 1
