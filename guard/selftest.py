@@ -12,7 +12,7 @@ import json
 from collections.abc import Sequence
 from importlib import resources
 from random import Random
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
@@ -123,11 +123,13 @@ def selftest(scanner: Scanner, rows: Sequence[Row], rng: Random) -> SelftestRepo
             )
         )
     kinds = [row.kind for row in harmful]
+    benign, by_source = _benign(scanner, bare, [row for row in rows if row.kind == SAFE])
     return SelftestReport(
         plain=_share(plain),
         behind=tuple(behind),
         by_kind={kind: _of_kind(hits, kinds, kind) for kind in sorted(set(kinds))},
-        **_benign(scanner, bare, [row for row in rows if row.kind == SAFE]),
+        benign=benign,
+        by_source=by_source,
     )
 
 
@@ -136,15 +138,18 @@ def _of_kind(hits: dict[str, list[bool]], kinds: Sequence[str], kind: str) -> di
     return {name: sum(found[i] for i in chosen) / len(chosen) for name, found in hits.items()}
 
 
-def _benign(scanner: Scanner, bare: Scanner, rows: Sequence[Row]) -> dict[str, Any]:
+def _benign(
+    scanner: Scanner, bare: Scanner, rows: Sequence[Row]
+) -> tuple[Alarms, dict[str, Alarms]]:
+    """Of all benign texts, and of each source's."""
     found = [bool(scanner.scan(row.text)) for row in rows]
     without = [bool(bare.scan(row.text)) for row in rows]
     sources = [row.source for row in rows]
-    parts = {}
+    by_source: dict[str, Alarms] = {}
     for source in sorted(set(sources)):
         chosen = [i for i, one in enumerate(sources) if one == source]
-        parts[source] = _alarms([found[i] for i in chosen], [without[i] for i in chosen])
-    return {"benign": _alarms(found, without), "by_source": parts}
+        by_source[source] = _alarms([found[i] for i in chosen], [without[i] for i in chosen])
+    return _alarms(found, without), by_source
 
 
 def _alarms(found: Sequence[bool], without: Sequence[bool]) -> Alarms:

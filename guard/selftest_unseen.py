@@ -25,6 +25,7 @@ from judge.embedded.fold import fold
 from judge.embedded.published import Text, answers, check_files, cold_test, texts
 from judge.embedded.train_evidence import train_evidence
 from judge.errors import FlamesJudgeError, InputError
+from judge.stats.estimate import Estimate
 
 SHARES: Mapping[str, float] = {"chineseharm": 0.3, "jade": 0.5}
 _ABUSE = 600  # texts of COLD's test set, by chance
@@ -77,7 +78,7 @@ def _alarms(named: Iterable[tuple[str, Alarms]]) -> dict[str, Any]:
     }
 
 
-def _short(figure: Any) -> list[float]:
+def _short(figure: Estimate) -> list[float]:
     return [round(value, 4) for value in (figure.value, figure.low, figure.high)]
 
 

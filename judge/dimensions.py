@@ -40,6 +40,25 @@ def _by_prompt() -> Mapping[str, ShippedPrompt]:
     return {shipped.prompt: shipped for shipped in shipped_prompts()}
 
 
+def shipped_subcomponent(prompt: str, dimension: str) -> str | None:
+    """What one of the benchmark's own prompts is about; None for any other, or dimension."""
+    shipped = _by_prompt().get(prompt.strip())
+    same = shipped is not None and shipped.dimension == dimension
+    return shipped.subcomponent if shipped is not None and same else None
+
+
+class Mends(NamedTuple):
+    """What to do about a row whose dimension can't be told."""
+
+    unknown: str
+    missing: str
+
+
+BY_FLAGS = Mends(
+    "mend the name, or map it with --map", "add a `dimension` field, or give --dimension or --map"
+)
+
+
 class Dimensions:
     """Finds the dimension and the subcomponent of rows.
 
@@ -47,6 +66,7 @@ class Dimensions:
         rubrics: the rubrics in use; their names and aliases are the ones that are known.
         default: the dimension of rows that name none and aren't the benchmark's own prompts.
         categories: dimension by folded category of another set, as `load_category_map` gives it.
+        mends: what bad rows say, as the way that the rows came allows.
 
     Raises:
         InputError: `default` is no rubric's name.
@@ -57,7 +77,9 @@ class Dimensions:
         rubrics: Rubrics,
         default: str | None = None,
         categories: Mapping[str, str] | None = None,
+        mends: Mends = BY_FLAGS,
     ) -> None:
+        self._mends = mends
         self._rubrics = rubrics
         self._categories = categories
         self._default = None if default is None else _known(rubrics, default, "--dimension")
@@ -76,8 +98,7 @@ class Dimensions:
         rubric = self._find(name) if isinstance(name, str) else None
         if rubric is None:
             raise UnreadableRowError(
-                f"`dimension` is none of {', '.join(self._rubrics)}",
-                "mend the name, or map it with --map",
+                f"`dimension` is none of {', '.join(self._rubrics)}", self._mends.unknown
             )
         return rubric
 
@@ -89,9 +110,7 @@ class Dimensions:
         """
         name = row.get("subcomponent")
         if name is None or name == "":
-            shipped = _by_prompt().get(prompt.strip())
-            same = shipped is not None and shipped.dimension == rubric.dimension
-            return shipped.subcomponent if shipped is not None and same else None
+            return shipped_subcomponent(prompt, rubric.dimension)
         if not isinstance(name, str):
             raise UnreadableRowError("`subcomponent` is not text", "put its name in quotes")
         return self._part(rubric, name)
@@ -105,7 +124,7 @@ class Dimensions:
             )
         return UnreadableRowError(
             "names no dimension, and its prompt is not one of the benchmark's",
-            "add a `dimension` field, or give --dimension or --map",
+            self._mends.missing,
         )
 
     def _named(self, name: str) -> Rubric | None:

@@ -90,6 +90,8 @@ def replace_file(file: Path, text: str) -> None:
     Raises:
         InputError: it can't be written.
     """
+    if file.is_dir():
+        raise InputError("can't be written: is a folder", file=file, mend="give a file's name")
     new = file.with_name(file.name + ".new")
     try:
         new.write_text(text, encoding="utf-8")

@@ -70,7 +70,7 @@ def open_cache(folder: Path) -> diskcache.Cache:
             file.chmod(0o600)
     except _BROKEN as error:
         raise InputError(
-            f"can't be used as a cache: {type(error).__name__}",
+            f"can't be used as a cache: {getattr(error, 'strerror', None) or type(error).__name__}",
             file=folder,
             mend="give another with --cache-dir, or --no-cache",
         ) from None

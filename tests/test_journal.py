@@ -106,6 +106,13 @@ def test_a_replaced_file_is_whole_or_as_before(tmp_path: Path) -> None:
     assert not (tmp_path / "taken.new").exists()
 
 
+@pytest.mark.parametrize("folder", [".", "/"])
+def test_a_folder_without_a_name_is_one_clear_error(folder: str) -> None:
+    """As who types `-o .` gets it."""
+    with pytest.raises(InputError, match="is a folder"):
+        replace_file(Path(folder), "{}")
+
+
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="the system has no /proc")
 def test_a_folder_that_takes_no_files_is_not_called_another_run() -> None:
     """Waiting for a run that isn't there would help nobody."""

@@ -415,7 +415,7 @@ def test_in_a_json_array_a_broken_object_costs_no_other(tmp_path: Path) -> None:
     """Each is named by the line where it begins."""
     text = b'[\n{"a": tru},\n' + LINE + b",\n 3, null,\n" + LINE + b"\n]\n"
     found = read(put(tmp_path, "a.json", text))
-    assert (lines_of(found, Record), lines_of(found, BadRow)) == ([3, 5], [2, 4])
+    assert (lines_of(found, Record), lines_of(found, BadRow)) == ([3, 5], [2, 4, 4])
 
 
 @pytest.mark.parametrize(
@@ -432,6 +432,32 @@ def test_a_json_array_that_is_cut_off_says_so(tmp_path: Path, tail: bytes, reaso
     assert isinstance(found[0], Record)
     assert isinstance(found[1], BadRow)
     assert found[1].reason == reason
+
+
+@pytest.mark.parametrize(
+    ("content", "bad"),
+    [
+        (b"[1, %b]", [1]),
+        (b'[\n"[",\n%b\n]', [2]),
+        (b"[null,\n7, %b]", [1, 2]),
+        (b"[[1,\n2],\n%b]", [1, 2]),
+        (b'["a", %b,\ntrue]', [1, 2]),
+    ],
+)
+def test_a_json_array_may_begin_with_what_is_no_object(
+    tmp_path: Path, content: bytes, bad: list[int]
+) -> None:
+    """Each such value is a bad row at its line; objects beside it are read."""
+    rows = read(put(tmp_path, "a.json", content % LINE))
+    assert lines_of(rows, BadRow) == bad
+    assert {row.reason for row in rows if isinstance(row, BadRow)} == {"is not a JSON object"}
+    assert len(lines_of(rows, Record)) == 1
+
+
+def test_an_array_on_a_line_of_its_own_is_one_bad_line(tmp_path: Path) -> None:
+    """The lines after it are JSON lines, as its name says."""
+    rows = read(put(tmp_path, "a.jsonl", b"[1, 2]\n" + LINE))
+    assert (lines_of(rows, BadRow), lines_of(rows, Record)) == ([1], [2])
 
 
 def test_an_empty_json_array_holds_no_rows(tmp_path: Path) -> None:

@@ -95,6 +95,8 @@ class Connection:
         except (httpx.TransportError, httpx.InvalidURL) as error:
             told = f"the server can't be reached: {error or type(error).__name__}"
             raise FlamesError(told, status=None, code="unreachable") from None
+        except httpx.DecodingError:
+            raise _unreadable() from None
 
 
 def read(model: type[M], text: bytes) -> M:
@@ -106,8 +108,7 @@ def read(model: type[M], text: bytes) -> M:
     try:
         return model.model_validate_json(text)
     except ValidationError:
-        told = "the answer is none of flames-judge's: is it the right address?"
-        raise FlamesError(told, status=None, code="unreadable") from None
+        raise _unreadable() from None
 
 
 def _checked(key: str) -> str:
@@ -121,6 +122,11 @@ def _checked(key: str) -> str:
         told = "the API key has characters that no key has: give the line that `keys add` printed"
         raise FlamesError(told, status=None, code="invalid_api_key")
     return key
+
+
+def _unreadable() -> FlamesError:
+    told = "the answer is none of flames-judge's: is it the right address?"
+    return FlamesError(told, status=None, code="unreadable")
 
 
 def _refused(response: httpx.Response) -> FlamesError:

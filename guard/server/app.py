@@ -132,21 +132,24 @@ async def _running(
 
 @asynccontextmanager
 async def _closing(state: State) -> AsyncIterator[None]:
-    """The upstream's connections, the guard's, and what has been kept."""
-    await state.upstream.open()
-    try:
-        yield
-    finally:
-        await state.upstream.aclose()
-        await settled()
+    """The upstream's connections, the guard's, and what has been kept; each whatever else fails."""
+    async with AsyncExitStack() as stack:  # from the last to the first
+        stack.callback(state.closing.close)
+        stack.push_async_callback(_close_clients)
+        stack.push_async_callback(state.guard.aclose)
         for queue in state.queues:
-            await queue.aclose()
-        await state.guard.aclose()
-        if "litellm" in sys.modules:
-            from judge.llm.library import close_clients
+            stack.push_async_callback(queue.aclose)
+        stack.push_async_callback(settled)
+        await state.upstream.open()
+        stack.push_async_callback(state.upstream.aclose)
+        yield
 
-            await close_clients()
-        state.closing.close()
+
+async def _close_clients() -> None:
+    if "litellm" in sys.modules:
+        from judge.llm.library import close_clients
+
+        await close_clients()
 
 
 @asynccontextmanager

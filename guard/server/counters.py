@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from judge.errors import InputError
+
 _TABLES = """
 CREATE TABLE IF NOT EXISTS spend (day TEXT PRIMARY KEY, usd REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS hits (
@@ -26,19 +28,19 @@ class Counters:
 
     Args:
         file: where it is kept, which several processes may share; None for memory.
+
+    Raises:
+        InputError: the file can't be used.
     """
 
     def __init__(self, file: Path | None = None) -> None:
-        place = ":memory:" if file is None else str(file)
-        if file is not None:  # its owner's alone: it names callers
-            os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
-        self._database = sqlite3.connect(
-            place, timeout=_WAIT_S, isolation_level=None, check_same_thread=False
-        )
+        try:
+            self._database = _opened(file)
+        except (OSError, sqlite3.Error) as error:
+            problem = f"can't be used: {getattr(error, 'strerror', None) or error}"
+            mend = "move it away: spend and requests are then counted anew"
+            raise InputError(problem, file=file, mend=mend) from None
         self._lock = threading.Lock()  # one thread's transaction is no place for another's money
-        self._database.execute("PRAGMA journal_mode=WAL")
-        self._database.execute("PRAGMA synchronous=NORMAL")
-        self._database.executescript(_TABLES)
         self._own: Counters | None = None  # counts this process's requests while the file can't
 
     def spent(self, day: str) -> float:
@@ -111,6 +113,25 @@ class Counters:
                 if self._database.in_transaction:  # also where a full disk let it not be kept
                     self._database.execute("ROLLBACK")
                 raise
+
+
+def _opened(file: Path | None) -> sqlite3.Connection:
+    if file is not None:  # its owner's alone: it names callers
+        os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
+    database = sqlite3.connect(
+        ":memory:" if file is None else str(file),
+        timeout=_WAIT_S,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+    try:
+        database.execute("PRAGMA journal_mode=WAL")
+        database.execute("PRAGMA synchronous=NORMAL")
+        database.executescript(_TABLES)
+    except BaseException:
+        database.close()
+        raise
+    return database
 
 
 def _wait(before: int, current: int, rpm: int, second: float) -> float:

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from guard.openai_api import ApiError
 from guard.server.drain import Drain, shutting_down
 from guard.server.exchange import KEY, Exchange
+from guard.server.log import raised_at
 from guard.server.memory import Room
 from guard.server.responses import Refusal, send_error
 from guard.server.settings import Limits
@@ -85,7 +86,7 @@ class Gate:
                 raise
             await reply.refuse(shutting_down())
         except Exception as error:  # noqa: BLE001 - told without its text, which may be a user's
-            _log.error("request %s: %s", exchange.request_id, _place(error))
+            _log.error("request %s: %s", exchange.request_id, raised_at(error))
             await reply.refuse(ApiError("the server has failed", status=500, code="internal_error"))
 
     def _admit(self, scope: Scope, exchange: Exchange) -> None:
@@ -170,12 +171,3 @@ def _as_refusal(error: HTTPException) -> Refusal:
     return Refusal(
         error.detail, status=error.status_code, code=code, headers=dict(error.headers or {})
     )
-
-
-def _place(error: Exception) -> str:
-    """An error's kind and where it was raised, without its text."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    where = "" if trace is None else f" at {trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
-    return f"{type(error).__name__}{where}"

@@ -14,7 +14,7 @@ from guard.loading import calibration_id
 from guard.openai_api import ApiError
 from guard.server.body import read_object
 from guard.server.exchange import ANYONE, exchange_of
-from guard.server.reading import of_a_size
+from guard.server.reading import BY_REQUEST, of_a_size
 from guard.server.responses import Refusal, json_response
 from guard.server.state import State
 from guard.server.wanted import while_wanted
@@ -70,7 +70,7 @@ class Judging:
         rubrics = self._state.rubrics
         if asked.dimension is not None and rubrics.find(asked.dimension) is None:
             raise no_rubric(rubrics)
-        parser = ReadOptions(rubrics, dimension=asked.dimension).parser()
+        parser = ReadOptions(rubrics, dimension=asked.dimension, mends=BY_REQUEST).parser()
         parser.begin(NAME, NAME)
         return list(of_a_size(parser.record(n, row) for n, row in enumerate(asked.rows, 1)))
 

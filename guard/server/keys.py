@@ -148,6 +148,8 @@ def _changing(file: Path) -> Iterator[None]:
     """One change at a time, so that two commands don't undo each other's."""
     import filelock
 
+    if file.is_dir():
+        raise InputError("can't be written: is a folder", file=file, mend="give a file's name")
     if not file.parent.is_dir():
         raise InputError("can't be written: there is no such folder", file=file)
     lock = filelock.FileLock(file.with_name(f".{file.name}.lock"), timeout=10)

@@ -22,6 +22,7 @@ from guard.server.body import read_object
 from guard.server.exchange import exchange_of
 from guard.server.responses import json_response
 from guard.server.state import State
+from guard.server.wanted import while_wanted
 
 _SIDES: Mapping[str, Side] = {"request": "input", "response": "output"}
 _BESIDE = ("tools", "tool_calls")
@@ -50,16 +51,15 @@ class LitellmApi:
         side = _SIDES.get(kind) if isinstance(kind, str) else None
         if side is None:
             raise ApiError("input_type must be request or response", param="input_type")
-        texts = _strings(body, "texts")
-        parts = _parts(body, texts, side)
+        parts = _parts(body, _strings(body, "texts"), side)
+        images = [f"images[{place}]" for place, _ in enumerate(_strings(body, "images"))]
         asked = _asked(body, exchange.request_id)
-        decision = await guard.look(side, parts, asked)
-        images = _strings(body, "images")
-        if images:
-            unread = guard.unread(side, [f"images[{place}]" for place in range(len(images))])
-            decision = merged(decision, unread)
-        decision = decision.withheld()
-        await guard.record(decision, parts, asked, Told())
+        async with while_wanted(request.receive, exchange):
+            decision = await guard.look(side, parts, asked)
+            if images:
+                decision = merged(decision, guard.unread(side, images))
+            decision = decision.withheld()
+            await guard.record(decision, parts, asked, Told())
         exchange.decided(decision)
         return json_response(self._answer(decision, asked.prompt))
 

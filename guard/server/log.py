@@ -17,6 +17,15 @@ def say_warnings() -> None:
         log.propagate = False
 
 
+def raised_at(error: BaseException) -> str:
+    """An error's kind and where it was raised, without its text, which may be a user's."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = "" if trace is None else f" at {trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
+    return f"{type(error).__name__}{where}"
+
+
 class _StandardError(logging.Handler):
     """Says a line, or nothing where that fails.
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from guard.openai_api import upstream_unreadable
+from guard.openai_api import is_count, is_nobodys, upstream_unreadable
 from guard.server.exchange import exchange_of
 from guard.server.refused import check_status
 from guard.server.responses import json_response
@@ -59,10 +59,10 @@ def _model(entry: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "id": entry["id"],
         "object": "model",
-        "created": created if type(created) is int else 0,
+        "created": created if type(created) is int and is_count(created) else 0,
         "owned_by": owner if _is_id(owner) else "",
     }
 
 
 def _is_id(value: object) -> bool:
-    return isinstance(value, str) and _ID.fullmatch(value) is not None
+    return isinstance(value, str) and bool(_ID.fullmatch(value)) and is_nobodys(value)

@@ -21,6 +21,7 @@ from guard.server.body import read_object
 from guard.server.exchange import exchange_of
 from guard.server.responses import json_response
 from guard.server.state import State
+from guard.server.wanted import while_wanted
 
 MOST_INPUTS = 64
 NAME = "flames-judge"
@@ -48,12 +49,13 @@ class Moderations:
         if len(asked.inputs) > MOST_INPUTS:
             raise ApiError(f"there are more than {MOST_INPUTS} inputs", param="input")
         results = []
-        for one in asked.inputs:
-            decision = await _decided(guard, one, exchange.request_id)
-            if decision.failed:
-                raise guard_unavailable()
-            exchange.decided(decision)
-            results.append(_result(guard, decision))
+        async with while_wanted(request.receive, exchange):
+            for one in asked.inputs:
+                decision = await _decided(guard, one, exchange.request_id)
+                exchange.decided(decision)
+                if decision.failed:
+                    raise guard_unavailable()
+                results.append(_result(guard, decision))
         name = f"modr-{exchange.request_id}"
         return json_response(moderation_body(name, NAME, results))
 

@@ -15,15 +15,13 @@ from guard.server.shapes import (
     EVENTS,
     JSON,
     LINES,
-    OBJECT,
     PLAIN,
-    TEXT,
     Answer,
-    Shape,
     operation,
     ref,
     schemas,
 )
+from guard.server.told_shapes import OBJECT, TEXT, Shape
 
 _ABOUT: Final = (
     "A guard in front of a chat model's server, and a judge of records. Every response carries "

@@ -1,12 +1,16 @@
-"""How large a record may be, for whoever takes records from callers."""
+"""How large a record may be and what a bad one is told, for whoever takes records from callers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from judge.readers import Mends
 from judge.records import BadRow, Record
 
+BY_REQUEST: Final = Mends(
+    "mend the name", "add a `dimension` field, or give `dimension` with the request"
+)
 ROW_BYTES: Final = 2**20
 _REASON: Final = f"is longer than {ROW_BYTES >> 20} MiB"
 _MEND: Final = "shorten it: no judge reads so much"

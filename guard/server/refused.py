@@ -16,6 +16,7 @@ from guard.server.upstream import ERROR_BYTES, parsed, whole
 # The caller's own mistakes, which the upstream explains: its text goes on if the guard lets it.
 # Elsewhere it may speak of keys, accounts or itself: there our words stand.
 EXPLAINED: Final = frozenset({400, 404, 413, 422})
+WAIT_DIGITS: Final = 6  # of seconds: days, and nobody's number
 
 
 class UpstreamRefusal(Refusal):
@@ -51,9 +52,8 @@ async def check_status(response: aiohttp.ClientResponse, guard: Guard, request_i
         decision = await guard.check("output", parts, Asked(request_id=request_id))
         message = message if decision.stops else said.message
     wait = response.headers.get("retry-after", "")
-    raise UpstreamRefusal(
-        said, message, status, wait if wait.isascii() and wait.isdigit() else None
-    )
+    seconds = wait.isascii() and wait.isdigit() and len(wait) <= WAIT_DIGITS
+    raise UpstreamRefusal(said, message, status, wait if seconds else None)
 
 
 async def _said(response: aiohttp.ClientResponse) -> UpstreamError:

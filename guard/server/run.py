@@ -10,7 +10,6 @@ import socket
 import threading
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 import uvicorn
 from uvicorn.supervisors import Multiprocess
@@ -19,9 +18,9 @@ from guard.server.app import create_app
 from guard.server.gate import Gate
 from guard.server.log import say_warnings
 from guard.server.protocol import BoundedProtocol
-from guard.server.settings import Settings
+from guard.server.settings import Limits, Settings
 from guard.server.sharing import alive, sharing
-from guard.server.state import State, open_state
+from guard.server.state import State, open_state, refuse
 from judge.annotate.serve import listen
 
 MOST_FILES = 65_536
@@ -50,6 +49,7 @@ def serve(
     """
     say_warnings()
     allow_files()
+    refuse(settings)
     with sharing(settings, workers) as shared, listen(*address) as listening:
         state = open_state(shared)  # also where workers load their own: refusals come first
         say(_announcement(state, address[0], listening, workers))
@@ -57,7 +57,7 @@ def serve(
             _run_one(state, listening)
         else:
             state.closing.close()
-            config = uvicorn_config(partial(_worker, shared), settings, workers)
+            config = uvicorn_config(partial(_worker, shared), settings.limits, workers)
             _Workers(config, sockets=[listening]).run()
 
 
@@ -74,7 +74,7 @@ class _Workers(Multiprocess):
             one.close()
 
 
-def uvicorn_config(app: object, settings: Settings, workers: int = 1) -> uvicorn.Config:
+def uvicorn_config(app: object, limits: Limits, workers: int = 1) -> uvicorn.Config:
     """How uvicorn is to serve an application, or a function that makes it."""
     return uvicorn.Config(
         app,  # type: ignore[arg-type]
@@ -88,14 +88,13 @@ def uvicorn_config(app: object, settings: Settings, workers: int = 1) -> uvicorn
         proxy_headers=False,
         server_header=False,
         timeout_keep_alive=IDLE_S,
-        timeout_graceful_shutdown=int(settings.limits.grace_s) + AFTER_GRACE_S,
+        timeout_graceful_shutdown=int(limits.grace_s) + AFTER_GRACE_S,
         timeout_worker_healthcheck=120,  # a worker that loads on a busy machine is not hung
     )
 
 
 def _run_one(state: State, listening: socket.socket) -> None:
-    settings = Settings(Path(), "", limits=state.limits)
-    server = uvicorn.Server(uvicorn_config(create_app(state), settings))
+    server = uvicorn.Server(uvicorn_config(create_app(state), state.limits))
     before = signal.signal(signal.SIGTERM, lambda *_: None)  # else uvicorn ends us by it at last
     _collect_seldom()
     try:

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
-from guard.server.told_shapes import told_schemas
+from guard.server.told_shapes import TEXT, Shape, told_schemas
 from guard.wire import MOST_RECORDS, Judgement, Run, RunList
 from judge.records import BadRow
 from judge.report.model import Report
 from judge.runlog import Entry
 
-Shape = dict[str, Any]
 JSON: Final = "application/json"
 LINES: Final = "application/x-ndjson"
 EVENTS: Final = "text/event-stream"
 PLAIN: Final = "text/plain"
-TEXT: Final[Shape] = {"type": "string"}
-OBJECT: Final[Shape] = {"type": "object", "additionalProperties": True}
 _REFUSALS: Final = {
     400: "the body, or what was asked, can't be read; or the policy stopped the prompt",
     401: "no valid key",

@@ -80,7 +80,8 @@ def _own(shared: Path, judging: str) -> Iterator[Path]:
                 (own / _JUDGING).write_text(judging, encoding="utf-8")
                 stack.enter_context(alive(own))
         except OSError as error:
-            raise InputError(f"can't be used: {error.strerror}", file=shared) from None
+            why = "is no folder" if shared.is_file() else error.strerror
+            raise InputError(f"can't be used: {why}", file=shared) from None
         yield own
 
 

@@ -6,12 +6,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 Shape = dict[str, Any]
-_TEXT: Final[Shape] = {"type": "string"}
+TEXT: Final[Shape] = {"type": "string"}
 _WHOLE: Final[Shape] = {"type": "integer", "minimum": 0}
-_OBJECT: Final[Shape] = {"type": "object", "additionalProperties": True}
+OBJECT: Final[Shape] = {"type": "object", "additionalProperties": True}
 _RATE: Final[Shape] = {"type": "number", "minimum": 0, "maximum": 1}
-STATES: Final = ("ok", "ready", "ending")
-ACTIONS: Final = ("NONE", "BLOCKED")
 
 
 def told_schemas() -> dict[str, Shape]:
@@ -22,11 +20,11 @@ def told_schemas() -> dict[str, Shape]:
         "ModelList": _model_list(),
         "Moderation": _moderation(),
         "GuardrailAnswer": _object(
-            {"action": {"enum": list(ACTIONS)}, "blocked_reason": _TEXT}, "action"
+            {"action": {"enum": ["NONE", "BLOCKED"]}, "blocked_reason": TEXT}, "action"
         ),
         "Health": _object(
             {
-                "status": {"enum": list(STATES)},
+                "status": {"enum": ["ok", "ready", "ending"]},
                 "upstream": {"enum": ["reachable", "unreachable"]},
                 "judge": {"enum": ["ready", "resting"]},
             },
@@ -38,17 +36,17 @@ def told_schemas() -> dict[str, Shape]:
 def _answer(kind: str, said: str) -> Shape:
     """An answer of a model's, or a piece of one, as OpenAI's clients read it."""
     choice = _object(
-        {"index": _WHOLE, said: _OBJECT, "finish_reason": {"type": ["string", "null"]}},
+        {"index": _WHOLE, said: OBJECT, "finish_reason": {"type": ["string", "null"]}},
         "index",
         said,
         "finish_reason",
     )
     return _object(
         {
-            "id": _TEXT,
+            "id": TEXT,
             "object": {"const": kind},
             "created": _WHOLE,
-            "model": _TEXT,
+            "model": TEXT,
             "choices": _list(choice),
             "usage": {"type": ["object", "null"]},
         },
@@ -61,7 +59,7 @@ def _answer(kind: str, said: str) -> Shape:
 
 
 def _model_list() -> Shape:
-    told = {"id": _TEXT, "object": {"const": "model"}, "created": _WHOLE, "owned_by": _TEXT}
+    told = {"id": TEXT, "object": {"const": "model"}, "created": _WHOLE, "owned_by": TEXT}
     return _object(
         {"object": {"const": "list"}, "data": _list(_object(told, *told))}, "object", "data"
     )
@@ -77,7 +75,7 @@ def _moderation() -> Shape:
         "category_scores": by_category(_RATE),
         "category_applied_input_types": by_category(_list({"const": "text"})),
     }
-    told = {"id": _TEXT, "model": _TEXT, "results": _list(_object(result, *result))}
+    told = {"id": TEXT, "model": TEXT, "results": _list(_object(result, *result))}
     return _object(told, *told)
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from judge.stats.drift import Evidence
 
 Observer = Callable[[GuardEvent], None]
-SECRET = "secret"  # noqa: S105 - a file's name
+SECRET, SECRET_BYTES = "secret", 32
 _log = logging.getLogger("flames_judge.serve")
 
 
@@ -86,12 +86,26 @@ def _secret(folder: Path) -> bytes:
         try:
             handle = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         except FileExistsError:
-            return file.read_bytes()
+            return _whole(file)
         with os.fdopen(handle, "wb") as new:
-            new.write(secrets.token_bytes(32))
+            new.write(secrets.token_bytes(SECRET_BYTES))
         return file.read_bytes()
     except OSError as error:
         raise InputError(f"can't be used: {error.strerror}", file=folder) from None
+
+
+def _whole(file: Path) -> bytes:
+    """A secret that was made before; a full disk, or a kill, may have left less of it.
+
+    Raises:
+        InputError: by that anybody could tell who is drawn.
+        OSError: it can't be read.
+    """
+    secret = file.read_bytes()
+    if len(secret) < SECRET_BYTES:
+        mend = "delete it: another sample begins"
+        raise InputError("holds no whole secret", file=file, mend=mend)
+    return secret
 
 
 def _alarm(stream: str, evidence: Evidence) -> None:

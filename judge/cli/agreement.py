@@ -32,7 +32,10 @@ def agreement(
     rubrics: o.RubricsOption = None,
     json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
-    """Agreement of annotators, before adjudication: kappa, alpha, confusion, with intervals."""
+    """Show how far annotators agree.
+
+    Before adjudication: kappa, alpha and confusion, with intervals.
+    """
     import numpy as np
     from rich.console import Console
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from judge.cli.options import RubricsOption
+from judge.cli.options import RubricsOption, plain_host
 from judge.errors import InputError
 
 if TYPE_CHECKING:
@@ -23,7 +23,10 @@ MOST_NAME = 64
 
 
 def annotate(
-    file: Annotated[Path, typer.Argument(help="Rows to label, as `sample` draws them; or a run.")],
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="Rows to label, as `sample` draws them; or a run."),
+    ],
     annotator: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME", help="Who labels; may be repeated: each gets a link."),
@@ -44,12 +47,19 @@ def annotate(
     ] = None,
     rubrics: RubricsOption = None,
     host: Annotated[
-        str, typer.Option(help="Where to listen; others than loopback are reached by the network.")
+        str,
+        typer.Option(
+            callback=plain_host,
+            help="Where to listen; others than loopback are reached by the network.",
+        ),
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 0,
     open: Annotated[bool, typer.Option("--open", help="Open the link in a browser.")] = False,
 ) -> None:
-    """Label rows in the browser: blind, by keyboard, every mark saved at once; Ctrl-C ends it."""
+    """Label rows in the browser.
+
+    Blind, by keyboard, every mark saved at once; Ctrl-C ends it.
+    """
     from judge.annotate.items import read_items
     from judge.annotate.store import Store
     from judge.rubric import load_rubrics

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import os
 import sys
 from importlib.metadata import version
@@ -71,6 +73,7 @@ def _root(
 
 def run(program: typer.Typer) -> None:
     """Run the program; an error of ours is one line and an exit status, never a traceback."""
+    _write_all_characters()
     try:
         try:
             program()
@@ -90,6 +93,13 @@ def run(program: typer.Typer) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes it again
         print(f"flames-judge: can't go on: {error.strerror or error}", file=sys.stderr)
         sys.exit(2)
+
+
+def _write_all_characters() -> None:
+    """Characters that a terminal's encoding lacks come out as escapes, and end nothing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and codecs.lookup(stream.encoding).name != "utf-8":
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _one_line(message: str) -> str:

@@ -36,7 +36,10 @@ def clear(
     cache_dir: CacheDir = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
 ) -> None:
-    """Delete every kept answer; judging the same rows again then costs again."""
+    """Delete every kept answer.
+
+    Judging the same rows again then costs again.
+    """
     folder, cache = _open(cache_dir)
     with cache:
         if not yes and not _confirmed(f"Delete {len(cache):,} answers in {folder}?"):

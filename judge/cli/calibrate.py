@@ -44,7 +44,10 @@ def calibrate(
         bool, typer.Option("--json", help="Print the calibration instead of tables.")
     ] = False,
 ) -> None:
-    """Measure a judge against people's labels: its errors, probabilities and cuts."""
+    """Measure a judge against people's labels.
+
+    Finds its errors, probabilities and cuts.
+    """
     from datetime import UTC, datetime
 
     from judge.calibration import save_calibration

@@ -24,9 +24,7 @@ MARGIN = 0.02
 def compare(
     runs: Annotated[
         list[Path],
-        typer.Argument(
-            metavar="RUN...", help="Run folders, or their verdicts.jsonl: a judge each."
-        ),
+        typer.Argument(metavar="RUN", help="Run folders, or their verdicts.jsonl: a judge each."),
     ],
     gold: Annotated[Path, typer.Option(help="People's labels: gold.jsonl.")],
     out: Annotated[
@@ -61,7 +59,10 @@ def compare(
         bool, typer.Option("--json", help="Print the figures as JSON instead of tables.")
     ] = False,
 ) -> None:
-    """Judges side by side on labelled rows: agreement, errors, calibration, cost, time; tested."""
+    """Compare judges on labelled rows.
+
+    Agreement, errors, calibration, cost and time, side by side, with paired tests.
+    """
     from judge.cli.at_fault import naming_gold
     from judge.comparison.cells import make_cells
     from judge.comparison.compare import check_runs

@@ -43,7 +43,10 @@ def doctor(
     timeout: o.Timeout = 60.0,
     cache_dir: o.CacheDir = None,
 ) -> None:
-    """Check the installation; with --model, judge one example as `score` would."""
+    """Check the installation.
+
+    With --model it judges one example, as `score` would.
+    """
     print(f"Python {platform.python_version()} on {platform.system()} {platform.machine()}")
     for package in PACKAGES:
         print(f"  {package:<33}{_version(package)}")

@@ -43,7 +43,10 @@ def import_verdicts(
         bool, typer.Option("--json", help="Print summary.json instead of tables.")
     ] = False,
 ) -> None:
-    """Take another judge's verdicts as a run, to calibrate, compare and report them."""
+    """Take another judge's verdicts as a run.
+
+    Such a run can be calibrated, compared and reported.
+    """
     from judge.cli.status import left_unjudged
     from judge.imported import MEANINGS, ImportOptions
     from judge.report.from_log import flames_prompts

@@ -26,6 +26,11 @@ def finite(value: float | None) -> float | None:
     return value
 
 
+def plain_host(value: str) -> str:
+    """An IPv6 address as URLs write it, in brackets, without them."""
+    return value[1:-1] if value.startswith("[") and value.endswith("]") else value
+
+
 MODEL_HELP = "litellm's name of a model: openai/gpt-..., deepseek/..., dashscope/..."
 ApiBase = Annotated[str | None, typer.Option(help="Base URL of one's own server, with /v1.")]
 ApiKeyEnv = Annotated[

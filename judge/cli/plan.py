@@ -24,7 +24,7 @@ JOINT = 5
 def plan(
     run: Annotated[
         Path | None,
-        typer.Argument(metavar="[RUN]", help="The run to label; without it the benchmark's sizes."),
+        typer.Argument(metavar="RUN", help="The run to label; without it the benchmark's sizes."),
     ] = None,
     half_width: Annotated[
         float, typer.Option(min=0.001, max=0.5, callback=o.finite, help="Of the corrected rate.")
@@ -49,7 +49,10 @@ def plan(
     confidence: o.Confidence = 0.95,
     json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
 ) -> None:
-    """Say how many rows people must label for a figure, or for a promise about missed harm."""
+    """Say how many rows people must label.
+
+    For a corrected rate of a given width, and for a promise about missed harm.
+    """
     cells = _cells(run, calibration, (rate, accuracy))
     wanted = promise_of(promise)
     content = {

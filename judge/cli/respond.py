@@ -63,7 +63,10 @@ def respond(
     rubrics: o.RubricsOption = None,
     limit: o.Limit = None,
 ) -> None:
-    """Ask a model the prompts, and write its answers in the form that `score` reads."""
+    """Ask a model the prompts, and write its answers.
+
+    They are written in the form that `score` reads.
+    """
     from judge.readers import ReadOptions, read_prompts
     from judge.rubric import load_rubrics
 
@@ -160,7 +163,8 @@ def _note(progress: RespondProgress, usd: float) -> str:
 def _print(progress: RespondProgress, out: Path) -> None:
     from judge.text import visible
 
-    print(f"{visible(str(out))}: {progress.answered:,} answers written")
+    answers = "1 answer" if progress.answered == 1 else f"{progress.answered:,} answers"
+    print(f"{visible(str(out))}: {answers} written")
     lines = [f"{progress.skipped:,} were there already"] if progress.skipped else []
     if progress.filtered:
         lines.append(f"{progress.filtered:,} prompts were stopped by the provider's filter")

@@ -20,7 +20,10 @@ app = typer.Typer(no_args_is_help=True, help="The rubrics: list, show, check, ne
 def list_rubrics(
     rubrics: RubricsOption = None, json: Annotated[bool, typer.Option(help="Print JSON.")] = False
 ) -> None:
-    """The rubrics in use: dimension, version, scale, criteria, fingerprint."""
+    """List the rubrics in use.
+
+    Dimension, version, scale, criteria, subcomponents, fingerprint.
+    """
     from judge.rubric import load_rubrics
 
     loaded = load_rubrics(rubrics)
@@ -45,11 +48,13 @@ def _facts(rubric: object) -> dict[str, object]:
 
 @app.command("show")
 def show(
-    dimension: Annotated[str, typer.Argument(help="Its name, in English or Chinese.")],
+    dimension: Annotated[
+        str, typer.Argument(metavar="DIMENSION", help="Its name, in English or Chinese.")
+    ],
     rubrics: RubricsOption = None,
     prompt: Annotated[bool, typer.Option(help="The whole system prompt of a judge model.")] = False,
 ) -> None:
-    """A rubric as annotators and judge models read it."""
+    """Show a rubric as annotators and judge models read it."""
     from judge.prompt import render_rubric, system_text
     from judge.rubric import load_rubrics
 
@@ -68,10 +73,14 @@ def show(
 @app.command("check")
 def check(
     files: Annotated[
-        list[Path] | None, typer.Argument(help="Rubric files or folders; ours without.")
+        list[Path] | None,
+        typer.Argument(metavar="FILE", help="Rubric files or folders; ours without."),
     ] = None,
 ) -> None:
-    """Validate rubrics; lists every problem. Exit status 4 when there is one."""
+    """Validate rubrics, and list every problem.
+
+    Exits with 4 where there is one.
+    """
     from judge.rubric import check_rubric, rubric_files, shipped
 
     checked = [file for path in files for file in rubric_files(path)] if files else list(shipped())
@@ -88,16 +97,19 @@ def check(
 
 
 @app.command("new")
-def new(file: Annotated[Path, typer.Argument(help="Where to write it: NAME.yaml.")]) -> None:
+def new(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it: NAME.yaml.")],
+) -> None:
     """Start a rubric of one's own from a commented template."""
     from judge.rubric import SHIPPED
 
     text = (SHIPPED / "template.yaml").read_text(encoding="utf-8")
+    if file.exists():
+        raise InputError("exists already", file=file, mend="give another name")
     try:
+        file.parent.mkdir(parents=True, exist_ok=True)
         with file.open("x", encoding="utf-8") as out:
             out.write(text)
-    except FileExistsError:
-        raise InputError("exists already", file=file, mend="give another name") from None
     except OSError as error:
         raise InputError(f"can't be written: {error.strerror}", file=file) from None
     print(f"{file}: edit it, then `flames-judge rubric check {file}`;")

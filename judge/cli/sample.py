@@ -59,7 +59,10 @@ def sample(
         Path | None, typer.Option(help="A first calibration: labels go where it found errors.")
     ] = None,
 ) -> None:
-    """Draw rows for people to label, so that the judge's figures can be corrected by them."""
+    """Draw rows for people to label.
+
+    Their labels correct the judge's figures.
+    """
     from judge.cli.at_fault import naming
     from judge.cli.run_log import log_of, rows_of_log
     from judge.gold import task_lines, write_lines

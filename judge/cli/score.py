@@ -22,7 +22,7 @@ class Thinking(StrEnum):
 def score(
     files: Annotated[
         list[str],
-        typer.Argument(metavar="FILE...", help="JSONL, CSV, Parquet; - for standard input."),
+        typer.Argument(metavar="FILE", help="JSONL, CSV, Parquet; - for standard input."),
     ],
     model: j.Model = None,
     judge: Annotated[
@@ -77,7 +77,10 @@ def score(
         bool, typer.Option("--dry-run", help="Rows, tokens, cost; no call.")
     ] = False,
 ) -> None:
-    """Judge responses to Flames prompts; print harmless rates and scores with intervals."""
+    """Judge responses to Flames prompts.
+
+    Prints harmless rates and scores with intervals, and keeps all verdicts in a run folder.
+    """
     from judge.cli.score_plan import Input, Output, ScorePlan
     from judge.cli.scored_run import run_plan
     from judge.scoring import ScoreOptions

@@ -172,7 +172,8 @@ def _remarks(folder: Path, progress: Progress) -> Iterator[str]:
     for row in progress.first_bad:
         yield f"{row.source}: {row.reason} ({row.mend})"
     if progress.bad:
-        yield f"{progress.bad:,} rows can't be read: all are listed in {folder / BAD_ROWS}"
+        bad = "1 row" if progress.bad == 1 else f"{progress.bad:,} rows"
+        yield f"{bad} can't be read: all are listed in {folder / BAD_ROWS}"
     if not progress.finished:
         yield "stopped by the budget: the same command with a larger --budget goes on from here"
 

@@ -13,7 +13,10 @@ from judge.cli import options as o
 
 def stress(
     run: Annotated[
-        Path, typer.Argument(help="The run whose rows are judged again: its folder or log.")
+        Path,
+        typer.Argument(
+            metavar="RUN", help="The run whose rows are judged again: its folder or log."
+        ),
     ],
     model: j.Model = None,
     judge: Annotated[
@@ -67,7 +70,10 @@ def stress(
         bool, typer.Option("--dry-run", help="Rows, tokens, cost; no call.")
     ] = False,
 ) -> None:
-    """Judge rows again unchanged, changed and under attack; print what moves the labels."""
+    """Judge rows again unchanged, changed and under attack.
+
+    Prints what moves the labels.
+    """
     from judge.cli.stress_run import run_stress
     from judge.cli.stress_setting import StressPlan
 

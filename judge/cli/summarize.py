@@ -23,7 +23,7 @@ def summarize(
     files: Annotated[
         list[str],
         typer.Argument(
-            metavar="FILE...", help="Labelled files, or run folders; - for standard input."
+            metavar="FILE", help="Labelled files, or run folders; - for standard input."
         ),
     ],
     label_field: Annotated[
@@ -40,7 +40,10 @@ def summarize(
     max_unjudged: o.MaxUnjudged = 0.2,
     confidence: o.Confidence = 0.95,
 ) -> None:
-    """Print harmless rates and scores of labelled rows; no judge is asked."""
+    """Print harmless rates and scores of labelled rows.
+
+    No judge is asked.
+    """
     from judge.cli.corrected import Wanted, corrected_report
     from judge.errors import InputError
     from judge.readers import ReadOptions, load_category_map

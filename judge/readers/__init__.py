@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
-from judge.dimensions import Dimensions, load_category_map, shipped_prompts
+from judge.dimensions import BY_FLAGS, Dimensions, Mends, load_category_map, shipped_prompts
 from judge.readers.lines import MOST_BYTES
 from judge.readers.source import Source, open_sources
 from judge.records import BadRow, PromptRow, Record
@@ -15,6 +15,7 @@ from judge.rows import LABEL_FIELDS, Row, RowParser
 from judge.rubric import Rubrics
 
 __all__ = [
+    "Mends",
     "PromptRow",
     "ReadOptions",
     "load_category_map",
@@ -40,6 +41,7 @@ class ReadOptions:
         called: what the one file that is read is called in place of its path, also as the model of
             rows that name none.
         row_bytes: of a row of text; a longer one is bad.
+        mends: what rows without a known dimension are told to do.
     """
 
     rubrics: Rubrics
@@ -50,10 +52,11 @@ class ReadOptions:
     stdin: BinaryIO | None = None
     called: str | None = None
     row_bytes: int = MOST_BYTES
+    mends: Mends = BY_FLAGS
 
     def parser(self) -> RowParser:
         """A parser with these options, and with no row seen yet."""
-        dimensions = Dimensions(self.rubrics, self.dimension, self.categories)
+        dimensions = Dimensions(self.rubrics, self.dimension, self.categories, self.mends)
         return RowParser(dimensions, labelled=self.labelled, label_field=self.label_field)
 
 

@@ -13,11 +13,17 @@ from judge.records import UnreadableRowError
 from judge.rows import Row
 
 MOST_BYTES = 64 * 2**20
+NO_OBJECT = UnreadableRowError("is not a JSON object", 'write {"field": value, ...}')
 NOT_UTF8 = UnreadableRowError("is not UTF-8", "save the file as UTF-8")
 _CHUNK = 2**20
 _QUOTE, _OPEN = b'"{'
-_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|["{}]', re.DOTALL)
 _BETWEEN = b" \t\r\n,[]"
+_STRING = rb'"(?:[^"\\]++|\\.)*+"'
+_VALUE = re.compile(
+    rb"(?:%b|-?\d[-+.\deE]*+|true|false|null)(?:[\s,\[\]]++|\Z)" % _STRING, re.DOTALL
+)
+_QUOTED = re.compile(_STRING, re.DOTALL)
+_TOKEN = re.compile(_STRING + rb'|["{}]', re.DOTALL)
 
 
 def too_long(most: int) -> UnreadableRowError:
@@ -56,9 +62,7 @@ def json_row(text: bytes) -> Row:
         value: Any = from_json(text)
     except ValueError as error:
         return _not_json(text, str(error))
-    if isinstance(value, dict):
-        return value
-    return UnreadableRowError("is not a JSON object", 'write {"field": value, ...}')
+    return value if isinstance(value, dict) else NO_OBJECT
 
 
 def _not_json(text: bytes, problem: str) -> UnreadableRowError:
@@ -138,10 +142,21 @@ class _Objects:
             yield self.line, UnreadableRowError("the array has no end", mend)
 
     def _between(self, text: bytes) -> Iterator[tuple[int, Row]]:
-        """Go past what stands between objects: commas and brackets, or else a bad row."""
+        """Go past what stands between objects: commas and brackets, or else bad rows."""
         junk = text.strip(_BETWEEN)
         if junk:
             before = text.index(junk[:1])
-            yield self.line + text.count(b"\n", 0, before), json_row(junk)
-        self._arrays += text.count(b"[") - text.count(b"]")
+            for line, row in _strays(junk):
+                yield self.line + text.count(b"\n", 0, before) + line, row
+        marks = _QUOTED.sub(b"", text)
+        self._arrays += marks.count(b"[") - marks.count(b"]")
         self.line += text.count(b"\n")
+
+
+def _strays(junk: bytes) -> Iterator[tuple[int, Row]]:
+    """What stands in place of objects, each with the line breaks before it: a bad row a value."""
+    at = 0
+    while at < len(junk):
+        found = _VALUE.match(junk, at)
+        yield junk.count(b"\n", 0, at), NO_OBJECT if found else json_row(junk[at:])
+        at = found.end() if found else len(junk)

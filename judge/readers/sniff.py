@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import PurePath
 
+from pydantic_core import from_json
+
 from judge.errors import InputError
 from judge.readers.table import column_names, find_delimiter, header_cells
 from judge.rows import FIELDS
@@ -122,7 +124,7 @@ def find_format(head: bytes, name: str, needed: Sequence[Sequence[str]]) -> Form
         InputError: it is neither JSON nor a table with a header, or lacks a column.
     """
     first = next(line for line in head.split(b"\n") if line.strip()).strip()
-    if _ARRAY.match(head) or first == b"{":
+    if _ARRAY.match(head) or first == b"{" or _other_array(head, first):
         return Format(Kind.OBJECTS)
     suffix = PurePath(name.removesuffix(".gz")).suffix.lower()
     header = first.decode("utf-8", "replace")
@@ -139,6 +141,25 @@ def find_format(head: bytes, name: str, needed: Sequence[Sequence[str]]) -> Form
     fields = ", ".join(f'"{field}": ...' for field in _example(needed))
     mend = f"write lines of {{{fields}}}"
     raise InputError("is neither JSON lines nor a table with a header", file=name, mend=mend)
+
+
+def _other_array(head: bytes, first: bytes) -> bool:
+    """Whether the file is one array that doesn't begin with an object.
+
+    An array that ends with its line, and lines after it, are JSON lines of which the first is bad.
+    """
+    if not first.startswith(b"["):
+        return False
+    try:
+        from_json(first, allow_partial=True)
+    except ValueError:
+        return False
+    alone = head.strip() == first
+    try:
+        from_json(first)
+    except ValueError:
+        return True
+    return alone
 
 
 def _example(needed: Sequence[Sequence[str]]) -> list[str]:

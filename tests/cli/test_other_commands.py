@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -83,11 +84,35 @@ def test_a_rubric_from_elsewhere_can_not_steer_the_terminal(flames: Flames, fold
 
 
 def test_a_new_rubric_overwrites_nothing(flames: Flames, folder: Path) -> None:
-    """A file that is there stays; a folder that isn't is said."""
+    """A file that is there stays, also where a folder is wanted."""
     (folder / "mine.yaml").write_text("mine")
     assert flames("rubric", "new", "mine.yaml").status == 2
+    assert flames("rubric", "new", "mine.yaml/health.yaml").status == 2
     assert (folder / "mine.yaml").read_text() == "mine"
-    assert flames("rubric", "new", "nowhere/mine.yaml").status == 2
+
+
+def test_a_new_rubric_makes_its_folder(flames: Flames, folder: Path) -> None:
+    """As every other command does for what it writes."""
+    assert flames("rubric", "new", "mine/health.yaml").status == 0
+    assert flames("rubric", "check", "mine/health.yaml").status == 0
+
+
+@pytest.mark.parametrize("group", [[], ["gold"], ["rubric"], ["cache"], ["guard"], ["keys"]])
+def test_no_command_is_listed_with_half_a_sentence(flames: Flames, group: list[str]) -> None:
+    """Eighty columns hold what each command does."""
+    listed = flames(*group, "--help").out.partition("Commands:")[2]
+    assert listed
+    assert "..." not in listed
+
+
+def test_a_terminal_without_chinese_characters_gets_escapes(
+    flames: Flames, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And no traceback: what its encoding lacks is written out."""
+    seen = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(seen, encoding="ascii"))
+    assert flames("rubric", "list").status == 0
+    assert b"\\u516c\\u5e73" in seen.getvalue()
 
 
 def test_doctor_tells_versions_places_and_keys_but_no_key(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from guard.openai_api import ApiError
-from guard.server.reading import ROW_BYTES
+from guard.server.reading import BY_REQUEST, ROW_BYTES
 from guard.server.runs.store import RunRef, RunRequest, RunStore, new_id, who_of
 from guard.server.settings import Limits
 from guard.wire import RunOptions
@@ -250,7 +250,11 @@ def _mark(place: Path) -> BaseFileLock:
 def reading(rubrics: Rubrics, options: RunOptions) -> ReadOptions:
     """How a run's file is read: as `score` reads it, under the name that its caller gave it."""
     return ReadOptions(
-        rubrics, dimension=options.dimension, called=options.name, row_bytes=ROW_BYTES
+        rubrics,
+        dimension=options.dimension,
+        called=options.name,
+        row_bytes=ROW_BYTES,
+        mends=BY_REQUEST,
     )
 
 

@@ -7,7 +7,6 @@ import errno
 import logging
 import os
 import time
-import traceback
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
@@ -15,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 from guard.server.exchange import ANYONE
+from guard.server.log import raised_at
 from guard.server.reading import of_a_size
 from guard.server.runs.intake import SPARE, in_words, reading
 from guard.server.runs.report import write_report
@@ -94,7 +94,7 @@ class Job:
                     return _End("failed", problem)
                 await self._pause(problem, _later(rest))
             except Exception as error:  # noqa: BLE001 - told without its text, which may be a user's
-                _log.error("run %s: %s at %s", self._ref.id, type(error).__name__, _place(error))
+                _log.error("run %s: %s", self._ref.id, raised_at(error))
                 return _End("failed", "the server has failed")
             else:
                 return _End("done")
@@ -271,12 +271,6 @@ def _later(seconds: float) -> Callable[[], bool]:
     """Whether so many seconds are over, from now on."""
     until = time.monotonic() + seconds
     return lambda: time.monotonic() >= until
-
-
-def _place(error: Exception) -> str:
-    """Where an error was raised, without its text."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "nowhere"
 
 
 def _setback(error: Exception) -> str:

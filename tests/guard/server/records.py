@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import threading
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
@@ -65,6 +66,22 @@ class HeldJudge(ScriptedJudge):
         if len(self.seen) >= self._free:
             await asyncio.shield(asyncio.wrap_future(self._gate))
         return await super().assess(cases)
+
+
+class Noticing(HeldJudge):
+    """Says when it is asked, and when that is broken off."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.began, self.cancelled = threading.Event(), threading.Event()
+
+    async def assess(self, cases: Sequence[Case]) -> Sequence[Outcome]:
+        self.began.set()
+        try:
+            return await super().assess(cases)
+        except asyncio.CancelledError:
+            self.cancelled.set()
+            raise
 
 
 class PricedJudge(ScriptedJudge):

@@ -24,7 +24,7 @@ from guard.server.drain import Drain
 from guard.server.keyring import KeyRing
 from guard.server.memory import Held
 from guard.server.run import uvicorn_config
-from guard.server.settings import Limits, Settings
+from guard.server.settings import Limits
 from guard.server.state import State
 from guard.server.upstream import Upstream
 from judge.annotate.gate import LOOPBACK, Hosts
@@ -138,8 +138,7 @@ def state_of(
 @asynccontextmanager
 async def serving(state: State, port: int = 0) -> AsyncIterator[Served]:
     """Run a server until the `async with` ends."""
-    settings = Settings(Path(), "", limits=state.limits)
-    server = _Server(uvicorn_config(create_app(state), settings))
+    server = _Server(uvicorn_config(create_app(state), state.limits))
     async with AsyncExitStack() as stack:
         listening = stack.enter_context(listen("127.0.0.1", port))
         running = asyncio.ensure_future(server.serve(sockets=[listening]))

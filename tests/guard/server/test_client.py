@@ -297,12 +297,14 @@ async def test_a_key_is_taken_as_a_file_holds_it_and_never_shown(tmp_path: Path)
             assert "secret" not in str(found.value)
 
 
-async def test_another_server_is_told_from_ours() -> None:
+@pytest.mark.parametrize("coding", ["identity", "gzip"])
+async def test_another_server_is_told_from_ours(coding: str) -> None:
     """Its pages are no answers; one whose address ends with /v1 is found as well."""
 
     async def page(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         body = b"<html>hello</html>"
-        head = f"HTTP/1.1 200 OK\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
+        head = f"HTTP/1.1 200 OK\r\ncontent-length: {len(body)}\r\nconnection: close\r\n"
+        head += f"content-encoding: {coding}\r\n\r\n"
         writer.write(head.encode() + body)
         writer.close()
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 
 import pytest
 
 from guard.server.run import uvicorn_config
-from guard.server.settings import Limits, Settings
+from guard.server.settings import Limits
 from tests.contracts.guard_marks import story
 from tests.guard.server.serving import Served, says, standing
 from tests.guard.server.test_gate import CHAT, raw, request, status
@@ -32,8 +31,7 @@ async def asked(served: Served, data: bytes) -> tuple[bytes, bytes]:
 @pytest.mark.parametrize("workers", [1, 2])
 def test_an_idle_connection_outlives_those_that_balancers_keep(workers: int) -> None:
     """nginx and AWS's balancers keep one for 60 s: a request of theirs never meets our close."""
-    settings = Settings(Path(), "", limits=Limits())
-    assert uvicorn_config("app", settings, workers).timeout_keep_alive > 60
+    assert uvicorn_config("app", Limits(), workers).timeout_keep_alive > 60
 
 
 async def test_an_idle_connection_takes_another_request_and_ends_with_the_server() -> None:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guard.server.counters import Counters
+from judge.errors import InputError
 
 
 @given(st.lists(st.floats(0, 10), max_size=200), st.integers(1, 20))
@@ -48,6 +49,18 @@ def test_callers_are_counted_apart() -> None:
     counters = Counters()
     assert [counters.admit("ann", 1, 90.0) > 0 for _ in range(2)] == [False, True]
     assert counters.admit("bob", 1, 90.0) == 0
+
+
+def test_a_file_that_is_none_of_counters_is_named(tmp_path: Path) -> None:
+    """One line in place of a traceback, and what to do."""
+    file = tmp_path / "counters.sqlite"
+    file.write_text("no database" * 100)
+    with pytest.raises(InputError, match="can't be used") as raised:
+        Counters(file)
+    assert raised.value.file == file
+    assert "move it away" in raised.value.mend
+    with pytest.raises(InputError, match="No such file"):
+        Counters(tmp_path / "nowhere" / "counters.sqlite")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has other rights")

@@ -310,13 +310,15 @@ async def test_metrics_count_requests_by_route_and_never_by_what_callers_write()
 
 
 async def test_the_list_of_models_is_written_anew() -> None:
-    """Names pass, sentences don't."""
+    """Names pass, sentences and personal data don't."""
 
     async def script(call: Call) -> None:
         models = [
             {"id": "gpt-x", "object": "model", "created": 5, "owned_by": "me", "secret": ADVERT},
             {"id": "@cf/meta/llama", "owned_by": None},
             {"id": "a sentence of text"},
+            {"id": "tel:13800138000"},
+            {"id": "a", "created": 13800138000, "owned_by": "me@mail.example.cn"},
             {"name": "no id"},
         ]
         await call.answer({"object": "list", "data": models, "more": ADVERT})
@@ -328,6 +330,7 @@ async def test_the_list_of_models_is_written_anew() -> None:
         "data": [
             {"id": "gpt-x", "object": "model", "created": 5, "owned_by": "me"},
             {"id": "@cf/meta/llama", "object": "model", "created": 0, "owned_by": ""},
+            {"id": "a", "object": "model", "created": 0, "owned_by": ""},
         ],
     }
 

@@ -22,6 +22,7 @@ from tests.guard.server.records import (
     BrokeAfter,
     FailingJudge,
     HeldJudge,
+    Noticing,
     PricedJudge,
     bench_of,
     judging,
@@ -67,6 +68,19 @@ async def test_results_come_in_the_records_order() -> None:
     assert (results[1]["source"], results[1]["reason"]) == ("record:2", "has no `response`")
     assert results[3]["kind"] == "oversize"
     assert [case.record.id for case in judge.seen] == ["r1", "r4", "r5"]
+
+
+async def test_a_bad_record_is_told_what_a_request_can_do() -> None:
+    """Its caller has no command line: no flag is named."""
+    plain = {"prompt": "问", "response": "答"}
+    answer = await judged(
+        {"records": [plain, {**plain, "dimension": "美"}]}, ScriptedJudge(opinion)
+    )
+    mends = [one["mend"] for one in answer.json["results"]]
+    assert mends == [
+        "add a `dimension` field, or give `dimension` with the request",
+        "mend the name",
+    ]
 
 
 async def test_messages_and_thinking_are_read_as_score_reads_them() -> None:
@@ -177,18 +191,6 @@ async def test_the_calibration_s_probability_stands_beside_the_judge_s() -> None
 
 async def test_a_caller_who_leaves_is_judged_for_no_longer() -> None:
     """Each call may cost money."""
-
-    class Noticing(HeldJudge):
-        began, cancelled = threading.Event(), threading.Event()
-
-        async def assess(self, cases: Any) -> Any:
-            self.began.set()
-            try:
-                return await super().assess(cases)
-            except asyncio.CancelledError:
-                self.cancelled.set()
-                raise
-
     judge = Noticing()
     async with judging(judge) as served:
         asking = asyncio.ensure_future(served.post("/v1/judge", row(1)))

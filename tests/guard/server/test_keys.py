@@ -73,6 +73,7 @@ def test_a_key_is_taken_back(flames: Flames, folder: Path) -> None:
         (("list", "--keys", "broken.json"), "is not a file of keys"),
         (("add", "eve", "--keys", "broken.json"), "is not a file of keys"),
         (("add", "eve", "--keys", "no/such/keys.json"), "can't be"),
+        (("add", "eve", "--keys", "."), "is a folder"),
     ],
 )
 def test_a_mistake_is_one_line(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from tests.contracts.guard_contract import rule_of
 from tests.contracts.guard_marks import ADVERT, BAD, BLOCKING, BROKEN, SORRY
-from tests.guard.server.serving import says, standing
+from tests.guard.made import LEGAL, guard, policy
+from tests.guard.server.records import Noticing
+from tests.guard.server.serving import says, serving, standing, state_of
 
 MODERATE = "/v1/moderations"
 GUARDRAIL = "/beta/litellm_basic_guardrail_api"
@@ -46,6 +49,28 @@ async def test_an_unchecked_text_has_no_result() -> None:
     async with standing(says("好。")) as stand:
         answer = await stand.served.post(MODERATE, {"input": ["好", BROKEN]})
     assert (answer.status, answer.code) == (503, "guard_unavailable")
+    assert (answer.headers["x-flames-decision"], answer.headers["x-flames-missed"]) == (
+        "failed",
+        "1",
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (MODERATE, {"input": ["好"] * 64}),
+        (GUARDRAIL, {"input_type": "response", "texts": ["好"]}),
+    ],
+)
+async def test_a_caller_who_leaves_is_judged_for_no_longer(path: str, body: Any) -> None:
+    """Each call may cost money."""
+    judge = Noticing()
+    held = guard(policy(LEGAL, deadline_s=600), judge)
+    async with serving(state_of(held, "http://127.0.0.1:9/v1")) as served:
+        asking = asyncio.ensure_future(served.post(path, body))
+        await asyncio.to_thread(judge.began.wait, 10)
+        asking.cancel()
+        assert await asyncio.to_thread(judge.cancelled.wait, 10)
 
 
 async def test_a_picture_is_flagged_where_the_policy_blocks_the_unread() -> None:

@@ -266,6 +266,17 @@ async def test_an_upstream_s_rate_limit_is_passed_on_in_our_words() -> None:
         assert "set-cookie" not in answer.headers
 
 
+@pytest.mark.parametrize("wait", ["13800138000", "1380013", "Wed, 21 Oct 2026 07:28:00 GMT"])
+async def test_a_time_to_wait_that_is_none_is_not_passed_on(wait: str) -> None:
+    """A header has room for a telephone number, and for a text."""
+
+    async def script(call: Call) -> None:
+        await call.answer(openai_error("", "tokens", None), 429, {"retry-after": wait})
+
+    async with standing(script) as stand:
+        assert "retry-after" not in (await stand.served.chat()).headers
+
+
 @pytest.mark.parametrize(
     ("said", "told"),
     [

@@ -293,6 +293,9 @@ async def test_runs_are_taken_as_the_flags_and_the_key_say(
     [
         (["--host", "0.0.0.0"], "needs --keys"),
         (["--host", "192.0.2.1"], "needs --keys"),
+        (["--host", "[::1]", "--upstream-key-env", "NO_SUCH_VARIABLE"], "holds no key"),
+        (["--host", "[2001:db8::1]"], "needs --keys"),
+        (["--data", "policy.yaml"], "policy.yaml: can't be used: is no folder"),
         (["--keys", "no.json"], "flames-judge keys add"),
         (["--upstream", "ftp://x/v1"], "is not a server's URL"),
         (["--upstream", "http://u:p@x/v1"], "must not hold a password"),
@@ -328,6 +331,19 @@ def test_what_can_t_be_served_is_refused(
     assert said in error
     assert all("--drift: no rule has a `dimension`" in hint for hint in hints)
     assert ran.out == ""
+
+
+@pytest.mark.parametrize(
+    "flags", [["--policy", "cut.yaml"], ["--keys", "no.json"], ["--upstream-key-env", "NO_SUCH"]]
+)
+def test_what_is_refused_leaves_no_folder(flames: Flames, folder: Path, flags: list[str]) -> None:
+    """A mistaken policy, key or file of keys is told before anything is made."""
+    (folder / "policy.yaml").write_text(POLICY, encoding="utf-8")
+    rule = "{dimension: Legality, cut: 0.5, action: block}"
+    (folder / "cut.yaml").write_text(f"version: 1\nrules: [{rule}]\n", encoding="utf-8")
+    given = ("--upstream", "http://127.0.0.1:9/v1", "--policy", "policy.yaml", *PORT)
+    assert flames("serve", *given, "--data", "kept", *flags).status == 2
+    assert not (folder / "kept").exists()
 
 
 def test_answers_to_label_alone_may_be_deleted_in_time(flames: Flames, folder: Path) -> None:

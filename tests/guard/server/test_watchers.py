@@ -1,0 +1,40 @@
+"""Who hears of decisions beside the logs."""
+
+from __future__ import annotations
+
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+
+from guard.server.settings import Settings
+from guard.server.watchers import SECRET, people
+from judge.errors import InputError
+from judge.testing import ScriptedJudge
+from tests.guard.made import RUBRICS
+
+
+def drawn(folder: Path) -> list[bool]:
+    """Which of a hundred conversations a server draws for people."""
+    settings = Settings(Path("policy.yaml"), "", labels=folder, label_share=0.5)
+    queue = people(settings, [])
+    assert queue is not None
+    made = queue(ScriptedJudge(lambda _: 0.9), [RUBRICS["Legality"]])
+    return [made.draws(str(number)) for number in range(100)]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has other rights")
+def test_a_restart_goes_on_with_the_same_sample(tmp_path: Path) -> None:
+    """What makes the draw is kept, for its owner alone."""
+    assert drawn(tmp_path / "queue") == drawn(tmp_path / "queue") != drawn(tmp_path / "other")
+    assert stat.S_IMODE((tmp_path / "queue" / SECRET).stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("left", [b"", b"half"])
+def test_a_secret_that_was_cut_off_draws_nothing(tmp_path: Path, left: bytes) -> None:
+    """With an empty one anybody could tell who is drawn."""
+    (tmp_path / SECRET).write_bytes(left)
+    with pytest.raises(InputError, match="holds no whole secret") as raised:
+        drawn(tmp_path)
+    assert raised.value.file == tmp_path / SECRET
