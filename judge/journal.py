@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -66,6 +67,17 @@ class Journal:
             raise InputError(
                 f"can't be written: {error.strerror}", file=self.file, mend=mend
             ) from None
+
+
+def is_torn(line: bytes) -> bool:
+    """Whether a line has neither its end nor all of its JSON."""
+    if line.endswith(b"\n"):
+        return False
+    try:
+        json.loads(line)
+    except ValueError:
+        return True
+    return False
 
 
 def _cut_torn_line(file: Path) -> bool:

@@ -16,7 +16,7 @@ from typing import Any
 
 from judge.dispatch import dispatch
 from judge.errors import InputError
-from judge.journal import Journal
+from judge.journal import Journal, is_torn
 from judge.llm.client import CallFailed, ChatClient, Completion
 from judge.llm.config import ModelConfig
 from judge.records import BadRow, PromptRow
@@ -195,17 +195,9 @@ def check_answers(file: Path) -> None:
         return
     except OSError as error:
         raise InputError(f"can't be read: {error.strerror}", file=file) from None
-    torn = first.startswith(_BEGINNING) and not first.endswith(b"\n") and not _is_json(first)
+    torn = first.startswith(_BEGINNING) and is_torn(first)
     if first and not torn:
         _row(first, file, 1)
-
-
-def _is_json(line: bytes) -> bool:
-    try:
-        json.loads(line)
-    except ValueError:
-        return False
-    return True
 
 
 def _rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -16,6 +16,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from judge.errors import InputError
+from judge.journal import is_torn
 from judge.misfits import misfits
 from judge.records import Record, Turn
 from judge.rubric import Label
@@ -166,13 +167,15 @@ def _line(fields: dict[str, Any], at: datetime) -> str:
 def read_log(file: Path) -> Iterator[Entry]:
     """The log's entries in their order, without holding them.
 
+    A last line without its end is being written, or was torn by a kill: it is no entry yet.
+
     Raises:
         InputError: names the file and the line that is not an entry.
     """
     try:
         with file.open("rb") as lines:
             for number, line in enumerate(lines, 1):
-                if line.strip():
+                if line.strip() and not is_torn(line):
                     yield _parse(line, file, number)
     except OSError as error:
         raise InputError(f"can't be read: {error.strerror}", file=file) from None

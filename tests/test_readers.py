@@ -465,6 +465,18 @@ def test_an_empty_json_array_holds_no_rows(tmp_path: Path) -> None:
     assert "holds no rows" in refused(put(tmp_path, "a.json", b"[]"))
 
 
+@pytest.mark.parametrize(
+    ("content", "rows"),
+    [(b'["' + b'\\"' * 200_000, 2), (b"[" + b"1,\n" * 200_000 + b"1]", 200_001)],
+    ids=["quotation marks", "values"],
+)
+def test_what_stands_between_objects_is_gone_past_in_a_moment(content: bytes, rows: int) -> None:
+    """None of it is read again for what follows."""
+    found = list(lines.json_objects(io.BytesIO(content)))
+    assert len(found) == rows
+    assert found[-1][0] == content.count(b"\n") + 1
+
+
 @pytest.mark.parametrize("chunk", [1, 2, 7])
 def test_objects_are_found_wherever_the_file_is_cut_into_chunks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int

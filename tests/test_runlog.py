@@ -165,6 +165,15 @@ def test_a_foreign_line_is_named_by_file_and_line(tmp_path: Path, line: str, tol
     assert f"is not a line of a run's log: {told}" in str(raised.value)
 
 
+def test_a_line_that_is_being_written_is_no_entry_yet(tmp_path: Path) -> None:
+    """Who reads a log while a run or a server writes it gets the whole rows."""
+    file = written(tmp_path, case(), verdict(case()))
+    whole = file.read_bytes()
+    for cut in range(1, len(whole)):
+        file.write_bytes(whole + whole[:cut])
+        assert len(list(read_log(file))) == 1 + (cut == len(whole) - 1)
+
+
 @pytest.mark.parametrize(
     ("field", "value", "told"),
     [

@@ -22,7 +22,8 @@ _STRING = rb'"(?:[^"\\]++|\\.)*+"'
 _VALUE = re.compile(
     rb"(?:%b|-?\d[-+.\deE]*+|true|false|null)(?:[\s,\[\]]++|\Z)" % _STRING, re.DOTALL
 )
-_QUOTED = re.compile(_STRING, re.DOTALL)
+# To the end where it has none: to look for one behind each of its quotation marks would be slow.
+_QUOTED = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 _TOKEN = re.compile(_STRING + rb'|["{}]', re.DOTALL)
 
 
@@ -155,8 +156,10 @@ class _Objects:
 
 def _strays(junk: bytes) -> Iterator[tuple[int, Row]]:
     """What stands in place of objects, each with the line breaks before it: a bad row a value."""
-    at = 0
+    at = line = 0
     while at < len(junk):
         found = _VALUE.match(junk, at)
-        yield junk.count(b"\n", 0, at), NO_OBJECT if found else json_row(junk[at:])
-        at = found.end() if found else len(junk)
+        yield line, NO_OBJECT if found else json_row(junk[at:])
+        end = found.end() if found else len(junk)
+        line += junk.count(b"\n", at, end)
+        at = end
