@@ -12,8 +12,7 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from guard.decision import Part
 from guard.json_replies import Paths, texts_of
-from guard.openai_api import ApiError, ChatRequest, read_request
-from guard.plain import plain
+from guard.objects import plain
 
 CONTENT: Final = Paths.parse(["content", "content[*].text", "update.messages[*].content"])
 _ROLES: Final = {"ai": "assistant", "system": "system", "tool": "tool"}
@@ -50,14 +49,6 @@ def _message(message: Any) -> Any:
             if isinstance(own, dict)
             else own
         )
-
-
-def request_in(body: dict[str, Any]) -> ChatRequest | None:
-    """A body as a request, where it is one."""
-    try:
-        return read_request(body)
-    except ApiError:
-        return None
 
 
 def parts_of(body: dict[str, Any]) -> list[Part]:

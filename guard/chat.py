@@ -9,7 +9,7 @@ from typing import Any, Final
 from guard.decision import Decision, Part, merged, spoken
 from guard.engine import Asked, Guard
 from guard.escapes import argued
-from guard.openai_api import ARGUMENTS, ChatRequest, Envelope, TextPart
+from guard.openai_api import ARGUMENTS, ApiError, ChatRequest, Envelope, TextPart, read_request
 from guard.policy import Messages
 from guard.seams import seams
 
@@ -43,6 +43,14 @@ def left_over(request: ChatRequest | None, texts: Sequence[Part]) -> list[Part]:
     return list(left.values())
 
 
+def request_in(value: object) -> ChatRequest | None:
+    """A value as a request in OpenAI's form, with whatever keys beside; None where it is none."""
+    try:
+        return read_request(value) if isinstance(value, dict) else None
+    except ApiError:
+        return None
+
+
 def asked_by(request: ChatRequest, request_id: str) -> Asked:
     """What the answer to a request stands in."""
     return Asked(
@@ -62,33 +70,34 @@ def envelope_of(asked: Asked) -> Envelope:
 async def look_at_request(
     guard: Guard, request: ChatRequest, asked: Asked
 ) -> tuple[Decision, list[Part]]:
-    """The decision about a request, not yet recorded, and all that it is about.
-
-    Earlier turns are the caller's word for what was said: they are scanned, but not judged. What
-    can't be read counts as the policy says.
-    """
-    parts = parts_of(request.parts)
-    context = parts_of(request.context)
-    if context and guard.judges("input"):
-        decision = await guard.look("input", parts, asked)
-        decision = merged(decision, await guard.look("input", context, asked, judged=False))
-    else:
-        decision = await guard.look("input", [*parts, *context], asked)
-    decision = await with_turns_joined(guard, request, asked, decision)
-    if request.unread:
-        unread = guard.unread("input", [one.path for one in request.unread])
-        decision = merged(decision, unread)
-    return decision, [*parts, *context]
+    """The decision about a request, not yet recorded, and all that it is about."""
+    parts = parts_of((*request.parts, *request.context))
+    unread = [one.path for one in request.unread]
+    return await decided_about(guard, parts, request, unread, asked), parts
 
 
-async def with_turns_joined(
-    guard: Guard, request: ChatRequest | None, asked: Asked, decision: Decision
+async def decided_about(
+    guard: Guard,
+    parts: Sequence[Part],
+    request: ChatRequest | None,
+    unread: Sequence[str],
+    asked: Asked,
 ) -> Decision:
-    """The decision, and what several turns that came at once say together."""
-    joined = [] if request is None else seams(request.turns)
-    if not joined:
-        return decision
-    return merged(decision, await guard.look("input", joined, asked, judged=False, once=True))
+    """The decision about a question, not yet recorded.
+
+    Args:
+        guard: decides; what can't be read counts as its policy says.
+        parts: every text of it.
+        request: the same in OpenAI's form, where it has it: turns that came at once are also read
+            as one.
+        unread: where something stands that can't be read.
+        asked: what it stands in.
+    """
+    decision = await guard.look("input", parts, asked)
+    if joined := [] if request is None else seams(request.turns):
+        together = await guard.look("input", joined, asked, judged=False, once=True)
+        decision = merged(decision, together)
+    return merged(decision, guard.unread("input", unread)) if unread else decision
 
 
 def tries_of(decision: Decision) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from guard.binding import BoundRule
 from guard.policy import SEVERITY, Action, Messages, Policy, Side
@@ -15,6 +15,17 @@ from judge.verdict import FailureKind, Outcome, Verdict
 Status = Literal[
     "allowed", "flagged", "blocked", "replaced", "regenerated", "human", "failed_open", "failed"
 ]
+# What a caller is told of several decisions: the last of these that occurred.
+_RANK: Final[tuple[Status, ...]] = (
+    "allowed",
+    "flagged",
+    "failed_open",
+    "regenerated",
+    "replaced",
+    "human",
+    "blocked",
+    "failed",
+)
 _STATUS: dict[Action, Status] = {
     "allow": "allowed",
     "flag": "flagged",
@@ -105,10 +116,11 @@ class Decision:
         return self.status == "failed"
 
     @property
-    def failed_open(self) -> bool:
-        """Whether a check failed and the policy let the text pass."""
-        failed = any(one.kind != "closed" for one in self.missed)
-        return failed and not self.failed and self.status != "blocked"
+    def told(self) -> Status:
+        """What came of it, as callers are told: shadow mode withholds nothing."""
+        if not self.shadow or self.status in {"allowed", "flagged"}:
+            return self.status
+        return "failed_open" if self.missed else "allowed"
 
     @property
     def hit(self) -> Hit | None:
@@ -138,6 +150,11 @@ class Decision:
         """What the user sees in place of the text, in the language of what was asked."""
         own = None if self.hit is None else self.hit.rule.rule.messages
         return spoken(own or policy.messages, asked)
+
+
+def worst(*statuses: Status) -> Status:
+    """What a caller is told of several decisions; there is at least one."""
+    return max(statuses, key=_RANK.index)
 
 
 def spoken(messages: Messages, asked: str) -> str:

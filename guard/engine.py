@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from threading import Event
 from typing import Protocol, get_args
 
 from guard.asking import Asked, PatientJudge
+from guard.beside import INLINE, beside
 from guard.binding import BoundRule
 from guard.decision import Decision, Found, Missed, Part, Readings, decide
 from guard.event import AuditSink, GuardEvent, missed_events, rule_event, text_hash
@@ -23,7 +24,6 @@ from judge.rubric import Rubric
 
 __all__ = ["Around", "Asked", "Guard", "People", "Scanner", "Told"]
 
-INLINE = 20_000  # characters that are scanned without leaving the event loop
 PERSONAL = "pii"  # the kinds of evidence that single words may be
 CORE = "guard"  # the rule that an unread part or a bug is booked on
 
@@ -252,14 +252,19 @@ class Guard:
     async def _found(
         self, parts: Sequence[Part], chat: str | None
     ) -> tuple[list[Found], list[Missed]]:
-        if sum(len(part.text) for part in parts) <= INLINE:
+        characters = sum(len(part.text) for part in parts)
+        if characters <= INLINE:
             return self._scan(parts, chat)
-        return await asyncio.to_thread(self._scan, parts, chat)
+        return await beside(characters, lambda left: self._scan(parts, chat, left))
 
-    def _scan(self, parts: Sequence[Part], chat: str | None) -> tuple[list[Found], list[Missed]]:
+    def _scan(
+        self, parts: Sequence[Part], chat: str | None, left: Event | None = None
+    ) -> tuple[list[Found], list[Missed]]:
         found: list[Found] = []
         missed: list[Missed] = []
         for part in parts:
+            if left is not None and left.is_set():
+                break
             try:
                 kinds = self._scanned.kinds(part.text, chat)
             except Exception as error:  # noqa: BLE001 - as above; other parts are still scanned

@@ -1,4 +1,4 @@
-"""Texts that are lines of JSON, or events with JSON: what a reader of them puts together. Pure.
+"""Texts that are lines of JSON, or events with JSON: what a reader of them puts together.
 
 Read as one text, the pieces of what is said would stand apart.
 """
@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
+from guard.beside import INLINE, beside
 from guard.decision import Part
 
 _BLANKS: Final = (" ", "\t", "\r")
@@ -33,26 +34,61 @@ def framed(text: str) -> list[Part]:
 
     The work is linear in the text's length.
     """
-    said: defaultdict[str, list[str]] = defaultdict(list)
+    said: defaultdict[int, list[str]] = defaultdict(list)
+    places: dict[tuple[int, str | None], int] = {}
     objects = 0
     for one in objects_in(text):
         objects += 1
-        _collect(one, said)
-    return [Part("framed", "".join(one)) for one in said.values()] if objects > 1 else []
+        _collect(one, said, places)
+    return [Part("framed", _joined(one)) for one in said.values()] if objects > 1 else []
 
 
-def _collect(value: Any, said: defaultdict[str, list[str]]) -> None:
-    """Add the strings of a value under what they have in common, keys under those of theirs."""
-    waiting = [("", value)]
+def loosely(text: str) -> list[Part]:
+    """What a lenient reader of one JSON value finds in it, which a strict one refuses.
+
+    Raises:
+        ValueError: it is none.
+        RecursionError: it is nested too deep.
+    """
+    said: defaultdict[int, list[str]] = defaultdict(list)
+    _collect(_READER.decode(text), said, {})
+    return [Part("framed", _joined(one)) for one in said.values()]
+
+
+async def framed_beside(text: str, read: Callable[[str], list[Part]] = framed) -> list[Part]:
+    """The same, beside the event loop where the text is long."""
+    if len(text) <= INLINE:
+        return read(text)
+    return await beside(len(text), lambda _: read(text))
+
+
+def _joined(texts: list[str]) -> str:
+    """Texts in a row, halves of one character put together."""
+    return "".join(texts).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _collect(
+    value: Any, said: defaultdict[int, list[str]], places: dict[tuple[int, str | None], int]
+) -> None:
+    """Add the strings of a value under the number of their place, keys under its complement.
+
+    A place is known by the one around it and its key, None for all items of a list: written out, a
+    long key would be there once for each value beneath it.
+    """
+    waiting = [(0, value)]
     while waiting:
         at, item = waiting.pop()
         if isinstance(item, str):
             said[at].append(item)
         elif isinstance(item, dict):
-            said[f"{at}~"] += item
-            waiting += [(f"{at}.{key}", item[key]) for key in reversed(item)]
+            said[~at] += item
+            inner = [
+                (places.setdefault((at, key), len(places) + 1), one) for key, one in item.items()
+            ]
+            waiting += reversed(inner)
         elif isinstance(item, list):
-            waiting += [(f"{at}[*]", one) for one in reversed(item)]
+            within = places.setdefault((at, None), len(places) + 1)
+            waiting += [(within, one) for one in reversed(item)]
 
 
 def objects_in(text: str) -> Iterator[dict[str, Any]]:

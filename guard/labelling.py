@@ -37,6 +37,7 @@ QUEUES = ("random", "human")
 LOG = "verdicts.jsonl"
 MOST_WAITING = 200
 AT_ONCE = 2
+GRACE_S = 5.0  # at the end; who stops a server kills it after some more
 REMEMBERED = 20_000  # drawn conversations whose later turns are known; the draw needs no memory
 CHOICE = "+"  # before what tells the answers to one request apart
 NAMED = 16  # hex digits of a conversation that a row's id begins with
@@ -108,8 +109,13 @@ class LabelQueue:
         return sum(log.take_out(_Named(before)) for log in self._logs.values())
 
     async def aclose(self) -> None:
-        """Finish what is waiting, and let go of the files."""
-        await asyncio.gather(*self._waiting, return_exceptions=True)
+        """Finish what is waiting, for a few seconds at most, and let go of the files."""
+        if self._waiting:
+            _, late = await asyncio.wait(self._waiting, timeout=GRACE_S)
+            for task in late:
+                task.cancel()
+                self._lose("the judge was too slow at the end")
+            await asyncio.gather(*late, return_exceptions=True)
         for log in self._logs.values():
             log.close()
 

@@ -25,16 +25,17 @@ from langgraph.constants import TAG_NOSTREAM
 from langgraph.prebuilt.tool_node import ToolCallRequest
 from langgraph.types import Command
 
-from guard.agent_texts import CONTENT, arguments_of, body_for, parts_of, request_in, turns_of
+from guard.agent_texts import CONTENT, arguments_of, body_for, parts_of, turns_of
 from guard.answers import look_at_body, look_at_texts
 from guard.bridge import run
-from guard.chat import asked_by, hint_of, tries_of
+from guard.chat import asked_by, hint_of, request_in, tries_of
 from guard.decision import Decision, merged
 from guard.engine import Asked, Guard, Told
 from guard.errors import Blocked, GuardUnavailable
-from guard.json_replies import texts_of, unread_in
+from guard.foreign_media import unread_in
+from guard.json_replies import texts_of
 from guard.loading import load_guard
-from guard.plain import OPAQUE, plain
+from guard.objects import OPAQUE, plain
 from guard.policy import Policy, Side
 
 Request = ModelRequest[Any]

@@ -249,10 +249,6 @@ class Policy(Value):
         content = self.model_copy(update=written).model_dump_json()
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
-    def rules_of(self, side: Side) -> Sequence[Rule]:
-        """The rules of one side, in the file's order."""
-        return [rule for rule in self.rules if rule.side == side]
-
 
 def said_twice(rules: Sequence[Rule]) -> tuple[Place, str] | None:
     """The first rule whose check, side and action an earlier one has."""

@@ -8,7 +8,6 @@ Add compression after it, so that it stands outside: what the guard gets must be
 from __future__ import annotations
 
 import asyncio
-import time
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -41,12 +40,11 @@ from guard.loading import load_guard
 from guard.openai_api import (
     DONE_FRAME,
     ApiError,
-    Channel,
-    FrameWriter,
-    encode_json,
+    encode_frames,
     guard_unavailable,
     input_blocked,
     said,
+    said_frames,
 )
 from guard.policy import Policy
 from guard.stream import settled
@@ -129,7 +127,7 @@ class GuardMiddleware:
         words = Said(self._policy_id, self._guard.calibration_id, uuid.uuid4().hex)
         try:
             body = await read_body(scope, receive, self._most)
-            question = read_question(scope, body, route, words.request_id)
+            question = await read_question(scope, body, route, words.request_id)
         except Gone:
             return
         except ApiError as error:
@@ -140,7 +138,7 @@ class GuardMiddleware:
         if decision.stops:
             await self._refuse(question, route, decision, words, send)
             return
-        around = Around(self._guard, question, route, words, self._most, time.monotonic)
+        around = Around(self._guard, question, route, words, self._most)
         first: Message = {"type": "http.request", "body": question.body, "more_body": False}
         coming = _Coming(first, receive)
         responder = Responder(around, send, coming.leave, head=scope["method"] == "HEAD")
@@ -177,16 +175,8 @@ class GuardMiddleware:
         if not request.stream:
             await send_json(send, said(envelope, message, n=request.n, finish=finish), words)
             return
-        writer = FrameWriter(envelope)
-        frames = [
-            frame
-            for choice in range(request.n)
-            for frame in (
-                *writer.text(choice, Channel("content"), message),
-                *writer.finish(choice, finish),
-            )
-        ]
-        stream = b"".join(map(encode_json, frames)) + DONE_FRAME
+        frames = said_frames(envelope, message, n=request.n, finish=finish)
+        stream = encode_frames(frames) + DONE_FRAME
         await send_bytes(send, stream, words, 200, b"text/event-stream")
 
 

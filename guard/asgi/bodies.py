@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Final, Protocol
 
-from guard.asgi.flow import Flow, harmless_name, is_chunk
+from guard.asgi.flow import Flow, harmless_name
 from guard.asgi.question import Question, is_json, parsed
 from guard.asgi.routes import Route
 from guard.engine import Guard
+from guard.framed import framed_beside, objects_in
 from guard.live import LiveAnswer
 from guard.openai_api import (
     DONE,
@@ -17,12 +18,15 @@ from guard.openai_api import (
     SseEvent,
     SseParser,
     encode_event,
+    encode_frames,
     encode_json,
+    is_chunk,
     serialised,
     upstream_unreadable,
 )
 
 MOST_OF_A_LINE: Final = 1024 * 1024
+_BLANKS: Final = " \t\r\n"
 LONGEST_RETRY_MS: Final = 10**9  # longer numbers are no times
 WITHDRAWN: Final = {"flames_guard": {"retract": True, "from": 0}}
 
@@ -78,7 +82,7 @@ class EventBody:
         if self._parser.pending:
             raise ApiError("the answer broke off", status=502, code="upstream_interrupted")
         if self._live is not None:
-            return b"".join(map(encode_json, await self._live.end()))
+            return encode_frames(await self._live.end())
         if self._flow is None:
             return b""
         return self._flowed(await self._flow.end(), whole=True)
@@ -111,14 +115,14 @@ class EventBody:
         if data == DONE:
             frames = await live.end()
             self.over = True
-            return b"".join(map(encode_json, frames)) + DONE_FRAME
+            return encode_frames(frames) + DONE_FRAME
         if not isinstance(value, dict):
             raise upstream_unreadable()
         frames = await live.take(value)
         if not live.over:
-            return b"".join(map(encode_json, frames))
+            return encode_frames(frames)
         self.over = True
-        return b"".join(map(encode_json, [*frames, *live.last_words()])) + DONE_FRAME
+        return encode_frames([*frames, *live.last_words()]) + DONE_FRAME
 
     async def _own(self, flow: Flow, event: SseEvent, value: Any) -> bytes:
         if event.data == DONE:
@@ -129,7 +133,12 @@ class EventBody:
         beside |= {"id": event.id} if event.id else {}
         if isinstance(value, dict | list) or value is not event.data:
             self._quoted = isinstance(value, str)
-            event = SseEvent(_written(value), event.event, event.id)
+            if event.data == event.data.strip(_BLANKS):  # else perhaps a text's piece, by chance
+                event = SseEvent(_written(value), event.event, event.id)
+        elif "\n" in event.data and next(objects_in(event.data), None) is not None:
+            # who reads line by line finds JSON in them
+            said = await framed_beside(event.data + "\n{}")
+            beside |= {f"data[{n}]": one.text for n, one in enumerate(said)}
         return self._flowed(await flow.take(event, value, beside))
 
     def _flowed(self, events: list[SseEvent], *, whole: bool = False) -> bytes:
@@ -168,11 +177,15 @@ class LineBody:
     def __init__(self, guard: Guard, question: Question, route: Route) -> None:
         self._flow, self._route = Flow(guard, question, route), route
         self._retracts = guard.policy.stream.mode == "retract"
-        self._rest = b""
+        self._rest = bytearray()
         self.over = False
 
     async def take(self, data: bytes) -> bytes:
-        *lines, self._rest = (self._rest + data).split(b"\n")
+        self._rest += data
+        lines: list[bytes] = []
+        if b"\n" in data:
+            *lines, rest = bytes(self._rest).split(b"\n")
+            self._rest = bytearray(rest)
         if len(self._rest) > MOST_OF_A_LINE:
             raise upstream_unreadable()
         out = b""
@@ -183,7 +196,7 @@ class LineBody:
         return out
 
     async def end(self) -> bytes:
-        out = await self._line(self._rest) if self._rest else b""
+        out = await self._line(bytes(self._rest)) if self._rest else b""
         return out if self.over else out + self._flowed(await self._flow.end(), whole=True)
 
     def broken(self, error: ApiError) -> bytes | None:
@@ -235,13 +248,12 @@ def _json(data: str) -> Any:
     Raises:
         ApiError: 502; two readers could read it differently.
     """
-    said = data.strip(" \t\r\n")
+    said = data.strip(_BLANKS)
     if said[:1] not in {"{", "[", '"'}:
         return data
     try:
         return parsed(said.encode(), MOST_OF_A_LINE)
     except ApiError:
-        line, *more = said.split("\n", 1)  # who reads line by line finds JSON in the first one
-        if is_json(said.encode()) or (more and said[0] == "{" and is_json(line.encode())):
+        if is_json(said.encode()):
             raise upstream_unreadable() from None
         return data

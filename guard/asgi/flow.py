@@ -15,13 +15,14 @@ from typing import Any, Final, NamedTuple
 from guard.asgi.question import Question, parsed
 from guard.asgi.routes import Route
 from guard.decision import Decision, Part
+from guard.emptied import said_in
 from guard.engine import Guard
 from guard.escapes import Unescaping
-from guard.json_replies import WORD, place_of, said_in, texts_of
+from guard.json_replies import WORD, place_of, texts_of
 from guard.openai_api import ApiError, guard_unavailable, strings_of, upstream_unreadable
 from guard.stream import Step, StreamSession
 
-MOST_TEXTS: Final = 64  # paths whose texts grow
+MOST_TEXTS: Final = 256  # paths whose texts grow
 MOST_WORDS: Final = 4  # changes of a word under one path before it counts as a text that grows
 MOST_BEFORE: Final = 64  # words under one path that are kept in case it turns out to be a text
 MOST_REMEMBERED: Final = 10_000  # words that are not scanned again
@@ -32,15 +33,6 @@ _NAME: Final = re.compile(r"[A-Za-z_.:-]{1,64}")
 def harmless_name(name: str) -> str:
     """An event's name, where it can say nothing by itself; else ""."""
     return name if _NAME.fullmatch(name) else ""
-
-
-def is_chunk(value: Any) -> bool:
-    """Whether an event is a chunk of a chat completion: an application has choices of its own."""
-    choices = value.get("choices") if isinstance(value, dict) else None
-    return isinstance(choices, list) and all(
-        isinstance(one, dict) and "text" not in one and ("delta" in one or "finish_reason" in one)
-        for one in choices
-    )
 
 
 class Waiting(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from guard.decision import Decision, Status
+from guard.decision import Decision, Status, worst
 
 Raw = list[tuple[bytes, bytes]]
 
@@ -25,16 +25,6 @@ _NOT_TOLD: Final = frozenset(
         b"accept-ranges",
         b"trailer",
     }
-)
-_RANK: Final[tuple[Status, ...]] = (
-    "allowed",
-    "flagged",
-    "failed_open",
-    "regenerated",
-    "replaced",
-    "human",
-    "blocked",
-    "failed",
 )
 
 
@@ -94,12 +84,9 @@ class Said:
 
     def decided(self, decision: Decision) -> None:
         """Take note of a decision; the most severe one is told."""
-        status = decision.status
-        if decision.shadow and status not in {"allowed", "flagged"}:  # nothing was withheld
-            status = "failed_open" if decision.missed else "allowed"
         self._missed += len(decision.missed)
         self._abstained += len(decision.abstained)
-        self._status = max(self._status or "allowed", status, key=_RANK.index)
+        self._status = worst(self._status or "allowed", decision.told)
 
     def failed(self) -> None:
         """A check failed outside of a decision about a whole text."""

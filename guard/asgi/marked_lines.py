@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from itertools import islice
 from typing import Any, Final
 
 from guard.asgi.bodies import MOST_OF_A_LINE, Body, LineBody
@@ -15,8 +16,8 @@ from guard.asgi.question import Question, is_json, parsed
 from guard.asgi.routes import Route
 from guard.asgi.texts import TextBody
 from guard.engine import Guard
-from guard.framed import framed
-from guard.openai_api import ApiError, serialised
+from guard.framed import framed, objects_in
+from guard.openai_api import ApiError, serialised, strings_of
 
 _MARKED: Final = re.compile(rb'[0-9a-z]:["{\[]')
 _EVENT: Final = re.compile(rb'data: *["{\[]')
@@ -25,6 +26,7 @@ _BEFORE_EVENTS: Final = re.compile(rb"(?:(?:event|id|retry)?:.*)?\r?", re.DOTALL
 _BEGINNINGS: Final = (b'{"', b"data:", b"event:", b"id:", b"retry:", b":")
 _BESIDE: Final = "2"  # the mark of what is no text
 _TEXTS: Final = ("0", "g", "3")  # of text, thinking and errors
+_MANY: Final = 128  # strings of a line that is no piece of an answer, but all of one
 
 
 class PlainBody:
@@ -81,7 +83,8 @@ class PlainBody:
     def _chosen(self, line: bytes, *, ended: bool) -> Body:
         """What reads such a line, which may be the only one and then needs no end."""
         events = bool(_EVENT.match(line))
-        several = line.startswith(b"{") and framed(line.decode("utf-8", "replace"))
+        said = line.decode("utf-8", "replace") if line.startswith(b"{") else ""
+        several = len(list(islice(objects_in(said), 2))) > 1
         if events or several or (ended and line.startswith(b"{") and is_json(line)):
             return TextLines(self._guard, self._question, self._route, events=events)
         try:
@@ -111,25 +114,35 @@ class TextLines(LineBody):
 
     def _read(self, line: bytes) -> tuple[Any, bytes]:
         name, mark, rest = line.partition(b":")
-        said = rest if mark and name == b"data" else line
+        is_data = bool(mark) and name == b"data"
         try:
             if mark and name in _BESIDE_DATA:
                 value: Any = {name.decode(): rest.decode().strip()}
             else:
-                value = self._said(said)
+                value = self._said(rest if is_data else line, before="" if is_data else "\n")
         except UnicodeDecodeError:
             raise ApiError("the line is not UTF-8", code="invalid_json") from None
         return value, line + b"\n"
 
-    def _said(self, said: bytes) -> Any:
+    def _said(self, said: bytes, before: str) -> Any:
+        """What a line says: JSON, or else a text.
+
+        Args:
+            said: the line, or an event's data.
+            before: what parts a text from the one before it.
+        """
         try:
-            return parsed(said, MOST_OF_A_LINE)
+            value = parsed(said, MOST_OF_A_LINE)
         except ApiError:
             if is_json(said):
                 raise
-            text = said.decode().strip()
+            value = None
+        text = said.decode().strip()
+        if not isinstance(value, dict | list | str):  # a number may be a piece of a longer one
             several = [part.text for part in framed(text)]
-            return [*several, text] if several else text
+            return [*several, text] if several else before + text
+        strings = sum(not path.endswith("~") for path, _ in strings_of(value))
+        return value if strings <= _MANY else "\n" + text
 
     def _write(self, value: Any) -> bytes:
         before, behind = self._frame

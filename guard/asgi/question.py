@@ -11,12 +11,13 @@ from urllib.parse import parse_qsl, urlencode
 
 from guard.asgi.headers import header, is_plain, media_type
 from guard.asgi.routes import Route
-from guard.chat import left_over, parts_of, with_turns_joined
-from guard.decision import Decision, Part, merged
+from guard.chat import decided_about, left_over, parts_of, request_in
+from guard.decision import Decision, Part
 from guard.engine import Asked, Guard, Told
-from guard.framed import framed
-from guard.json_replies import texts_of, turns_of, unread_in
-from guard.openai_api import ApiError, ChatRequest, parse_object, read_request, serialised
+from guard.foreign_media import unread_in
+from guard.framed import framed_beside
+from guard.json_replies import texts_of, turns_of
+from guard.openai_api import ApiError, ChatRequest, parse_object, serialised
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -52,10 +53,7 @@ class Question:
 
     async def look(self, guard: Guard) -> Decision:
         """The decision about the request, recorded."""
-        decision = await guard.look("input", self.parts, self.asked)
-        decision = await with_turns_joined(guard, self.request, self.asked, decision)
-        if self.unread:
-            decision = merged(decision, guard.unread("input", self.unread))
+        decision = await decided_about(guard, self.parts, self.request, self.unread, self.asked)
         await guard.record(decision, self.parts, self.asked, Told())
         return decision
 
@@ -89,7 +87,7 @@ async def read_body(scope: Scope, receive: Receive, most: int) -> bytes:
     return b"".join(pieces)
 
 
-def read_question(scope: Scope, body: bytes, route: Route, request_id: str) -> Question:
+async def read_question(scope: Scope, body: bytes, route: Route, request_id: str) -> Question:
     """Take a request apart.
 
     Raises:
@@ -97,11 +95,11 @@ def read_question(scope: Scope, body: bytes, route: Route, request_id: str) -> Q
     """
     value, written = _value(scope, body)
     query = _grouped(_fields(scope.get("query_string", b"")))
-    request = _openai(value)
+    request = request_in(value)
     parts = parts_of((*request.parts, *request.context)) if request else []
     left = [*texts_of(value, route.prompt_paths), *texts_of(query, route.prompt_paths)]
     left += texts_of(scope["path"]) if route.is_open else []
-    left += framed(value) if isinstance(value, str) else []
+    left += await framed_beside(value) if isinstance(value, str) else []
     parts += left_over(request, left)
     prompt = request.prompt if request else None
     if prompt is None:
@@ -139,7 +137,10 @@ def parsed(body: bytes, most: int) -> Any:
 def is_json(body: bytes) -> bool:
     """Whether a lenient reader finds strings in it, in whatever form of Unicode."""
     try:
-        return isinstance(json.loads(body, strict=False), dict | list | str)
+        value = json.loads(body, strict=False)
+        if not isinstance(value, str):
+            return isinstance(value, dict | list)
+        return isinstance(json.loads(body), str)  # a text in quotes may have several lines
     except RecursionError:  # others may read what is nested deeper
         return True
     except ValueError:
@@ -187,12 +188,3 @@ def _grouped(fields: list[tuple[str, str]]) -> dict[str, list[str]]:
     for name, value in fields:
         grouped.setdefault(name, []).append(value)
     return grouped
-
-
-def _openai(value: Any) -> ChatRequest | None:
-    if not isinstance(value, dict) or not isinstance(value.get("messages"), list):
-        return None
-    try:
-        return read_request(value)
-    except ApiError:
-        return None

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from guard.json_replies import NAMES, PROMPTS, REPLIES, Paths
+from guard.emptied import NAMES
+from guard.json_replies import PROMPTS, REPLIES, Paths
 from judge.errors import InputError
 
 # Of streams and answers in OpenAI's older form, and of chunks among an application's own events.
@@ -15,6 +16,8 @@ _OPENAI: Final = ("choices[*].text", "choices[*].delta.content")
 _ANY: Final = re.compile(r"\*|\{[^{}:]*(?::(?P<kind>[^{}]*))?\}")
 # What a parameter of such a kind, in Starlette's routers, can hold; others may hold a `/` too.
 _WITHIN: Final = frozenset({"str", "int", "float", "uuid"})
+_SEGMENT: Final = "[^/]*"
+_ALL: Final = ".*"
 # Starlette's patterns end with `$`, which also matches before a line's end: `/chat%0A` is `/chat`.
 # In the path of a request they stay: a parameter may be nothing else.
 _ENDS: Final = r"[/\n]*"
@@ -105,13 +108,26 @@ class Routes:
 
 
 def _pattern(path: str) -> re.Pattern[str]:
-    pattern, at, path = "", 0, _plain(path)
-    for found in _ANY.finditer(path):
-        kind = "str" if found["kind"] is None else found["kind"]
-        within = found[0] != "*" and kind in _WITHIN
-        pattern += re.escape(path[at : found.start()]) + ("[^/]*" if within else ".*")
-        at = found.end()
-    return re.compile(pattern + re.escape(path[at:]) + _ENDS, re.DOTALL)
+    """What matches a path in linear time, but where a `*` has a parameter behind it.
+
+    What comes next is looked for at the nearest place and no other (`(?>`): the next wildcard may
+    be anything that this one may be. Only the last one has to reach the end.
+    """
+    path = _plain(path)
+    found = list(_ANY.finditer(path))
+    wilds = [_wild(one) for one in found]
+    starts = [*(one.start() for one in found), len(path)]
+    pattern = re.escape(path[: starts[0]])
+    for n, one in enumerate(found):
+        behind = re.escape(path[one.end() : starts[n + 1]])
+        nearest = n + 1 < len(found) and wilds[n : n + 2] != [_ALL, _SEGMENT]
+        pattern += f"(?>{wilds[n]}?{behind})" if nearest else wilds[n] + behind
+    return re.compile(pattern + _ENDS, re.DOTALL)
+
+
+def _wild(found: re.Match[str]) -> str:
+    kind = "str" if found["kind"] is None else found["kind"]
+    return _SEGMENT if found[0] != "*" and kind in _WITHIN else _ALL
 
 
 def _plain(path: str) -> str:

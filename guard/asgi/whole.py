@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from guard.answers import body_of, look_at_answer, look_at_texts
@@ -9,13 +10,15 @@ from guard.asgi.headers import Said
 from guard.asgi.question import Question, is_json, parsed
 from guard.asgi.routes import Route
 from guard.decision import Decision, Part
+from guard.emptied import said_in
 from guard.engine import Guard, Told
 from guard.escapes import unescaped
-from guard.framed import framed
-from guard.json_replies import said_in, texts_of
+from guard.framed import framed, framed_beside, loosely
+from guard.json_replies import texts_of
 from guard.openai_api import (
     ApiError,
     guard_unavailable,
+    is_completion,
     read_completion,
     serialised,
     unread_keys,
@@ -63,7 +66,10 @@ class Whole:
             value = parsed(b"".join(self._pieces), self._most)
         except ApiError:
             raise upstream_unreadable() from None
-        if _is_completion(value):
+        return await self._value(value)
+
+    async def _value(self, value: Any) -> bytes:
+        if is_completion(value):
             return serialised(await self._completion(value))
         decision = await self._decided(texts_of(value, self._route.reply_paths))
         if not decision.stops:
@@ -75,18 +81,24 @@ class Whole:
     async def text(self) -> bytes:
         """The body to send for plain text.
 
+        JSON that readers read differently is judged as a text, and by all that any of them reads.
+
         Raises:
-            ApiError: 502 it is not UTF-8, or JSON that two readers could read differently; 503 it
-                could not be judged.
+            ApiError: 502 it is not UTF-8, or nested too deep; 503 it could not be judged.
         """
         body = b"".join(self._pieces)
-        if is_json(body):
-            return await self.json()
+        try:
+            value = parsed(body, self._most) if is_json(body) else None
+        except ApiError:
+            return await self._text(body, loosely)
+        return await (self._text(body, framed) if value is None else self._value(value))
+
+    async def _text(self, body: bytes, read: Callable[[str], list[Part]]) -> bytes:
         try:
             text = body.decode()
-        except UnicodeDecodeError:
+            parts = [Part("body", unescaped(text)), *await framed_beside(text, read)]
+        except (ValueError, RecursionError):
             raise upstream_unreadable() from None
-        parts = [Part("body", unescaped(text)), *framed(text)]
         decision = await self._decided(parts)
         if not decision.stops:
             return body
@@ -116,10 +128,3 @@ class Whole:
         done = decision.withheld()  # the application is not asked again
         self._said.decided(done)
         await self._guard.record(done, parts, self._question.asked, told)
-
-
-def _is_completion(value: Any) -> bool:
-    choices = value.get("choices") if isinstance(value, dict) else None
-    return isinstance(choices, list) and any(
-        isinstance(one, dict) and isinstance(one.get("message"), dict) for one in choices
-    )

@@ -48,8 +48,9 @@ class LineFile:
             raise OSError(f"only {written} of {len(data)} bytes were written")
 
     def close(self) -> None:
-        """Let go of the file."""
-        os.close(self._fd)
+        """Let go of the file; a thread that still appends then fails, and writes into no other."""
+        fd, self._fd = self._fd, -1
+        os.close(fd)
 
 
 class SharedLines:
@@ -68,6 +69,7 @@ class SharedLines:
         self._lock = filelock.FileLock(file.with_name(file.name + ".lock"))
         self._taking = filelock.FileLock(file.with_name(file.name + ".new.lock"))
         self._inode = file.stat().st_ino
+        self._try_lock()
 
     def append(self, line: str) -> None:
         """Append one line.
@@ -105,6 +107,22 @@ class SharedLines:
     def close(self) -> None:
         """Let go of the file."""
         self._lines.close()
+
+    def _try_lock(self) -> None:
+        """A folder may let the file be written and no lock beside it: then nothing ever would be.
+
+        Raises:
+            InputError: so it is.
+        """
+        try:
+            with self._lock.acquire(timeout=0):
+                pass
+        except filelock.Timeout:  # others hold it
+            pass
+        except OSError as error:
+            self.close()
+            file = Path(self._lock.lock_file)
+            raise InputError(f"can't be written: {error.strerror}", file=file) from None
 
     def _taken_out(self, goes: Goes) -> int | None:
         """How many lines were taken out; None where the file is no longer the one that was read."""

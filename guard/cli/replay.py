@@ -114,7 +114,7 @@ def _rows(
     from itertools import islice
 
     if audit is not None:
-        from guard.exchange import exchanges
+        from guard.recorded import exchanges
 
         with o.recorded(audit) as log:
             yield islice(exchanges(log.events()), limit)
@@ -151,7 +151,7 @@ async def _replay(
     reporter: Reporter,
 ) -> None:
     """Each exchange through each guard."""
-    from guard.exchange import replayed
+    from guard.recorded import replayed
     from judge.dispatch import dispatch, together
 
     done = 0

@@ -25,6 +25,7 @@ from litellm.types.utils import ModelResponse, ModelResponseStream
 
 from guard.answers import body_of, look_at_answer, look_at_body
 from guard.audit import open_log
+from guard.chat import request_in
 from guard.decision import Decision, merged
 from guard.engine import Asked, Guard, Told
 from guard.json_replies import Paths, texts_of
@@ -40,21 +41,15 @@ from guard.litellm_guardrail.request import (
     let_go,
     mark,
     note,
-    request_in,
     streams_unread,
     wanted,
 )
 from guard.live import LiveAnswer
 from guard.loading import Given, load_guard
-from guard.openai_api import (
-    ApiError,
-    guard_unavailable,
-    read_completion,
-    serialised,
-    unread_keys,
-)
-from guard.plain import OPAQUE, made, plain
+from guard.objects import OPAQUE, plain
+from guard.openai_api import ApiError, guard_unavailable, read_completion, serialised, unread_keys
 from guard.policy import Side
+from guard.remade import made
 from judge.errors import FlamesJudgeError, InputError
 
 _TEXTS = Paths.parse(["texts"])
@@ -109,7 +104,8 @@ class FlamesGuardrail(CustomGuardrail):
         self, user_api_key_dict: Any, cache: Any, data: dict[str, Any], call_type: str
     ) -> dict[str, Any]:
         """Judge the question before the model is asked."""
-        unjudged = self._on(data, _AFTER) and self._judges_answers and goes_round(call_type)
+        judges = self._on(data, _AFTER) and self._judges_answers
+        unjudged = judges and goes_round(call_type, user_api_key_dict)
         if unjudged or streams_unread(data, call_type):
             what = "answers" if unjudged else "streams"
             problem = f"{what} of this route have no guard: use /v1/chat/completions"

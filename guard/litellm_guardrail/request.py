@@ -8,12 +8,12 @@ from typing import Any, Final, Self
 
 from fastapi import HTTPException
 
-from guard.chat import asked_by
-from guard.decision import Decision
+from guard.chat import asked_by, request_in
+from guard.decision import Decision, Status, worst
 from guard.engine import Asked
 from guard.live import LiveAnswer
-from guard.openai_api import MOST_CHOICES, ApiError, ChatRequest, guard_unavailable, read_request
-from guard.plain import OPAQUE, holds_bytes, plain
+from guard.objects import OPAQUE, holds_bytes, plain
+from guard.openai_api import MOST_CHOICES, ApiError, guard_unavailable
 
 _CHAT: Final = frozenset({"completion", "acompletion"})
 _STREAMS: Final = ("stream", "realtime", "websocket")
@@ -23,6 +23,7 @@ BESIDE: Final = frozenset(
 )
 # Calls whose answers litellm hands to no guardrail.
 _ROUND: Final = ("pass_through", "passthrough", "create_batch")
+_TRACING: Final = "/langfuse/"  # a route to a server that records calls, and answers none
 # What the proxy itself adds to a request, or is told about how to serve it: no model reads it.
 _OWN: Final = frozenset(
     {
@@ -44,9 +45,6 @@ _OWN: Final = frozenset(
 _ID: Final = "flames_request_id"
 
 
-_MILD: Final = ("allowed", "flagged", "failed_open")  # all others withhold, and nothing follows
-
-
 class _OurId(str):
     """A request id that was made here: what a caller writes in its place is an ordinary string.
 
@@ -55,7 +53,7 @@ class _OurId(str):
     """
 
     __slots__ = ("came",)
-    came: list[tuple[str, int]]
+    came: list[tuple[Status, int]]
 
     @classmethod
     def new(cls) -> Self:
@@ -71,9 +69,10 @@ def streams_unread(data: Mapping[str, Any], call_type: str) -> bool:
     return call_type not in _CHAT and (bool(data.get("stream")) or named)
 
 
-def goes_round(call_type: str) -> bool:
-    """Whether the answer would go to its user without coming to any hook."""
-    return any(word in str(call_type) for word in _ROUND)
+def goes_round(call_type: str, caller: Any) -> bool:
+    """Whether a model's answer would go to its user without coming to any hook."""
+    route = str(getattr(caller, "request_route", None) or "")
+    return not route.startswith(_TRACING) and any(word in str(call_type) for word in _ROUND)
 
 
 def _notes_key(data: Mapping[str, Any]) -> str:
@@ -101,7 +100,7 @@ def note(data: dict[str, Any], decision: Decision) -> None:
     """Take note of a decision about a request, for `headers_of`."""
     known = _known(data)
     ours = known if isinstance(known, _OurId) else mark(data)
-    ours.came.append((_came_of(decision), len(decision.missed)))
+    ours.came.append((decision.told, len(decision.missed)))
 
 
 def headers_of(data: Mapping[str, Any]) -> dict[str, str]:
@@ -109,21 +108,10 @@ def headers_of(data: Mapping[str, Any]) -> dict[str, str]:
     ours = _known(data)
     if not isinstance(ours, _OurId) or not ours.came:
         return {}
-    worst = max((status for status, _ in ours.came), key=_rank)
     missed = sum(number for _, number in ours.came)
-    said = {"x-flames-decision": worst, "x-flames-request-id": str(ours)}
-    return said | ({"x-flames-missed": str(missed)} if missed else {})
-
-
-def _came_of(decision: Decision) -> str:
-    """What a decision did: shadow mode withholds nothing."""
-    if not decision.shadow or decision.status in _MILD:
-        return decision.status
-    return "failed_open" if decision.missed else "allowed"
-
-
-def _rank(status: str) -> int:
-    return _MILD.index(status) if status in _MILD else len(_MILD)
+    said: dict[str, str] = {"x-flames-decision": worst(*(status for status, _ in ours.came))}
+    said |= {"x-flames-missed": str(missed)} if missed else {}
+    return said | {"x-flames-request-id": str(ours)}
 
 
 def asked_in(data: Mapping[str, Any]) -> Asked:
@@ -185,14 +173,6 @@ def files_in(data: Mapping[str, Any]) -> list[str]:
 
 def _own(data: Mapping[str, Any]) -> frozenset[str]:
     return _OWN | {_notes_key(data)}
-
-
-def request_in(body: dict[str, Any]) -> ChatRequest | None:
-    """The request in OpenAI's form, where it has it."""
-    try:
-        return read_request(body)
-    except ApiError:
-        return None
 
 
 def http_error(error: ApiError) -> HTTPException:

@@ -16,6 +16,7 @@ from guard.openai_api.chunks import (
     TextDelta,
     ToolStart,
     UsageEvent,
+    is_chunk,
     read_chunk,
 )
 from guard.openai_api.completion import (
@@ -23,10 +24,11 @@ from guard.openai_api.completion import (
     Completion,
     CompletionChoice,
     blocked,
+    is_completion,
     read_completion,
     said,
 )
-from guard.openai_api.envelope import Envelope
+from guard.openai_api.envelope import Envelope, added_usage
 from guard.openai_api.errors import (
     ApiError,
     UpstreamError,
@@ -35,13 +37,12 @@ from guard.openai_api.errors import (
     read_error,
     upstream_unreadable,
 )
-from guard.openai_api.frames import Frame, FrameWriter, ends_choice
+from guard.openai_api.frames import Frame, FrameWriter, ends_choice, said_frames
 from guard.openai_api.identifiers import is_count, is_nobodys
 from guard.openai_api.json_paths import JsonPath, bounded, strings_of
 from guard.openai_api.moderation import (
     Category,
     ModerationInput,
-    ModerationRequest,
     ModerationResult,
     moderation_body,
     read_moderation,
@@ -65,6 +66,7 @@ from guard.openai_api.sse import (
     SseEvent,
     SseParser,
     encode_event,
+    encode_frames,
     encode_json,
 )
 from guard.openai_api.strict_json import check_headers, parse_object, serialised
@@ -91,7 +93,6 @@ __all__ = [
     "FrameWriter",
     "JsonPath",
     "ModerationInput",
-    "ModerationRequest",
     "ModerationResult",
     "RoleDelta",
     "SseError",
@@ -105,15 +106,19 @@ __all__ = [
     "Unread",
     "UpstreamError",
     "UsageEvent",
+    "added_usage",
     "blocked",
     "bounded",
     "check_headers",
     "check_types",
     "encode_event",
+    "encode_frames",
     "encode_json",
     "ends_choice",
     "guard_unavailable",
     "input_blocked",
+    "is_chunk",
+    "is_completion",
     "is_count",
     "is_nobodys",
     "moderation_body",
@@ -124,6 +129,7 @@ __all__ = [
     "read_moderation",
     "read_request",
     "said",
+    "said_frames",
     "serialised",
     "strings_of",
     "unread_keys",

@@ -100,6 +100,15 @@ class Chunk:
         return replace(self, events=kept, dropped=(*self.dropped, Dropped("choices[?]", "unknown")))
 
 
+def is_chunk(value: object) -> bool:
+    """Whether an event is a chunk of a chat completion: an application has choices of its own."""
+    choices = value.get("choices") if isinstance(value, dict) else None
+    return isinstance(choices, list) and all(
+        isinstance(one, dict) and "text" not in one and ("delta" in one or "finish_reason" in one)
+        for one in choices
+    )
+
+
 def read_chunk(value: dict[str, Any], unknown: UnknownKeys = "drop") -> Chunk:
     """Take a chunk apart.
 

@@ -24,17 +24,10 @@ class CompletionChoice:
     Attributes:
         index: the choice's number in the body; unique.
         parts: every text of it; the kinds are those of a stream's channels, and `joined`.
-        finish_reason: why it ended, or None.
     """
 
     index: int
     parts: tuple[TextPart, ...]
-    finish_reason: str | None
-
-    @property
-    def content(self) -> str:
-        """What it says as its answer; "" when it only calls tools."""
-        return "\n".join(part.text for part in self.parts if part.kind == "content")
 
     @property
     def shown(self) -> tuple[str, ...]:
@@ -60,6 +53,16 @@ class Completion:
     choices: tuple[CompletionChoice, ...]
     envelope: Envelope
     dropped: tuple[Dropped, ...]
+
+
+def is_completion(value: object) -> bool:
+    """Whether JSON is a completion, by its name or a choice's message: a quiz has choices too."""
+    choices = value.get("choices") if isinstance(value, dict) else None
+    if not isinstance(value, dict) or not isinstance(choices, list):
+        return False
+    return value.get("object") == _OBJECT or any(
+        isinstance(one, dict) and isinstance(one.get("message"), dict) for one in choices
+    )
 
 
 def read_completion(
@@ -91,8 +94,7 @@ def read_completion(
             around.drop(f"choices[{place}]", "unknown")
             continue
         rebuilt.append(body)
-        finish = body.get("finish_reason")
-        read.append(CompletionChoice(body["index"], tuple(one.parts), finish))
+        read.append(CompletionChoice(body["index"], tuple(one.parts)))
         dropped += one.dropped
     if len({choice.index for choice in read}) < len(read) or (choices and not read):
         raise upstream_unreadable("choices")

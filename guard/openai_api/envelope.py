@@ -81,6 +81,24 @@ def read_envelope(value: Mapping[str, Any], found: Found) -> tuple[Envelope, dic
     }
 
 
+def added_usage(
+    first: dict[str, Any] | None, second: dict[str, Any] | None
+) -> dict[str, Any] | None:
+    """The tokens of two calls together; None where those of either are unknown."""
+    if first is None or second is None:
+        return None
+    total = dict(first)
+    for key, value in second.items():
+        before = total.get(key)
+        if isinstance(value, dict):
+            total[key] = added_usage(before if isinstance(before, dict) else {}, value)
+        elif isinstance(value, int | float) and isinstance(before, int | float):
+            total[key] = before + value
+        else:
+            total.setdefault(key, value)
+    return total
+
+
 def read_index(value: object, default: int) -> int | None:
     """A choice's or a tool call's number; None when it is no such number."""
     if value is None:

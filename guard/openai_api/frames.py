@@ -11,7 +11,6 @@ from typing import Any
 
 from guard.openai_api.chunks import Chunk, Finish, RoleDelta, TextDelta, ToolStart
 from guard.openai_api.envelope import Envelope
-from guard.openai_api.errors import ApiError
 from guard.openai_api.parts import ARGUMENTS, NAMES, Channel
 
 _OBJECT = "chat.completion.chunk"
@@ -133,10 +132,6 @@ class FrameWriter:
         """The chunk without choices that tells the tokens used."""
         return [{**self._body([]), "usage": usage}]
 
-    def error(self, error: ApiError) -> list[Frame]:
-        """A frame that makes clients raise: the guard or the upstream has failed."""
-        return [error.body()]
-
     def _choice(self, index: int) -> _Choice:
         return self._choices.setdefault(index, _Choice())
 
@@ -158,6 +153,13 @@ class FrameWriter:
 
     def _body(self, choices: list[dict[str, Any]]) -> Frame:
         return self._envelope.body(_OBJECT, choices)
+
+
+def said_frames(envelope: Envelope, message: str, *, n: int, finish: str) -> list[Frame]:
+    """An answer of our own as a stream, as `said` is one as a whole."""
+    writer = FrameWriter(envelope)
+    told = ([*writer.text(one, _CONTENT, message), *writer.finish(one, finish)] for one in range(n))
+    return [frame for frames in told for frame in frames]
 
 
 def ends_choice(frame: Frame) -> bool:

@@ -10,7 +10,6 @@ from guard.openai_api.errors import ApiError
 from guard.openai_api.found import Found
 from guard.openai_api.media import Media
 from guard.openai_api.parts import TextPart, Unread
-from guard.openai_api.shapes import is_name
 
 OPENAI_CATEGORIES: Final = (
     "harassment",
@@ -39,14 +38,6 @@ class ModerationInput:
 
 
 @dataclass(frozen=True, slots=True)
-class ModerationRequest:
-    """What is to be judged; `model` is "" when the request names none."""
-
-    model: str
-    inputs: tuple[ModerationInput, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Category:
     """One category's result; `score` is in [0, 1], larger is worse."""
 
@@ -62,23 +53,20 @@ class ModerationResult:
     categories: Mapping[str, Category]
 
 
-def read_moderation(value: dict[str, Any]) -> ModerationRequest:
+def read_moderation(value: dict[str, Any]) -> tuple[ModerationInput, ...]:
     """The inputs of a request: a string, a list of strings, or a list of parts (one input).
 
     Raises:
         ApiError: 400; the input is none of these, or empty.
     """
     given = value.get("input") if isinstance(value, dict) else None
-    model = value.get("model") if isinstance(value, dict) else None
     if isinstance(given, str):
-        inputs: tuple[ModerationInput, ...] = (_text(given, "input"),)
-    elif isinstance(given, list) and given and all(isinstance(item, str) for item in given):
-        inputs = tuple(_text(item, f"input[{place}]") for place, item in enumerate(given))
-    elif isinstance(given, list) and given:
-        inputs = (_parts(given),)
-    else:
+        return (_text(given, "input"),)
+    if not isinstance(given, list) or not given:
         raise ApiError("input must be a string or a list that is not empty", param="input")
-    return ModerationRequest(model if isinstance(model, str) and is_name(model) else "", inputs)
+    if all(isinstance(item, str) for item in given):
+        return tuple(_text(item, f"input[{place}]") for place, item in enumerate(given))
+    return (_parts(given),)
 
 
 def moderation_body(

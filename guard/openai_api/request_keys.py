@@ -19,12 +19,14 @@ from guard.openai_api.shapes import (
     ListOf,
     Name,
     Number,
-    NumberTree,
+    Numbers,
     Obj,
     Rule,
     Tagged,
     Text,
     Withheld,
+    is_name,
+    is_number,
 )
 
 ROLES: Final = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
@@ -160,7 +162,7 @@ _OPENAI: Final[Mapping[str, Rule]] = {
     "frequency_penalty": _NUMBER,
     "function_call": Either(string=_NAME, object=_CHOSEN),
     "functions": ListOf(_FUNCTION),
-    "logit_bias": NumberTree(),
+    "logit_bias": Numbers(is_name, is_number, "unknown"),
     "logprobs": _OUT,
     "max_completion_tokens": _NUMBER,
     "max_tokens": _NUMBER,

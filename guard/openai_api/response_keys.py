@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from guard.openai_api.identifiers import FINISH_REASONS
+from guard.openai_api.identifiers import FINISH_REASONS, is_count, names_a_count
 from guard.openai_api.shapes import (
-    Count,
-    Counts,
     Either,
     Identifier,
     Json,
     ListOf,
+    Number,
+    Numbers,
     Obj,
     OneOf,
     Tagged,
@@ -19,7 +19,7 @@ from guard.openai_api.shapes import (
     Withheld,
 )
 
-_ID, _COUNT, _OUT = Identifier(), Count(), Withheld()
+_ID, _COUNT, _OUT = Identifier(), Number(is_count), Withheld()
 _A_TEXT = OneOf(frozenset({"text"}), "text")
 
 ENVELOPE_NAMES: Final = ("id", "model", "system_fingerprint", "service_tier")
@@ -114,4 +114,4 @@ CHOICE: Final = Obj(
         **dict.fromkeys(CHOICE_WITHHELD, _OUT),
     }
 )
-COUNTS: Final = Counts()
+COUNTS: Final = Numbers(names_a_count, lambda v: isinstance(v, bool) or is_count(v), "withheld")

@@ -10,18 +10,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from guard.openai_api.found import OMIT, Found
-from guard.openai_api.identifiers import (
-    is_count,
-    is_identifier,
-    is_nobodys,
-    is_one_of,
-    names_a_count,
-)
+from guard.openai_api.identifiers import is_identifier, is_nobodys, is_one_of
+from guard.openai_api.parts import Reason
 
 _NAME = re.compile(r"[A-Za-z0-9_.:/\\+=\-]{1,128}")
 _NUMBER_LIMIT = 2**64
@@ -79,10 +74,12 @@ class Name:
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A number."""
+    """A number of which `fits` holds."""
+
+    fits: Callable[[object], bool] = is_number
 
     def read(self, value: Any, path: str, found: Found) -> Any:
-        return value if is_number(value) else found.drop(path, "wrong_type")
+        return value if self.fits(value) else found.drop(path, "wrong_type")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +91,18 @@ class Flag:
 
 
 @dataclass(frozen=True, slots=True)
-class NumberTree:
-    """Counts under names, such as `usage` or `logit_bias`; whatever is not a number is left out."""
+class Numbers:
+    """Numbers under names, such as `usage` or `logit_bias`; whatever is none is left out.
+
+    Args:
+        named: whether a key is such a name.
+        fits: whether a value is such a number.
+        other: why another key is left out.
+    """
+
+    named: Callable[[str], bool]
+    fits: Callable[[object], bool]
+    other: Reason
 
     def read(self, value: Any, path: str, found: Found) -> Any:
         if not isinstance(value, dict):
@@ -105,12 +112,11 @@ class NumberTree:
     def _level(self, value: dict[Any, Any], path: str, found: Found, levels: int) -> dict[str, Any]:
         built: dict[str, Any] = {}
         for key, item in value.items():
-            inner = isinstance(item, dict) and levels > 1
-            if not is_name(key):
-                found.drop(f"{path}.?", "unknown")
-            elif item is None or is_number(item):
+            if not (isinstance(key, str) and self.named(key)):
+                found.drop(f"{path}.?", self.other)
+            elif item is None or self.fits(item):
                 built[key] = item
-            elif inner:
+            elif isinstance(item, dict) and levels > 1:
                 built[key] = self._level(item, f"{path}.?", found, levels - 1)
             else:
                 found.drop(f"{path}.?", "withheld")
@@ -137,36 +143,6 @@ class OneOf:
             return value
         found.drop(path, "withheld")
         return self.otherwise
-
-
-@dataclass(frozen=True, slots=True)
-class Count:
-    """A number of an answer's."""
-
-    def read(self, value: Any, path: str, found: Found) -> Any:
-        return value if is_count(value) else found.drop(path, "wrong_type")
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """An answer's counts under their names, such as `usage`; whatever is none is left out."""
-
-    def read(self, value: Any, path: str, found: Found) -> Any:
-        if not isinstance(value, dict):
-            return found.drop(path, "wrong_type")
-        return self._level(value, path, found, 4)
-
-    def _level(self, value: dict[Any, Any], path: str, found: Found, levels: int) -> dict[str, Any]:
-        built: dict[str, Any] = {}
-        for key, item in value.items():
-            known = isinstance(key, str) and names_a_count(key)
-            if known and (item is None or isinstance(item, bool) or is_count(item)):
-                built[key] = item
-            elif known and isinstance(item, dict) and levels > 1:
-                built[key] = self._level(item, f"{path}.?", found, levels - 1)
-            else:
-                found.drop(f"{path}.?", "withheld")
-        return built
 
 
 @dataclass(frozen=True, slots=True)

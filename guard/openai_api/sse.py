@@ -6,8 +6,9 @@ judged must be the text that a client would have seen.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from guard.openai_api.strict_json import serialised
 
@@ -153,3 +154,8 @@ def encode_json(value: object) -> bytes:
         ApiError: it is not JSON.
     """
     return b"data: " + serialised(value) + b"\n\n"
+
+
+def encode_frames(frames: Iterable[dict[str, Any]]) -> bytes:
+    """Chunks as they are sent."""
+    return b"".join(map(encode_json, frames))

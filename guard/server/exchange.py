@@ -6,22 +6,11 @@ from collections.abc import MutableMapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from guard.decision import Decision, Status
+from guard.decision import Decision, Status, worst
 from guard.server.memory import Room
 
 KEY: Final = "flames.exchange"
 ANYONE: Final = "anyone"  # who asks, where no keys are asked for
-# What a caller is told of several decisions: the last of these that occurred.
-_RANK: Final[tuple[Status, ...]] = (
-    "allowed",
-    "flagged",
-    "failed_open",
-    "regenerated",
-    "replaced",
-    "human",
-    "blocked",
-    "failed",
-)
 
 
 @dataclass(slots=True)
@@ -52,18 +41,9 @@ class Exchange:
 
     def decided(self, decision: Decision, status: Status | None = None) -> None:
         """Take note of a decision; `status` is what came of it, where that is something else."""
-        status = _done(decision) if status is None else status
-        if self.status is None or _RANK.index(status) > _RANK.index(self.status):
-            self.status = status
+        self.status = worst(self.status or "allowed", status or decision.told)
         self.missed += len(decision.missed)
         self.abstained += len(decision.abstained)
-
-
-def _done(decision: Decision) -> Status:
-    """What a decision did: shadow mode withholds nothing, so that nothing was blocked."""
-    if not decision.shadow or decision.status in {"allowed", "flagged"}:
-        return decision.status
-    return "failed_open" if decision.missed else "allowed"
 
 
 def exchange_of(scope: MutableMapping[str, Any]) -> Exchange:

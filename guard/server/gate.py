@@ -17,6 +17,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from guard.openai_api import ApiError
+from guard.server.authorization import authorization
 from guard.server.drain import Drain, shutting_down
 from guard.server.exchange import KEY, Exchange
 from guard.server.log import raised_at
@@ -93,8 +94,8 @@ class Gate:
         """Let a request in, or refuse it.
 
         Raises:
-            ApiError: 400 it names no host, or several; 421 it is addressed to another name; 401 it
-                has no valid key; 429 its caller has had the minute's requests.
+            ApiError: 400 it names no host, or several, or signs twice; 421 it is addressed to
+                another name; 401 it has no valid key; 429 its caller has had the minute's requests.
         """
         state = self._state
         names = [value for name, value in scope["headers"] if name == b"host"]
@@ -159,10 +160,10 @@ class _Reply:
 
 def _key(scope: Scope) -> str:
     """The key that a request brings: as a bearer's, or as litellm sends it; "" without one."""
-    given: Mapping[bytes, bytes] = dict(scope["headers"])
-    scheme, _, token = given.get(b"authorization", b"").decode("latin-1").partition(" ")
+    scheme, _, token = (authorization(scope) or "").partition(" ")
     if scheme.lower() == "bearer":
         return token.strip()
+    given: Mapping[bytes, bytes] = dict(scope["headers"])
     return given.get(b"x-api-key", b"").decode("latin-1").strip()
 
 

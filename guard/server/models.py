@@ -11,11 +11,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from guard.openai_api import is_count, is_nobodys, upstream_unreadable
+from guard.server.authorization import authorization
 from guard.server.exchange import exchange_of
-from guard.server.refused import check_status
 from guard.server.responses import json_response
 from guard.server.state import State
 from guard.server.upstream import parsed, told, whole
+from guard.server.upstream_errors import check_status
 
 _ID: Final = re.compile(r"[!-~]{1,256}")  # no room for a sentence
 LIST_BYTES: Final = 2**20
@@ -34,7 +35,7 @@ class Models:
 
     async def listed(self, request: Request) -> Response:
         """The models that the upstream has."""
-        caller = request.headers.get("authorization")
+        caller = authorization(request.scope)
         request_id = exchange_of(request.scope).request_id
         with told():
             async with asyncio.timeout(LIST_S):

@@ -45,12 +45,12 @@ class Moderations:
         """
         exchange, guard = exchange_of(request.scope), self._state.guard
         body = await read_object(request.scope, request.receive, self._state.limits)
-        asked = read_moderation(body)
-        if len(asked.inputs) > MOST_INPUTS:
+        inputs = read_moderation(body)
+        if len(inputs) > MOST_INPUTS:
             raise ApiError(f"there are more than {MOST_INPUTS} inputs", param="input")
         results = []
         async with while_wanted(request.receive, exchange):
-            for one in asked.inputs:
+            for one in inputs:
                 decision = await _decided(guard, one, exchange.request_id)
                 exchange.decided(decision)
                 if decision.failed:

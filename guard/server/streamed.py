@@ -8,14 +8,22 @@ from typing import Any
 from guard.chat import asked_again, tries_of
 from guard.decision import Decision
 from guard.live import LiveAnswer
-from guard.openai_api import DONE_FRAME, ApiError, Frame, ends_choice, serialised
+from guard.openai_api import (
+    DONE_FRAME,
+    ApiError,
+    Frame,
+    added_usage,
+    encode_frames,
+    ends_choice,
+    serialised,
+)
 from guard.server.chunks import Chunks, chunks_of
 from guard.server.drain import shutting_down
 from guard.server.event_stream import EventStream
-from guard.server.question import Question, added, encoded
-from guard.server.refused import check_status
+from guard.server.question import Question
 from guard.server.state import State
 from guard.server.upstream import read_out
+from guard.server.upstream_errors import check_status
 
 
 class StreamedAnswer:
@@ -131,11 +139,11 @@ class StreamedAnswer:
                         answer.count(chunk)
         except (TimeoutError, ApiError):
             pass
-        self._total = added(self._total, answer.usage)
+        self._total = added_usage(self._total, answer.usage)
 
     async def _send(self, frames: list[Frame]) -> None:
         if frames:
-            await self._stream.write(encoded(frames))
+            await self._stream.write(encode_frames(frames))
 
     async def _break_off(self, error: ApiError) -> None:
         """Tell of an error: in the stream if it has begun, else as a response of its own."""

@@ -14,15 +14,16 @@ from guard.engine import Told
 from guard.openai_api import (
     MOST_CHOICES,
     Completion,
+    added_usage,
     guard_unavailable,
     read_completion,
     serialised,
     unread_keys,
 )
-from guard.server.question import Question, added
-from guard.server.refused import check_status
+from guard.server.question import Question
 from guard.server.state import State
 from guard.server.upstream import parsed, told, whole
+from guard.server.upstream_errors import check_status
 
 
 class WholeAnswer:
@@ -108,7 +109,7 @@ class WholeAnswer:
             news[one.index][0] if one.index in news else one for one in completion.choices
         )
         forward = {**completion.forward, "choices": bodies}
-        usage = added(completion.forward.get("usage"), more.forward.get("usage"))
+        usage = added_usage(completion.forward.get("usage"), more.forward.get("usage"))
         forward = {key: value for key, value in forward.items() if key != "usage"}
         if usage is not None:
             forward["usage"] = usage

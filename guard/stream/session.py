@@ -95,23 +95,9 @@ class StreamSession:
         self._channels: dict[tuple[int, Hashable], _Channel] = {}
         self._decision: Decision | None = None
         self._looking: asyncio.Task[None] | None = None
-        self._looks = self._exposed = self.dropped = 0
+        self._looks = self.dropped = 0
+        self._exposed = 0  # the most characters that were out before their check was done
         self._closing: asyncio.Task[Decision] | None = None
-
-    @property
-    def decision(self) -> Decision | None:
-        """What has been decided so far; None before the first look."""
-        return self._decision
-
-    @property
-    def released(self) -> int:
-        """How many characters have gone out."""
-        return sum(channel.windows.released for channel in self._channels.values())
-
-    @property
-    def exposed(self) -> int:
-        """The most characters of the whole answer that were out before their check was done."""
-        return self._exposed
 
     async def feed(self, choice: int, channel: Hashable, text: str, *, whole: bool = False) -> Step:
         """Take new text of a choice.

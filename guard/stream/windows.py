@@ -35,7 +35,6 @@ class Windows:
         self._next = 0  # where the next look starts
         self._passed = self._freed = 0
         self.added = self.released = 0
-        self.looks = 0
 
     @property
     def passed(self) -> int:
@@ -50,14 +49,12 @@ class Windows:
         while self._next + self._window <= self.added:
             due.append(self._look(self._next, self._next + self._window))
             self._next += self._step
-        self.looks += len(due)
         return due
 
     def tail(self) -> Look | None:
         """The look at what no look has seen yet, when the text has ended."""
         if self.added <= (self._next + self._overlap if self._next else 0):
             return None
-        self.looks += 1
         return self._look(max(0, self.added - self._window), self.added)
 
     def settle(self, end: int) -> None:

@@ -7,15 +7,17 @@ from collections.abc import Sequence
 from typing import Any, Final, Literal, NamedTuple
 
 from guard.answers import body_of, look_at_answer, look_at_texts
-from guard.chat import tries_of, with_turns_joined
-from guard.decision import Decision, Part, merged
+from guard.chat import decided_about, tries_of
+from guard.decision import Decision, Part
+from guard.emptied import said_in
 from guard.engine import Guard, Told
 from guard.errors import AnswerBroken, Blocked, GuardUnavailable
-from guard.framed import framed
-from guard.json_replies import REPLIES, Paths, said_in, texts_of
-from guard.openai_api import ApiError, read_completion, unread_keys
-from guard.plain import OPAQUE, is_readable, like, plain
+from guard.framed import framed_beside
+from guard.json_replies import REPLIES, Paths, texts_of
+from guard.objects import OPAQUE, is_readable, plain
+from guard.openai_api import ApiError, is_completion, read_completion, unread_keys
 from guard.policy import Side
+from guard.remade import like
 from guard.wrapping.question import Call
 from judge.errors import InputError
 
@@ -60,17 +62,14 @@ class Exchange:
             Blocked: it is withheld, and that is to raise.
             GuardUnavailable: it could not be checked.
         """
-        parts = self.call.parts
-        decision = await self.guard.look("input", parts, self.asked)
-        decision = await with_turns_joined(self.guard, self.call.request, self.asked, decision)
-        if self.call.unread:
-            decision = merged(decision, self.guard.unread("input", self.call.unread))
-        await self.guard.record(decision, parts, self.asked, Told())
+        guard, call, parts = self.guard, self.call, self.call.parts
+        decision = await decided_about(guard, parts, call.request, call.unread, self.asked)
+        await guard.record(decision, parts, self.asked, Told())
         if not decision.stops:
             return None
         quiet = decision.action == "replace"
         message = self.withheld(decision, "input")
-        return Refusal(message, "stop" if quiet else "content_filter", self.call.n)
+        return Refusal(message, "stop" if quiet else "content_filter", call.n)
 
     async def judge(self, result: Any) -> Any:
         """Check a whole answer: gives what the caller gets, or `AGAIN`.
@@ -86,7 +85,7 @@ class Exchange:
             name = type(result).__name__
             mend = "give text, JSON, or an answer in OpenAI's form"
             raise InputError(f"the answer is a {name}, which can't be read", file="wrap", mend=mend)
-        if isinstance(value, dict) and _is_completion(value):
+        if is_completion(value):
             return await self._completion(result, value)
         if not is_readable(result):
             mend = "give text, numbers and JSON alone"
@@ -134,7 +133,7 @@ class Exchange:
     async def _text(self, value: Any, result: Any) -> Any:
         parts = texts_of(value, _REPLIES)
         if isinstance(result, str):
-            parts += framed(result)
+            parts += await framed_beside(result)
         else:
             seen = {part.text for part in parts}
             shown = texts_of(plain(result, written=False))  # to whoever reads the object
@@ -156,15 +155,6 @@ class Exchange:
         done = decision if again else decision.withheld()
         await self.guard.record(done, parts, self.asked, told)
         return again
-
-
-def _is_completion(value: dict[str, Any]) -> bool:
-    """Whether an answer is in OpenAI's form: a quiz has choices too."""
-    choices = value.get("choices")
-    return isinstance(choices, list) and (
-        value.get("object") == "chat.completion"
-        or any(isinstance(one, dict) and "message" in one for one in choices)
-    )
 
 
 def broken(error: ApiError) -> AnswerBroken:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final, Self
 
 from guard.bridge import run
 from guard.engine import Guard
@@ -52,10 +52,13 @@ class _Function:
     how: Wrapping
     told: Gives
     refusing: Refusing
-    reader: Reader = field(init=False)
+    reader: Reader
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "reader", Reader(self.chat, self.how.ask))
+    @classmethod
+    def of(cls, chat: Callable[..., Any], how: Wrapping, inner: Callable[..., Any]) -> Self:
+        """A function; `inner` is the one that says by its annotation what is given."""
+        told: Gives = "whole" if how.refusing is not None else gives(inner)
+        return cls(chat, how, told, how.refusing or refusing(inner), Reader(chat, how.ask))
 
     def named(self, guarded: Callable[..., Any]) -> Callable[..., Any]:
         """A function with this one's name and signature."""
@@ -90,32 +93,23 @@ def wrapped(chat: Callable[..., Any], how: Wrapping) -> Callable[..., Any]:
     Raises:
         InputError: no parameter of it can be the prompt.
     """
-    called = _called(chat)
-    kind, inner = _kind(called), called
-    decorated = hasattr(called, "__wrapped__")
-    while kind is None and hasattr(inner, "__wrapped__"):
+    called = inner = _called(chat)
+    while _kind(inner) is None and hasattr(inner, "__wrapped__"):
         inner = _called(inner.__wrapped__)
-        kind = _kind(inner)
-    told: Gives = "whole" if how.refusing is not None else gives(inner)
-    one = _Function(chat, how, told, how.refusing or refusing(inner))
-    if kind is _coroutine or (kind is None and told == "later"):
-        return _coroutine(one)
-    if kind is _async_generator or (kind is None and told == "pieces in time"):
-        return _async_generator(one)
-    if decorated and called is not inner:  # its decorator may have put the pieces together
-        return _plain(one)
-    if kind is _generator or told == "pieces":
-        return _generator(one)
-    return _plain(one)
+    one = _Function.of(chat, how, inner)
+    kind = _kind(inner) or one.told
+    if kind == "pieces" and called is not inner:  # its decorator may have put them together
+        kind = "unknown"
+    return _MAKERS.get(kind, _plain)(one)
 
 
-def _kind(chat: Callable[..., Any]) -> Callable[[_Function], Callable[..., Any]] | None:
-    """What a function is by itself; None where that is to be seen by what it gives."""
+def _kind(chat: Callable[..., Any]) -> Gives | None:
+    """What a function gives by what it is; None where only its annotation may say."""
     if inspect.iscoroutinefunction(chat):
-        return _coroutine
+        return "later"
     if inspect.isasyncgenfunction(chat):
-        return _async_generator
-    return _generator if inspect.isgeneratorfunction(chat) else None
+        return "pieces in time"
+    return "pieces" if inspect.isgeneratorfunction(chat) else None
 
 
 def _called(chat: Callable[..., Any]) -> Callable[..., Any]:
@@ -184,12 +178,8 @@ def _plain(one: _Function) -> Callable[..., Any]:
             return GuardedStream(refused) if streams else refused
         while True:
             result = one.ask(exchange.call)
-            text = isinstance(
-                result, str
-            )  # another guard's refusal is one, though it can be awaited
-            if not text and inspect.isawaitable(
-                result
-            ):  # a coroutine function that does not look like one
+            text = isinstance(result, str)  # another guard's refusal is one that can be awaited
+            if not text and inspect.isawaitable(result):
                 return _later(one, exchange, result)
             if isinstance(result, Iterator):
                 return GuardedStream(pieces(one.stream(exchange), result, one.ask))
@@ -203,6 +193,7 @@ def _plain(one: _Function) -> Callable[..., Any]:
 
 
 async def _later(one: _Function, exchange: Exchange, result: Any) -> Any:
+    """What the caller gets from a coroutine function that does not look like one."""
     return await _answered(one, exchange, await result)
 
 
@@ -221,3 +212,10 @@ async def _answered(one: _Function, exchange: Exchange, result: Any) -> Any:
 async def _all(items: Iterator[Any]) -> Any:
     for item in items:
         yield item
+
+
+_MAKERS: Final[Mapping[Gives, Callable[[_Function], Callable[..., Any]]]] = {
+    "later": _coroutine,
+    "pieces in time": _async_generator,
+    "pieces": _generator,
+}

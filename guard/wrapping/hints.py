@@ -9,7 +9,7 @@ from typing import Any
 from guard.chat import asked_again, hint_of
 from guard.decision import Decision
 from guard.json_replies import PROMPTS
-from guard.plain import plain
+from guard.objects import plain
 
 
 def hinted(given: Any, decision: Decision, prompt: str) -> Any:

@@ -9,10 +9,12 @@ OLDER: Final = frozenset({"Completion", "TextCompletionResponse"})
 
 
 def is_older(value: dict[str, Any]) -> bool:
-    """Whether it is a piece of such a completion."""
+    """Whether it is a piece of such a completion; the first one may have no choices."""
     choices = value.get("choices")
-    return isinstance(choices, list) and any(
-        isinstance(one, dict) and "text" in one and "delta" not in one for one in choices
+    if not isinstance(choices, list):
+        return False
+    return any(_has_text(one) for one in choices) or (
+        not choices and value.get("object") == "text_completion"
     )
 
 
@@ -21,10 +23,19 @@ def as_chat(value: dict[str, Any]) -> dict[str, Any]:
     if not is_older(value):
         return value
     choices = [
-        {**one, "delta": {"content": one.pop("text", None)}}
-        for one in (dict(one) for one in value["choices"])
+        {
+            **{key: item for key, item in one.items() if key != "text"},
+            "delta": {"content": one["text"]},
+        }
+        if _has_text(one)
+        else one
+        for one in value["choices"]
     ]
     return {**value, "choices": choices}
+
+
+def _has_text(choice: object) -> bool:
+    return isinstance(choice, dict) and "text" in choice and "delta" not in choice
 
 
 def as_older(body: dict[str, Any]) -> dict[str, Any]:

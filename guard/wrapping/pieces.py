@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple, Protocol
 
 from guard.answers import look_at_texts
 from guard.chat import tries_of
 from guard.decision import Decision, Part
+from guard.emptied import said_in
 from guard.engine import Told
 from guard.escapes import Unescaping, unescaped
-from guard.framed import framed, is_framed, objects_in
-from guard.json_replies import REPLIES, Paths, said_in
+from guard.framed import framed_beside, is_framed, objects_in
+from guard.json_replies import REPLIES, Paths
 from guard.live import LiveAnswer
-from guard.openai_api import ApiError, Channel, Frame, FrameWriter, serialised
-from guard.plain import OPAQUE, like, plain
+from guard.objects import OPAQUE, plain
+from guard.openai_api import ApiError, Channel, Frame, serialised
+from guard.remade import like
 from guard.stream import Step, StreamSession
-from guard.wrapping.exchange import Exchange, Refusal, broken
+from guard.wrapping.exchange import Exchange, broken
 from guard.wrapping.older import as_chat, as_older, is_older
 from judge.errors import InputError
 
 Yields = Literal["deltas", "whole"]
 CONTENT = Channel("content")
+_DONE = "data: [DONE]\n\n"
 _REPLIES = Paths.parse(["choices[*].delta.content", "choices[*].text", *REPLIES])
 
 
@@ -83,12 +85,13 @@ class LiveText:
         self._session = StreamSession(exchange.guard, exchange.asked, held)
         self._exchange, self._whole = exchange, yields == "whole"
         self._text = Unescaping()
-        self._got = self._sent = ""
+        self._got = self._sent = ""  # of whole texts
+        self._shown = False
         self.stopped: Decision | None = None
 
     @property
     def may_be_asked_again(self) -> bool:
-        return self.stopped is not None and not self._sent and tries_of(self.stopped) > 0
+        return self.stopped is not None and not self._shown and tries_of(self.stopped) > 0
 
     async def take(self, item: Any) -> Out:
         if not isinstance(item, str):
@@ -123,7 +126,9 @@ class LiveText:
     def _out(self, step: Step) -> Out:
         self.stopped = step.stop
         text = "".join(self._text.raw(len(release.text)) for release in step.released)
-        self._sent += text
+        self._shown = self._shown or bool(text)
+        if self._whole:
+            self._sent += text
         items = [self._sent if self._whole else text] if text else []
         return Out(items, over=step.stop is not None)
 
@@ -153,8 +158,8 @@ class LiveEvents:
         return Out([])
 
     async def end(self) -> Out:
-        exchange = self._exchange
-        self._decision = await look_at_texts(exchange.guard, self._parts, exchange.asked)
+        exchange, parts = self._exchange, await self._parts()
+        self._decision = await look_at_texts(exchange.guard, parts, exchange.asked)
         return Out([] if self._decision.stops else self._got, over=True)
 
     def last_words(self) -> list[Any]:
@@ -164,19 +169,20 @@ class LiveEvents:
         text = "".join(self._got)
         said = (said_in(one, _REPLIES, message) for one in objects_in(text))
         written = serialised(next(filter(None, said), {"reply": message})).decode()
-        return [f"data: {written}\n\n" if "data:" in text else f"{written}\n"]
+        if "data:" not in text:
+            return [f"{written}\n"]
+        return [f"data: {written}\n\n", *[_DONE] * (_DONE in text)]
 
     async def close(self, *, again: bool = False) -> Decision:
-        exchange, parts = self._exchange, self._parts
+        exchange, parts = self._exchange, await self._parts()
         decision = self._decision or await look_at_texts(exchange.guard, parts, exchange.asked)
         done = decision if again else decision.withheld()
         await exchange.guard.record(done, parts, exchange.asked, Told(streamed=True))
         return done
 
-    @property
-    def _parts(self) -> list[Part]:
+    async def _parts(self) -> list[Part]:
         text = "".join(self._got)
-        return [Part("body", unescaped(text)), *framed(text)]  # however it was cut
+        return [Part("body", unescaped(text)), *await framed_beside(text)]  # however it was cut
 
 
 class LiveChunks:
@@ -231,10 +237,3 @@ class LiveOlder(LiveChunks):
 
     def _made(self, frames: list[Frame]) -> list[Any]:
         return super()._made([as_older(frame) for frame in frames])
-
-
-def refused_frames(refusal: Refusal, writer: FrameWriter) -> Iterator[Frame]:
-    """A refusal as a stream in OpenAI's form."""
-    for choice in range(refusal.n):
-        yield from writer.text(choice, CONTENT, refusal.message)
-        yield from writer.finish(choice, refusal.finish)

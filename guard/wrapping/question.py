@@ -8,12 +8,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from guard.chat import left_over, parts_of
+from guard.chat import left_over, parts_of, request_in
 from guard.decision import Decision, Part
 from guard.engine import Asked
-from guard.json_replies import PROMPTS, Paths, texts_of, turns_of, unread_in
-from guard.openai_api import ApiError, ChatRequest, read_request
-from guard.plain import OPAQUE, holds_bytes, is_readable, plain
+from guard.foreign_media import unread_in
+from guard.json_replies import PROMPTS, Paths, texts_of, turns_of
+from guard.objects import OPAQUE, holds_bytes, is_readable, plain
+from guard.openai_api import ChatRequest
 from guard.wrapping.hints import hinted
 from judge.errors import InputError
 from judge.records import Turn
@@ -140,9 +141,8 @@ class Reader:
             if one.kind in {one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD}
         ]
         bound = chat.keywords if isinstance(chat, functools.partial) else {}
-        first = chat.args if isinstance(chat, functools.partial) else ()
         self._settings = {p.name: p.default for p in parameters if p.name == "stream"} | bound
-        self._bound = {f"({place})": value for place, value in enumerate(first)} | bound
+        self._bound = _bound(chat)
         names = [*self._positional, *(p.name for p in parameters if p.kind == p.KEYWORD_ONLY)]
         rest = any(one.kind == one.VAR_KEYWORD for one in parameters)
         if ask is not None and ask not in names and not rest:
@@ -174,7 +174,7 @@ class Reader:
             unread.append("the prompt")
         unread += unread_in([said, beside])
         whole = {"messages": said} if isinstance(said, list) else said
-        request = _request({**beside, **whole}) if isinstance(whole, dict) else None
+        request = request_in({**beside, **whole}) if isinstance(whole, dict) else None
         texts = texts_of(said if request is None else whole, _SPOKEN)
         held = plain(value, written=False)  # what the function may read of an object
         if held != said:
@@ -229,16 +229,19 @@ class Reader:
         return {name: value for name, value in read.items() if value is not OPAQUE}, unread
 
 
+def _bound(chat: Callable[..., Any]) -> dict[str, Any]:
+    """What a partial has bound, by the names of its function's parameters: one may be a key."""
+    if not isinstance(chat, functools.partial):
+        return {}
+    try:
+        first = inspect.signature(chat.func).bind_partial(*chat.args).arguments
+    except (TypeError, ValueError):  # some builtins have no signature
+        first = {f"({place})": value for place, value in enumerate(chat.args)}
+    return {**first, **chat.keywords}
+
+
 def _at(place: int | str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
     return args[place] if isinstance(place, int) else kwargs[place]
-
-
-def _request(body: dict[str, Any]) -> ChatRequest | None:
-    """Messages in OpenAI's form, with what stands beside them; None where they have another."""
-    try:
-        return read_request(body)
-    except ApiError:
-        return None
 
 
 def _history(said: object, beside: Mapping[str, Any]) -> tuple[Turn, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import sys
-import time
 import types
 import typing
 from collections import abc
@@ -12,12 +11,12 @@ from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Self
 
+from guard.chat import envelope_of
 from guard.errors import Blocked
-from guard.openai_api import Envelope, FrameWriter, said
-from guard.plain import made
+from guard.openai_api import said, said_frames
+from guard.remade import made
 from guard.wrapping.exchange import Exchange, Refusal
 from guard.wrapping.older import OLDER, as_older
-from guard.wrapping.pieces import refused_frames
 
 _AROUND = {
     abc.Awaitable,
@@ -58,8 +57,8 @@ class Refusing:
         """The whole answer."""
         if self.whole is str:
             return refusal.message
-        envelope = _envelope(exchange)
-        body = said(envelope, refusal.message, n=refusal.n, finish=refusal.finish)
+        around = envelope_of(exchange.asked)
+        body = said(around, refusal.message, n=refusal.n, finish=refusal.finish)
         return self._made(self.whole, body, refusal)
 
     def pieces(self, refusal: Refusal, exchange: Exchange) -> Iterator[Any]:
@@ -67,7 +66,8 @@ class Refusing:
         if self.chunk is str:
             yield refusal.message
             return
-        for frame in refused_frames(refusal, FrameWriter(_envelope(exchange))):
+        around = envelope_of(exchange.asked)
+        for frame in said_frames(around, refusal.message, n=refusal.n, finish=refusal.finish):
             yield self._made(self.chunk, frame, refusal)
 
     def _made(self, kind: type[Any], body: dict[str, Any], refusal: Refusal) -> Any:
@@ -163,9 +163,3 @@ class _Anyhow(str):
 
     async def __aiter__(self) -> AsyncIterator[str]:
         yield str(self)
-
-
-def _envelope(exchange: Exchange) -> Envelope:
-    asked = exchange.asked
-    name = f"chatcmpl-{asked.request_id}"
-    return Envelope(id=name, model=asked.model or "", created=int(time.time()))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 from typing import NamedTuple
@@ -26,10 +27,10 @@ _MOBILE = re.compile(
     r"(?:(?:00)?86)?1(?:3[0-9]|4[5-9]|5[0-35-9]|6[2567]|7[0-8]|8[0-9]|9[0-35-9])[0-9]{8}"
 )
 _CARD = re.compile(r"(?:62|4|5[1-5]|2[2-7]|35)[0-9]{13,17}|3[47][0-9]{13}")
-_CARD_WORDS = re.compile(
-    r"卡号|银行卡|信用卡|储蓄卡|借记卡|卡片|帐号|账号|账户|帐户|开户|银联|户名|汇款|转账|收款|打款"
+_CARD_WORDS = re.compile(  # looks ahead: words that overlap are found too
+    r"(?=(卡号|信用卡|储蓄卡|借记卡|卡片|帐号|账号|账户|帐户|开户|银联|户名|汇款|转账|收款|打款"
     r"|银行|[工农中建交招]行|邮储|农商|信用社"
-    r"|\bcard|\bvisa(?![a-z])|\bmastercard|\bunionpay|\baccount|\bbank",
+    r"|\bcard|\bvisa(?![a-z])|\bmastercard|\bunionpay|\baccount|\bbank))",
     re.IGNORECASE,
 )
 _PROVINCES = frozenset(
@@ -82,7 +83,7 @@ _LENGTHS = {
     **dict.fromkeys("23456", _CARDS),
     "7": (18,),
 }
-_OTHERS = frozenset({18, *_MOBILE_LENGTHS})  # those of other numbers than cards
+_NO_CARDS = {**_LENGTHS, **dict.fromkeys("23456", (18,))}  # where nothing speaks of one
 _DOUBLED = str.maketrans("0123456789", "0246813579")  # and their digits added
 _SHAPES = ((3, 4, 4), (3, 8), (7, 4), (4, 3, 4), (2, 3, 4, 4), (2, 11), (4, 3, 4, 4), (4, 11))
 _WORDS_BEFORE, _WORDS_AFTER = 24, 12
@@ -143,18 +144,19 @@ def in_groups(
         groups: where each group stands; as many characters as it has digits.
         joined: whether the groups from one to another may be one number of a kind.
     """
-    cards = _about_cards(text, groups[0][0], groups[-1][1])
+    words = _card_words(text, groups[0][0], groups[-1][1])
+    lengths = _LENGTHS if words else _NO_CARDS
     starts = list(accumulate((end - start for start, end in groups), initial=0))
     ends = {end: last for last, end in enumerate(starts[1:])}
     first = 0
     while first < len(groups):
         at, after = starts[first], first + 1
-        for length in _LENGTHS.get(digits[at], ()):
+        for length in lengths.get(digits[at], ()):
             last = ends.get(at + length)
-            if last is None or not (cards or length in _OTHERS):
+            if last is None:
                 continue
             span = groups[first][0], groups[last][1]
-            kind = _kind(digits[at : at + length], text, *span)
+            kind = _kind(digits[at : at + length], cards=bool(words) and _is_near(words, *span))
             alone = kind and pii_context.stands_alone(text, *span, any_word=kind == "pii:id")
             if kind and alone and joined(kind, first, last):
                 yield Found(kind, *span)
@@ -175,16 +177,24 @@ def is_dialled(shape: tuple[int, ...]) -> bool:
     return len(shape) == 1 or shape in _SHAPES or set(shape) == {1}
 
 
-def _kind(number: str, text: str, start: int, end: int) -> str | None:
+def _kind(number: str, *, cards: bool) -> str | None:
     if len(number) == 18 and is_resident_id(number):
         return "pii:id"
     if len(number) in _MOBILE_LENGTHS and is_mobile(number):
         return "pii:mobile"
-    return "pii:card" if is_card(number) and _about_cards(text, start, end) else None
+    return "pii:card" if cards and is_card(number) else None
 
 
-def _about_cards(text: str, start: int, end: int) -> bool:
-    return bool(_CARD_WORDS.search(text, max(start - _WORDS_BEFORE, 0), end + _WORDS_AFTER))
+def _card_words(text: str, start: int, end: int) -> list[tuple[int, int]]:
+    """The words about cards in and near a place, by where they begin."""
+    near = _CARD_WORDS.finditer(text, max(start - _WORDS_BEFORE, 0), end + _WORDS_AFTER)
+    return [word.span(1) for word in near]
+
+
+def _is_near(words: Sequence[tuple[int, int]], start: int, end: int) -> bool:
+    """Whether one of some words stands in or near a number."""
+    at = bisect_left(words, (start - _WORDS_BEFORE,))  # no word stands within another
+    return any(ended <= end + _WORDS_AFTER for _, ended in words[at : at + 1])
 
 
 def is_mobile(number: str) -> bool:

@@ -39,7 +39,7 @@ def queue(folder: Path, share: float, judge: ScriptedJudge | None = None) -> Lab
     return LabelQueue(folder, share, judge, [RUBRICS["Legality"]], secret=SECRET)
 
 
-async def talk(people: LabelQueue, number: int, text: str = "好", **more: object) -> Decision:
+async def talk(people: LabelQueue, number: int, text: str = "好", **more: Any) -> Decision:
     one = guard(policy({**ABUSE, "action": "human"}, LEGAL), people=people)
     asked = Asked(prompt=f"问题{number}", request_id=f"r{number}", **more)
     return await one.check("output", [Part("t", text)], asked)
@@ -99,6 +99,25 @@ async def test_people_get_all_answers_to_one_question(tmp_path: Path) -> None:
     assert sorted(row.response for row in rows) == [f"一{BAD}", f"二{BAD}", BAD]
     assert forget_labels(tmp_path, request_id="r1") == 2
     assert left(tmp_path, "human") == ["问题2"]
+
+
+async def test_a_slow_judge_does_not_hold_up_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that takes minutes to end is killed, before its logs are whole; gaps are counted."""
+
+    class Hangs(ScriptedJudge):
+        async def assess(self, cases: Sequence[Case]) -> Sequence[Outcome]:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    monkeypatch.setattr(labelling, "GRACE_S", 0.01)
+    people = queue(tmp_path, 1.0, Hangs(lambda _: 3))
+    for number in range(5):
+        await talk(people, number)
+    async with asyncio.timeout(20):
+        await people.aclose()
+    assert people.dropped == 5
 
 
 async def test_a_judge_that_breaks_costs_a_row_and_no_request(
@@ -246,8 +265,8 @@ def test_rows_are_lost_to_nobody_while_others_forget(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as threads:
         work = [threads.submit(write, n) for n in range(4)]
         gone = [threads.submit(forget, n) for n in range(4)]
-        for one in work:
-            one.result()
+        for writing in work:
+            writing.result()
         counted = sum(one.result() for one in gone)
     counted += forget(0)
     for one in writers:

@@ -78,7 +78,23 @@ class Intake:
         except OSError:
             raise no_room() from None
 
-    def check_open(self, who: str, own: int | None = None) -> None:
+    def resume(self, ref: RunRef, own: int | None = None) -> None:
+        """Have a run that has ended worked on again.
+
+        Args:
+            ref: which.
+            own: as above.
+
+        Raises:
+            ApiError: 429 the caller has as many open runs as may be; 403.
+            InputError: a worker still has it.
+            OSError: that can't be written; `FileNotFoundError`: it is gone.
+        """
+        with self._alone(ref.who):
+            self._check_open(ref.who, own)
+            self._store.resume(ref)
+
+    def _check_open(self, who: str, own: int | None) -> None:
         """Refuse a caller who has as many open runs as may be.
 
         Args:
@@ -105,7 +121,7 @@ class Intake:
 
     def _check_quota(self, who: str, own: int | None) -> None:
         sweep(self._store.home(who))
-        self.check_open(who, own)
+        self._check_open(who, own)
         most = self._limits.kept_runs
         if len(self._store.ids(who)) >= most:
             raise ApiError(

@@ -11,6 +11,7 @@ import filelock
 import pytest
 
 from guard.audit.lines import SharedLines
+from judge.errors import InputError
 
 
 def filled(file: Path) -> SharedLines:
@@ -109,3 +110,21 @@ def test_a_full_disk_leaves_no_half_line(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert file.read_bytes() == before
     lines.close()
+
+
+def test_a_log_whose_lock_can_t_be_made_is_refused_at_once(tmp_path: Path) -> None:
+    """Else a server would start, and lose every event."""
+    file = tmp_path / "events.jsonl"
+    file.with_name("events.jsonl.lock").mkdir()
+    with pytest.raises(InputError, match="can't be written: Is a directory") as raised:
+        SharedLines(file)
+    assert raised.value.file == file.with_name("events.jsonl.lock")
+
+
+def test_a_log_that_somebody_holds_is_opened_all_the_same(tmp_path: Path) -> None:
+    """Who deletes old events of a large file holds it for a while."""
+    file = tmp_path / "events.jsonl"
+    first = SharedLines(file)
+    with filelock.FileLock(file.with_name("events.jsonl.lock")):
+        SharedLines(file).close()
+    first.close()

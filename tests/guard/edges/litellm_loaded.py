@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -15,8 +16,10 @@ with warnings.catch_warnings():
     from judge.llm.library import load_litellm
 
     load_litellm()
-    ModelResponse(choices=[{"index": 0, "message": {"role": "assistant", "content": "-"}}])
-    ModelResponseStream(choices=[{"index": 0, "delta": {"content": "-"}}])
+    message: Any = {"index": 0, "message": {"role": "assistant", "content": "-"}}
+    delta: Any = {"index": 0, "delta": {"content": "-"}}
+    ModelResponse(choices=[message])
+    ModelResponseStream(choices=[delta])
 
 __all__ = [
     "EmbeddingResponse",

@@ -62,9 +62,9 @@ class Model(BaseChatModel):
                 {"name": c["name"], "args": json.dumps(c["args"]), "id": c["id"], "index": 0}
                 for c in said.tool_calls
             ]
-            yield ChatGenerationChunk(message=AIMessageChunk("", tool_call_chunks=calls))
+            yield ChatGenerationChunk(message=AIMessageChunk(content="", tool_call_chunks=calls))
         for char in said.text:
-            yield ChatGenerationChunk(message=AIMessageChunk(char))
+            yield ChatGenerationChunk(message=AIMessageChunk(content=char))
 
 
 def saying(*answers: str | AIMessage) -> Model:
@@ -243,7 +243,7 @@ def test_arguments_that_others_changed_are_scanned_again() -> None:
             return super().wrap_tool_call(request.override(tool_call=call), handler)
 
     middleware = [Changing(marked().guard)]
-    made = create_agent(saying(calling(query="天气"), "好"), [search], middleware=middleware)
+    made: Any = create_agent(saying(calling(query="天气"), "好"), [search], middleware=middleware)
     state = made.invoke(asking("问"))
     assert ADVERT not in str(state["messages"])
     assert SORRY in str(state["messages"])

@@ -202,13 +202,12 @@ async def test_a_caller_can_t_choose_the_id_that_is_recorded() -> None:
 async def test_a_response_s_headers_tell_what_was_decided() -> None:
     """The most severe of it, as what failed open; a caller can write nothing there."""
 
-    async def headers(text: str, **policy: Any) -> dict[str, str]:
+    async def headers(text: str, asked: str = "", **policy: Any) -> dict[str, str]:
         given = marked(**policy)
-        rail, data = (
-            guardrail(given.guard),
-            asking(f"说{text}", metadata={"flames_request_id": "x"}),
-        )
-        await rail.async_pre_call_hook(None, None, data, "acompletion")
+        rail = guardrail(given.guard)
+        data = asking(f"说{asked or text}", metadata={"flames_request_id": "x"})
+        with contextlib.suppress(HTTPException):
+            await rail.async_pre_call_hook(None, None, data, "acompletion")
         choice = {"index": 0, "message": {"role": "assistant", "content": text}}
         with contextlib.suppress(HTTPException):
             answer = ModelResponse(choices=[choice])
@@ -223,6 +222,7 @@ async def test_a_response_s_headers_tell_what_was_decided() -> None:
     opened = {"x-flames-decision": "failed_open", "x-flames-missed": "1"}
     assert await headers(BROKEN, on_failure="allow") == opened
     assert (await headers(BROKEN))["x-flames-decision"] == "failed"
+    assert (await headers(BROKEN, asked=ADVERT))["x-flames-decision"] == "failed"
     assert await headers(BAD, shadow=True) == {"x-flames-decision": "allowed"}
     unjudged = asking("好", metadata={"flames_request_id": "x"})
     rail = guardrail(marked().guard)

@@ -6,6 +6,7 @@ import io
 from typing import Any
 
 import pytest
+from litellm.proxy._types import UserAPIKeyAuth
 
 from tests.contracts.guard_marks import ADVERT, marked
 from tests.guard.edges.litellm_loaded import FlamesGuardrail, GuardrailEventHooks, HTTPException
@@ -45,6 +46,18 @@ async def test_such_a_route_is_served_where_no_answers_are_to_be_judged() -> Non
     for rail in (guardrail(event_hook="pre_call"), guardrail(questions)):
         await rail.async_pre_call_hook(None, None, {"input": "好"}, "pass_through_endpoint")
         assert await refusal(rail, {"input": ADVERT}, "pass_through_endpoint") == WITHHELD
+
+
+async def test_a_route_to_a_server_that_records_calls_is_served() -> None:
+    """No model answers there."""
+    for route, served in (("/langfuse/api/public/ingestion", True), ("/anthropic/v1/x", False)):
+        caller = UserAPIKeyAuth(request_route=route)
+        sent = guardrail().async_pre_call_hook(caller, None, {"a": "好"}, "pass_through_endpoint")
+        if served:
+            assert (await sent)["a"] == "好"
+            continue
+        with pytest.raises(HTTPException):
+            await sent
 
 
 @pytest.mark.parametrize("mode", ["post_call", "during_call"])

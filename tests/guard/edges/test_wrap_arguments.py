@@ -68,6 +68,18 @@ def test_turns_of_an_unknown_class_are_not_read(name: str) -> None:
     assert wrap(fine, marked().guard)("问", handlers=[Turn()], tools=[fine]) == "好"
 
 
+def test_a_key_that_a_partial_has_bound_is_no_text() -> None:
+    """By its place as by its name: it would be judged, and recorded."""
+
+    def talk(api_key: str, prompt: str) -> str:
+        return "好"
+
+    for bound in (functools.partial(talk, ADVERT), functools.partial(talk, api_key=ADVERT)):
+        given = marked()
+        assert wrap(bound, given.guard)(prompt="问") == "好"
+        assert given.events.of("input")[0].characters == 1
+
+
 def test_what_a_partial_has_bound_is_judged() -> None:
     """It reaches the model as an argument does; what is asked for may be bound too."""
 

@@ -84,3 +84,18 @@ def test_another_stream_of_events_may_be_asked_for() -> None:
 
     with pytest.raises(InputError, match="among texts"):
         list(wrap(mixed, advert().guard)("你好"))
+
+
+def test_events_that_are_stopped_end_as_the_others_do() -> None:
+    """A client that waits for OpenAI's last event gets it."""
+
+    def talk(prompt: str) -> Iterator[str]:
+        for char in prompt:
+            yield f"data: {json.dumps({'choices': [{'delta': {'content': char}}]})}\n\n"
+        yield "data: [DONE]\n\n"
+
+    held = advert().guard
+    assert list(wrap(talk, held)(GOOD)) == list(talk(GOOD))
+    said, done = wrap(talk, held)(HARMFUL)
+    assert SORRY in said
+    assert done == "data: [DONE]\n\n"

@@ -68,3 +68,21 @@ def test_a_refusal_is_of_the_older_form_too(stream: bool) -> None:
     assert all(isinstance(one, Completion) for one in parts)
     assert "".join(one.choices[0].text for one in parts) == SORRY
     assert parts[-1].choices[0].finish_reason == "content_filter"
+
+
+def test_no_key_of_the_older_form_is_unknown() -> None:
+    """A policy that refuses those takes it, and nothing counts as left out."""
+    given = marked(unknown_keys="block")
+    assert said(list(wrap(chat, given.guard)(story(200)))) == (story(200), ["stop"])
+    assert [one.dropped for one in given.events.of("output")] == [0]
+
+
+def test_the_first_piece_may_have_no_choices() -> None:
+    """So some providers begin, with what their filters say of the prompt."""
+
+    def begun(prompt: str) -> Iterator[dict[str, Any]]:
+        yield {**piece(""), "choices": []}
+        yield from chat(prompt)
+
+    chunks = [one for one in wrap(begun, marked().guard)(story(200)) if one["choices"]]
+    assert said(chunks) == (story(200), ["stop"])

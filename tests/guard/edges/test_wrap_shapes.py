@@ -251,7 +251,7 @@ def test_a_good_object_is_given_as_it_is() -> None:
 
 def test_an_answer_may_have_choices_of_its_own() -> None:
     """A quiz has; so has the older form of OpenAI's completions."""
-    quiz = {"question": "一加一？", "choices": ["一", "二"]}
+    quiz = {"question": "一加一？", "choices": ["一", {"message": "二"}]}
     older = {"object": "text_completion", "choices": [{"index": 0, "text": "好"}]}
     answers: list[Any] = [quiz, older, {**quiz, "choices": [BAD]}, {"choices": [{"text": BAD}]}]
     guarded = wrap(lambda prompt: answers.pop(0), marked().guard)

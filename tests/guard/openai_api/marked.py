@@ -9,8 +9,6 @@ from typing import Any
 
 from guard.openai_api.media import Media, Stored
 from guard.openai_api.shapes import (
-    Count,
-    Counts,
     Either,
     Flag,
     Identifier,
@@ -18,7 +16,7 @@ from guard.openai_api.shapes import (
     ListOf,
     Name,
     Number,
-    NumberTree,
+    Numbers,
     Obj,
     OneOf,
     Tagged,
@@ -69,14 +67,13 @@ class Marker:
             case Either(string, array, object_):
                 rules = [one for one in (string, array, object_) if one is not None]
                 return self.following(self.random.choice(rules))
-            case Number() | Count():
+            case Number():
                 return self.random.choice([0, 1, 2, 0.5])
             case Flag():
                 return self.random.random() < 0.5
-            case NumberTree():
-                return {"a": 1, self.mark(): 2, "b": self.mark(), "c": {"d": self.anything()}}
-            case Counts():
-                return {"n": 1, self.mark(): 2, "text": self.mark(), "c": {"d": self.anything()}}
+            case Numbers():
+                inner = {"d": self.anything(), "n": self.anything()}
+                return {"n": 1, self.mark(): 2, "text": self.mark(), "b": inner, "video": inner}
             case Json() | Withheld():
                 return self.anything()
             case Text() | Name() | Media() | Stored() | Identifier() | OneOf():

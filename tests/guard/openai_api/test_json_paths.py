@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guard.json_replies import Paths, texts_of, unread_in
+from guard.foreign_media import unread_in
+from guard.json_replies import Paths, texts_of
 from guard.openai_api import JsonPath, strings_of
 from judge.errors import InputError
 from tests.guard.openai_api.marked import strings

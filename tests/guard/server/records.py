@@ -223,7 +223,7 @@ async def events(
 
 async def ended(served: Served, run: str, **headers: str) -> dict[str, Any]:
     """A run once it has ended."""
-    return (await events(served, run, **headers))[-1][1]
+    return (await events(served, run, None, **headers))[-1][1]
 
 
 async def reaches(

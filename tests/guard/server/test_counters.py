@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import stat
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 
 from guard.server.counters import Counters
 from judge.errors import InputError
+from tests.guard.made import Time
 
 
 @given(st.lists(st.floats(0, 10), max_size=200), st.integers(1, 20))
@@ -86,3 +89,47 @@ def test_workers_and_restarts_share_one_count(tmp_path: Path) -> None:
     assert third.spent("2026-01-01") == pytest.approx(1.75)
     assert third.spent("2026-01-02") == 0
     assert third.admit("ann", 2, 90.0) > 0
+
+
+def test_who_holds_the_file_holds_up_nobody_and_no_money_is_lost(tmp_path: Path) -> None:
+    """A backup or a forgotten shell: requests and spend are counted beside it, and written later.
+
+    All requests wait while one worker waits for the file; so it does so briefly, and not each time.
+    """
+    file, clock = tmp_path / "counters.sqlite", Time()
+    counters, other = Counters(file, clock.clock), Counters(file)
+    counters.add("2026-01-01", 1.0)
+    holding = sqlite3.connect(file, isolation_level=None)
+    holding.execute("BEGIN IMMEDIATE")
+    start = time.monotonic()
+    counters.add("2026-01-01", 0.5)
+    for _ in range(50):
+        counters.add("2026-01-01", 0.25)
+        assert counters.admit("ann", 100, 90.0) == 0
+    assert time.monotonic() - start < 1.5
+    assert counters.spent("2026-01-01") == pytest.approx(14.0)
+    assert other.spent("2026-01-01") == pytest.approx(1.0)
+    holding.execute("COMMIT")
+    holding.close()
+    counters.add("2026-01-01", 0.5)
+    assert other.spent("2026-01-01") == pytest.approx(1.0)
+    clock.seconds += 2
+    counters.add("2026-01-01", 0.5)
+    assert other.spent("2026-01-01") == pytest.approx(15.0)
+    counters.close()
+    other.close()
+
+
+def test_money_that_is_not_written_yet_is_written_at_the_end(tmp_path: Path) -> None:
+    """A server that stops while it waits for the next try."""
+    file = tmp_path / "counters.sqlite"
+    counters = Counters(file)
+    holding = sqlite3.connect(file, isolation_level=None)
+    holding.execute("BEGIN IMMEDIATE")
+    counters.add("2026-01-01", 0.5)
+    holding.execute("COMMIT")
+    holding.close()
+    counters.close()
+    again = Counters(file)
+    assert again.spent("2026-01-01") == pytest.approx(0.5)
+    again.close()

@@ -252,6 +252,22 @@ async def test_with_keys_only_their_holders_are_served(keys: Path) -> None:
         assert not any(key in str(call.headers) for call in stand.upstream.calls)
 
 
+async def test_who_signs_twice_is_refused_wherever_it_is_read(keys: Path) -> None:
+    """One reader would take the first of two headers and another the last."""
+    key = add_key(keys, "ann", None, NOW)
+    for given in (keys, None):
+        async with standing(says("好。"), keys=given) as stand:
+            for path in (CHAT, "/v1/models"):
+                signed = [("Authorization", "Bearer fj-wrong"), ("Authorization", f"Bearer {key}")]
+                method = "POST" if path == CHAT else "GET"
+                url, client = stand.served.base + path, stand.served.client
+                body = BODY if path == CHAT else None
+                async with client.request(method, url, json=body, headers=signed) as response:
+                    assert response.status == 400
+                    assert (await response.json())["error"]["code"] == "invalid_authorization"
+            assert not stand.upstream.calls
+
+
 async def test_a_key_that_is_taken_back_is_refused_at_once(keys: Path) -> None:
     """The server need not be started again; and so with a new one."""
     first = add_key(keys, "ann", None, NOW)

@@ -381,6 +381,21 @@ async def test_a_caller_has_so_many_open_runs_and_no_more(tmp_path: Path) -> Non
         assert (again.status, again.code) == (429, "too_many_runs")
 
 
+async def test_runs_resumed_at_once_count_as_open_runs(tmp_path: Path) -> None:
+    """Each is counted before the next one is asked about."""
+    limits = Limits(grace_s=1.0, open_runs=1)
+    async with judging(HeldJudge(), tmp_path, limits=limits) as served:
+        runs = []
+        for _ in range(3):
+            runs.append(await submitted(served, lines([row(1)])))
+            await served.post(f"/v1/runs/{runs[-1]}/cancel", b"")
+            await ended(served, runs[-1])
+        answers = await asyncio.gather(
+            *(served.post(f"/v1/runs/{run}/resume", b"") for run in runs)
+        )
+    assert sorted(answer.status for answer in answers) == [202, 429, 429]
+
+
 async def test_uploads_at_once_count_as_open_runs(tmp_path: Path) -> None:
     """Else a caller could fill the disk with files that never end."""
     limits = Limits(grace_s=1.0, open_runs=2)

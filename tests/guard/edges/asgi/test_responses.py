@@ -177,6 +177,7 @@ async def test_a_head_has_no_body_and_a_redirect_an_empty_one() -> None:
         (b'"x"', "application/json", {"status": 206}),
         (b"\xff\xfe", "text/plain", {}),
         (b'{"choices": [{"index": "x", "message": {}}]}', "application/json", {}),
+        (b'{"object": "chat.completion", "choices": ["x"]}', "application/json", {}),
         (b'"' + b"x" * 2000 + b'"', "application/json", {}),
     ],
 )
@@ -429,7 +430,7 @@ async def test_a_stream_that_is_held_long_shows_that_it_lives() -> None:
     now = [0.0]
     given = marked(stream={"mode": "buffer"})
     scope = {"headers": [], "query_string": b"", "path": "/chat"}
-    question = read_question(scope, b"", Route("/chat"), "id")
+    question = await read_question(scope, b"", Route("/chat"), "id")
     said = Said("policy", None, "id")
     around = Around(given.guard, question, Route("/chat"), said, 1000, lambda: now[0])
     sent = Sent()

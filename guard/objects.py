@@ -1,4 +1,4 @@
-"""Python objects as JSON values, and answers of ours in the form of theirs."""
+"""Python objects as JSON values."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ OPAQUE: Final = object()
 """What holds no text that can be read: a connection, a function, a number of numpy's."""
 
 _DEEP: Final = 64
-_KEPT: Final = ("response_cost", "model_id", "custom_llm_provider")
 
 
 def plain(value: Any, depth: int = 0, *, written: bool = True) -> Any:
@@ -111,36 +110,3 @@ def _is_file(value: object) -> bool:
 
 def _too_deep() -> InputError:
     return InputError("a value is nested too deep to be read")
-
-
-def like(sample: Any, body: dict[str, Any]) -> Any:
-    """A body in OpenAI's form as the kind of object that a sample is.
-
-    Raises:
-        InputError: that kind can't be made of it.
-    """
-    if isinstance(sample, dict):
-        return body
-    return made(type(sample), body, sample)
-
-
-def made(kind: type[Any], body: dict[str, Any], sample: Any = None) -> Any:
-    """A body in OpenAI's form as an object of a class.
-
-    Raises:
-        InputError: the class is none of OpenAI's, litellm's or pydantic's, or refuses the body.
-    """
-    try:
-        if kind.__module__.split(".")[0] == "openai":
-            built = kind.construct(**body)  # as the client itself does: it forgives providers
-        else:
-            built = kind(**body)
-    except (AttributeError, TypeError, ValueError) as error:
-        raise InputError(f"no {kind.__name__} can be made of a guarded answer") from error
-    for hidden in ("_request_id", "_hidden_params"):
-        own = getattr(sample, hidden, None)
-        if isinstance(own, dict):
-            own = {key: own[key] for key in _KEPT if key in own}
-        if own is not None:
-            setattr(built, hidden, own)
-    return built

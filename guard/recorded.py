@@ -1,4 +1,4 @@
-"""One recorded exchange through a guard: the question, and then the answer."""
+"""Recorded exchanges, and what a guard decides about them: the question, and then the answer."""
 
 from __future__ import annotations
 
