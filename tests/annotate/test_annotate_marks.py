@@ -108,9 +108,9 @@ def test_megabytes_are_cut_into_pieces_while_an_annotator_waits() -> None:
     """The work grows with the text, and not with its square: that took nine minutes."""
     spent = {}
     for size in (50_000, 400_000):
-        start = time.process_time()
+        start = time.thread_time()
         assert segments("大" * size) == [{"start": 0, "text": "大" * size}]
-        spent[size] = time.process_time() - start
+        spent[size] = time.thread_time() - start
     assert spent[400_000] < 30 * spent[50_000] + 0.1
 
 

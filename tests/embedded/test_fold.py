@@ -102,9 +102,9 @@ def test_a_megabyte_of_disguise_takes_linear_time() -> None:
     """Ten times the text costs about ten times the work, not a hundred times."""
 
     def cost(length: int) -> float:
-        start = time.process_time()
+        start = time.thread_time()
         fold("拒\u200b" * (length // 2))
-        return time.process_time() - start
+        return time.thread_time() - start
 
     cost(10_000)
     assert cost(1_000_000) < 40 * max(cost(100_000), 0.02)

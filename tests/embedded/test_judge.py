@@ -258,9 +258,9 @@ def test_the_encoder_is_called_once_a_batch_and_never_with_an_empty_text() -> No
 
 def test_a_megabyte_is_judged_in_bounded_time(judge: EmbeddedJudge) -> None:
     """Stance reads a fixed number of pieces; heads and rules read all, in seconds."""
-    start = time.process_time()
+    start = time.thread_time()
     outcome = one(judge, (GOING_ALONG[0] * 30_000)[:1_000_000])
-    assert time.process_time() - start < 20
+    assert time.thread_time() - start < 20
     assert isinstance(outcome, Verdict)
     assert "只读了首尾及其间共" in outcome.reason
 

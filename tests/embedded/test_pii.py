@@ -215,9 +215,9 @@ def test_the_rules_take_linear_time_on_hostile_text(piece: str) -> None:
     """Ten times the digits, separators and signs cost about ten times the work."""
 
     def cost(times: int) -> float:
-        start = time.process_time()
+        start = time.thread_time()
         assert list(find(piece * times + "x@b")) == []
-        return time.process_time() - start
+        return time.thread_time() - start
 
     cost(100)
     assert cost(40_000) < 40 * max(cost(4_000), 0.005)
@@ -227,9 +227,9 @@ def test_the_rules_take_linear_time_on_hostile_text(piece: str) -> None:
 def test_a_row_of_digits_is_no_number_and_takes_no_long_time(row: str) -> None:
     """Single digits in a row are a table's; a number to dial stands by itself."""
     text = row * (100_000 // len(row))
-    begun = time.process_time()
+    begun = time.thread_time()
     assert "pii:mobile" not in kinds(text)
-    assert time.process_time() - begun < 2
+    assert time.thread_time() - begun < 2
 
 
 def test_digits_are_tried_as_cards_only_beside_the_word_about_them() -> None:

@@ -72,7 +72,7 @@ def test_models_that_agree_everywhere_are_not_proved_equal(n):
     assert sign_flip_p(same - same, rng()) == 1
 
 
-@settings(max_examples=15, deadline=None)  # the peer takes a tenth of a second a call
+@settings(max_examples=10, deadline=None)  # the peer takes a tenth of a second a call
 @given(st.lists(st.one_of(st.none(), st.floats(0, 1)), max_size=20))
 def test_p_values_of_many_pairs_are_adjusted_as_holm_says(p_values):
     """The same as statsmodels, with the pairs that have no p-value left out."""

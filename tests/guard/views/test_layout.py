@@ -131,9 +131,9 @@ def test_columns_are_read_from_both_sides() -> None:
 def test_a_long_row_of_tags_takes_no_longer_than_a_long_text(tags: str) -> None:
     """A megabyte of them would hold a worker for an hour, if each were tried anew."""
     text = tags * (100_000 // len(tags))
-    begun = time.process_time()
+    begun = time.thread_time()
     assert views(text)
-    assert time.process_time() - begun < 5
+    assert time.thread_time() - begun < 5
 
 
 @pytest.mark.parametrize(("text", "size"), [(GAMBLING, 2), ("澳门新葡京线上赌场注册送彩金", 3)])

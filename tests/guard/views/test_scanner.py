@@ -121,9 +121,9 @@ def test_the_tail_of_a_long_text_counts() -> None:
 def test_a_megabyte_is_scanned_in_bounded_time() -> None:
     """A third of a million characters; the bound leaves room for a slow and busy machine."""
     text = PLAIN * 14_000
-    started = time.process_time()
+    started = time.thread_time()
     assert scanner().scan(text) == ()
-    assert time.process_time() - started < 20
+    assert time.thread_time() - started < 20
 
 
 def test_ordinary_texts_are_not_asked_by_sound(monkeypatch: pytest.MonkeyPatch) -> None:
