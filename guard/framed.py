@@ -16,7 +16,6 @@ from guard.decision import Part
 
 _BLANKS: Final = (" ", "\t", "\r")
 _ITEM: Final = re.compile(r"\[\d+\]")
-_BESIDE: Final = re.compile(r"(?:event|id|retry)?:[^\n]*\n")
 
 
 def alike(path: str) -> str:
@@ -24,15 +23,10 @@ def alike(path: str) -> str:
     return _ITEM.sub("[*]", path)
 
 
-def is_framed(piece: str) -> bool:
-    """Whether a piece of a stream is an event or a line of JSON, and not a text."""
-    return bool(_BESIDE.match(piece)) or next(objects_in(piece), None) is not None
-
-
 def framed(text: str) -> list[Part]:
     """What the JSON objects of a text say, each of their keys by itself; nothing where is but one.
 
-    The work is linear in the text's length.
+    So with what else the data of events says. The work is linear in the text's length.
     """
     said: defaultdict[int, list[str]] = defaultdict(list)
     places: dict[tuple[int, str | None], int] = {}
@@ -40,7 +34,29 @@ def framed(text: str) -> list[Part]:
     for one in objects_in(text):
         objects += 1
         _collect(one, said, places)
-    return [Part("framed", _joined(one)) for one in said.values()] if objects > 1 else []
+    parts = [Part("framed", _joined(one)) for one in said.values()] if objects > 1 else []
+    data = _data_of(text)
+    return [*parts, Part("framed", "".join(data))] if len(data) > 1 else parts
+
+
+def _data_of(text: str) -> list[str]:
+    """What the events of a text say that is no object, and its lines that are strings or lists."""
+    said = []
+    for line in text.split("\n"):
+        data = line.removeprefix("data:").strip()
+        if data[:1] in {'"', "["}:
+            said += _unquoted(data)
+        elif line.startswith("data:") and data[:1] != "{":
+            said.append(line.removeprefix("data:").removeprefix(" ").removesuffix("\r"))
+    return said
+
+
+def _unquoted(data: str) -> list[str]:
+    """The strings of a JSON string or list; what is none, as it is."""
+    try:
+        return [part.text for part in loosely(data)]
+    except (ValueError, RecursionError):
+        return [data]
 
 
 def loosely(text: str) -> list[Part]:

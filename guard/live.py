@@ -58,6 +58,11 @@ class LiveAnswer:
         self.stopped: Decision | None = None
 
     @property
+    def shown(self) -> bool:
+        """Whether any text of it has gone out."""
+        return bool(self._shown)
+
+    @property
     def may_be_asked_again(self) -> bool:
         """Whether the policy asks for another answer, and nothing of this one has gone out."""
         return self.stopped is not None and not self._shown and tries_of(self.stopped) > 0

@@ -168,7 +168,7 @@ class GuardMiddleware:
             return
         request = question.request
         if request is None:
-            await send_json(send, route.answer(message), words)
+            await send_json(send, route.form.answer(message), words)
             return
         finish = "stop" if quiet else "content_filter"
         envelope = envelope_of(question.asked)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from guard.engine import Asked, Guard, Told
 from guard.foreign_media import unread_in
 from guard.framed import framed_beside
 from guard.json_replies import texts_of, turns_of
-from guard.openai_api import ApiError, ChatRequest, parse_object, serialised
+from guard.openai_api import ApiError, ChatRequest, is_json, parse_value, serialised
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -122,31 +121,6 @@ async def read_question(scope: Scope, body: bytes, route: Route, request_id: str
     )
 
 
-def parsed(body: bytes, most: int) -> Any:
-    """Any JSON value, read as strictly as `parse_object` reads objects.
-
-    Raises:
-        ApiError: it is none.
-    """
-    value = parse_object(b'{"":' + body + b"}", max_bytes=most + 5)
-    if list(value) != [""]:
-        raise ApiError("the body is not JSON", code="invalid_json")
-    return value[""]
-
-
-def is_json(body: bytes) -> bool:
-    """Whether a lenient reader finds strings in it, in whatever form of Unicode."""
-    try:
-        value = json.loads(body, strict=False)
-        if not isinstance(value, str):
-            return isinstance(value, dict | list)
-        return isinstance(json.loads(body), str)  # a text in quotes may have several lines
-    except RecursionError:  # others may read what is nested deeper
-        return True
-    except ValueError:
-        return False
-
-
 def _value(scope: Scope, body: bytes) -> tuple[Any, bytes]:
     """The body as JSON has it, and as it goes to the application."""
     media, charset = media_type(scope["headers"])
@@ -155,7 +129,7 @@ def _value(scope: Scope, body: bytes) -> tuple[Any, bytes]:
     if charset not in {"utf-8", "utf8", "us-ascii"}:
         raise ApiError("the body must be in UTF-8", status=415, code="unsupported_media_type")
     if _JSON.fullmatch(media):
-        value = parsed(body, len(body))
+        value = parse_value(body, len(body))
         return value, serialised(value)
     if media == "application/x-www-form-urlencoded":
         fields = _fields(body)
@@ -166,7 +140,7 @@ def _value(scope: Scope, body: bytes) -> tuple[Any, bytes]:
         except UnicodeDecodeError:
             raise ApiError("the body is not UTF-8", code="invalid_text") from None
         # many applications read JSON whatever its type says: then its strings are judged
-        return (parsed(body, len(body)), body) if is_json(body) else (text, body)
+        return (parse_value(body, len(body)), body) if is_json(body) else (text, body)
     raise ApiError(
         "the body must be JSON, a form or plain text in UTF-8",
         status=415,

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
-from guard.asgi.bodies import Body, EventBody, LineBody
+from guard.app_streams import Body, EventBody, LineBody, PlainBody, Setting
 from guard.asgi.headers import Said, is_plain, media_type, told
-from guard.asgi.marked_lines import PlainBody
 from guard.asgi.question import Message, Question, Send
 from guard.asgi.routes import Route
 from guard.asgi.whole import Whole
@@ -58,6 +57,13 @@ class Around:
     said: Said
     most: int
     clock: Callable[[], float] = time.monotonic
+
+    @property
+    def setting(self) -> Setting:
+        """What the readers of a stream work with."""
+        request = self.question.request
+        n = None if request is None else request.n
+        return Setting(self.guard, self.question.asked, self.route.form, n)
 
 
 class Responder:
@@ -147,14 +153,14 @@ class Responder:
         if charset not in {"utf-8", "utf8", "us-ascii"}:
             raise upstream_unreadable()
         if media == _EVENTS:
-            self._body = EventBody(around.guard, around.question, around.route)
+            self._body = EventBody(around.setting)
         elif media in _LINES:
-            self._body = LineBody(around.guard, around.question, around.route)
+            self._body = LineBody(around.setting)
         elif media == "text/plain" and more:
-            self._body = PlainBody(around.guard, around.question, around.route)
+            self._body = PlainBody(around.setting)
         elif media == "text/plain" or _JSON.fullmatch(media):
             self._whole = Whole(
-                around.guard, around.question, around.route, around.said, around.most
+                around.guard, around.question, around.route.form, around.said, around.most
             )
         else:
             raise upstream_unreadable()
@@ -169,6 +175,7 @@ class Responder:
         out = await body.take(data) if data else b""
         if not more and not body.over:
             out += await body.end()
+        out += body.last_words()
         ended = body.over or not more
         late = self._around.clock() - self._wrote_at > QUIET_S
         if not out and not ended and late and isinstance(body, EventBody):

@@ -5,14 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
-from guard.emptied import NAMES
-from guard.json_replies import PROMPTS, REPLIES, Paths
+from guard.app_streams import Form
+from guard.json_replies import PROMPTS, Paths
 from judge.errors import InputError
 
-# Of streams and answers in OpenAI's older form, and of chunks among an application's own events.
-_OPENAI: Final = ("choices[*].text", "choices[*].delta.content")
 _ANY: Final = re.compile(r"\*|\{[^{}:]*(?::(?P<kind>[^{}]*))?\}")
 # What a parameter of such a kind, in Starlette's routers, can hold; others may hold a `/` too.
 _WITHIN: Final = frozenset({"str", "int", "float", "uuid"})
@@ -49,8 +47,7 @@ class Route:
     names: Sequence[str] = ()
     end: str = ""
     prompt_paths: Paths = field(init=False, repr=False)
-    reply_paths: Paths = field(init=False, repr=False)
-    name_keys: frozenset[str] = field(init=False, repr=False)
+    form: Form = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if not self.path.startswith("/"):
@@ -58,24 +55,12 @@ class Route:
             raise InputError(f"{self.path!r} is no path", file="routes", mend=mend)
         own = object.__setattr__
         own(self, "prompt_paths", Paths.parse([*self.prompts, *PROMPTS]))
-        own(self, "reply_paths", Paths.parse([*self.replies, *REPLIES, *_OPENAI]))
-        own(self, "name_keys", frozenset({*self.names, *NAMES}))
+        own(self, "form", Form(self.replies, self.names, self.end))
 
     @property
     def is_open(self) -> bool:
         """Whether a part of the path is its caller's to choose, and so a text."""
         return _ANY.search(self.path) is not None
-
-    def answer(self, message: str) -> Any:
-        """JSON of ours, where the application has given none that could be followed."""
-        steps = self.reply_paths.paths[0].steps if self.replies else ()
-        names = [step for step in steps if isinstance(step, str)]
-        if not names or len(names) < len(steps):
-            names = ["reply"]
-        value: Any = message
-        for name in reversed(names):
-            value = {name: value}
-        return value
 
 
 class Routes:

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from guard.answers import body_of, look_at_answer, look_at_texts
+from guard.app_streams import Form
 from guard.asgi.headers import Said
-from guard.asgi.question import Question, is_json, parsed
-from guard.asgi.routes import Route
+from guard.asgi.question import Question
 from guard.decision import Decision, Part
 from guard.emptied import said_in
 from guard.engine import Guard, Told
@@ -19,6 +19,8 @@ from guard.openai_api import (
     ApiError,
     guard_unavailable,
     is_completion,
+    is_json,
+    parse_value,
     read_completion,
     serialised,
     unread_keys,
@@ -32,15 +34,13 @@ class Whole:
     Args:
         guard: decides.
         question: what is answered.
-        route: where its reply stands.
+        form: where its reply stands.
         said: the response's headers.
         most: bytes that are held.
     """
 
-    def __init__(
-        self, guard: Guard, question: Question, route: Route, said: Said, most: int
-    ) -> None:
-        self._guard, self._question, self._route = guard, question, route
+    def __init__(self, guard: Guard, question: Question, form: Form, said: Said, most: int) -> None:
+        self._guard, self._question, self._form = guard, question, form
         self._said, self._most = said, most
         self._pieces: list[bytes] = []
         self._size = 0
@@ -63,7 +63,7 @@ class Whole:
             ApiError: 502 it can't be read; 503 it could not be judged.
         """
         try:
-            value = parsed(b"".join(self._pieces), self._most)
+            value = parse_value(b"".join(self._pieces), self._most)
         except ApiError:
             raise upstream_unreadable() from None
         return await self._value(value)
@@ -71,12 +71,12 @@ class Whole:
     async def _value(self, value: Any) -> bytes:
         if is_completion(value):
             return serialised(await self._completion(value))
-        decision = await self._decided(texts_of(value, self._route.reply_paths))
+        decision = await self._decided(texts_of(value, self._form.reply_paths))
         if not decision.stops:
             return serialised(value)
         message = decision.message(self._guard.policy, self._question.asked.prompt)
-        answer = said_in(value, self._route.reply_paths, message, self._route.name_keys)
-        return serialised(self._route.answer(message) if answer is None else answer)
+        answer = said_in(value, self._form.reply_paths, message, self._form.name_keys)
+        return serialised(self._form.answer(message) if answer is None else answer)
 
     async def text(self) -> bytes:
         """The body to send for plain text.
@@ -88,7 +88,7 @@ class Whole:
         """
         body = b"".join(self._pieces)
         try:
-            value = parsed(body, self._most) if is_json(body) else None
+            value = parse_value(body, self._most) if is_json(body) else None
         except ApiError:
             return await self._text(body, loosely)
         return await (self._text(body, framed) if value is None else self._value(value))

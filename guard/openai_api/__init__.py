@@ -69,7 +69,13 @@ from guard.openai_api.sse import (
     encode_frames,
     encode_json,
 )
-from guard.openai_api.strict_json import check_headers, parse_object, serialised
+from guard.openai_api.strict_json import (
+    check_headers,
+    is_json,
+    parse_object,
+    parse_value,
+    serialised,
+)
 
 __all__ = [
     "ARGUMENTS",
@@ -120,9 +126,11 @@ __all__ = [
     "is_chunk",
     "is_completion",
     "is_count",
+    "is_json",
     "is_nobodys",
     "moderation_body",
     "parse_object",
+    "parse_value",
     "read_chunk",
     "read_completion",
     "read_error",

@@ -84,6 +84,31 @@ def parse_object(
     return value
 
 
+def parse_value(body: bytes, max_bytes: int = MAX_BYTES) -> Any:
+    """Any JSON value, read as `parse_object` reads objects.
+
+    Raises:
+        ApiError: as there.
+    """
+    value = parse_object(b'{"":' + body + b"}", max_bytes=max_bytes + 5)
+    if list(value) != [""]:
+        _refuse("the body is not JSON")
+    return value[""]
+
+
+def is_json(body: bytes) -> bool:
+    """Whether a lenient reader finds strings in it, in whatever form of Unicode."""
+    try:
+        value = json.loads(body, strict=False)
+        if not isinstance(value, str):
+            return isinstance(value, dict | list)
+        return isinstance(json.loads(body), str)  # a text in quotes may have several lines
+    except RecursionError:  # others may read what is nested deeper
+        return True
+    except ValueError:
+        return False
+
+
 def serialised(value: object) -> bytes:
     """`value` as compact JSON in UTF-8.
 

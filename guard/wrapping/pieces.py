@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import codecs
+import re
+from collections import deque
+from collections.abc import Awaitable, Callable
 from typing import Any, Literal, NamedTuple, Protocol
 
-from guard.answers import look_at_texts
+from guard.app_streams import Form, PlainBody, Setting
 from guard.chat import tries_of
-from guard.decision import Decision, Part
-from guard.emptied import said_in
-from guard.engine import Told
-from guard.escapes import Unescaping, unescaped
-from guard.framed import framed_beside, is_framed, objects_in
-from guard.json_replies import REPLIES, Paths
+from guard.decision import Decision
+from guard.escapes import Unescaping
 from guard.live import LiveAnswer
 from guard.objects import OPAQUE, plain
-from guard.openai_api import ApiError, Channel, Frame, serialised
+from guard.openai_api import ApiError, Channel, Frame
 from guard.remade import like
 from guard.stream import Step, StreamSession
 from guard.wrapping.exchange import Exchange, broken
@@ -23,8 +23,7 @@ from judge.errors import InputError
 
 Yields = Literal["deltas", "whole"]
 CONTENT = Channel("content")
-_DONE = "data: [DONE]\n\n"
-_REPLIES = Paths.parse(["choices[*].delta.content", "choices[*].text", *REPLIES])
+_FORM = Form()
 
 
 class Out(NamedTuple):
@@ -54,7 +53,7 @@ class Live(Protocol):
     def last_words(self) -> list[Any]:
         """What ends an answer that was stopped."""
 
-    async def close(self, *, again: bool = False) -> Decision:
+    async def close(self, *, again: bool = False) -> None:
         """Record what was decided."""
 
 
@@ -65,7 +64,7 @@ def live_for(sample: Any, exchange: Exchange, yields: Yields) -> Live:
         InputError: it is neither text nor a chunk.
     """
     if isinstance(sample, str):
-        return LiveEvents(exchange) if is_framed(sample) else LiveText(exchange, yields)
+        return live_text(exchange, yields)
     value = plain(sample)
     if isinstance(value, dict) and is_older(value):
         return LiveOlder(exchange, sample)
@@ -75,33 +74,119 @@ def live_for(sample: Any, exchange: Exchange, yields: Yields) -> Live:
     raise InputError(f"a {type(sample).__name__} was yielded, which can't be read", mend=mend)
 
 
-class LiveText:
-    """Pieces of text; with `whole`, each piece is all of the text so far."""
+def live_text(exchange: Exchange, yields: Yields) -> Live:
+    """What takes pieces of text."""
+    return LiveStrings(exchange) if yields == "deltas" else LiveWhole(exchange)
 
-    def __init__(self, exchange: Exchange, yields: Yields) -> None:
-        mode = exchange.guard.policy.stream.mode
-        # A client that gets text alone can't be told to withdraw any.
-        held = "window" if mode == "retract" else mode
-        self._session = StreamSession(exchange.guard, exchange.asked, held)
-        self._exchange, self._whole = exchange, yields == "whole"
-        self._text = Unescaping()
-        self._got = self._sent = ""  # of whole texts
-        self._shown = False
-        self.stopped: Decision | None = None
+
+class LiveStrings:
+    """Pieces of text, which may be events or lines of JSON: `GuardMiddleware` reads them so too."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        guard = exchange.guard
+        self._body = PlainBody(Setting(guard, exchange.asked, _FORM, exchange.n))
+        self._decoder = codecs.getincrementaldecoder("utf-16-le")("replace")
+        # What goes out before any text does would be there again before another answer.
+        self._waits = any(one.rule.action == "regenerate" for one in guard.rules)
+        self._waiting = bytearray()
+        self._lengths: deque[int] = deque()  # of the pieces that came, in bytes
+
+    @property
+    def stopped(self) -> Decision | None:
+        return self._body.stopped
 
     @property
     def may_be_asked_again(self) -> bool:
-        return self.stopped is not None and not self._shown and tries_of(self.stopped) > 0
+        return self.stopped is not None and not self._body.shown and tries_of(self.stopped) > 0
 
     async def take(self, item: Any) -> Out:
         if not isinstance(item, str):
             raise InputError(f"a {type(item).__name__} was yielded among texts")
-        new = item
-        if self._whole:
-            if not item.startswith(self._got):
-                raise InputError("a text was yielded that does not go on from the one before")
-            new = item[len(self._got) :]
-            self._got = item
+        return await self._passed(self._body.take, self._whole_characters(item))
+
+    async def end(self) -> Out:
+        rest = self._whole_characters("", final=True)
+        out = await self._passed(self._body.take, rest) if rest else Out([])
+        if out.over:
+            return out
+        last = await self._passed(lambda _: self._body.end(), b"")
+        rest_of_it = self._all() if self.stopped is None else []
+        return Out([*out.items, *last.items, *rest_of_it], over=True)
+
+    def last_words(self) -> list[Any]:
+        words = self._body.last_words().decode()
+        return [*self._all(), *([words] * bool(words) if self._body.is_text else _frames(words))]
+
+    async def close(self, *, again: bool = False) -> None:
+        await self._body.close(again=again)
+
+    def _whole_characters(self, text: str, *, final: bool = False) -> bytes:
+        """A text in UTF-8; halves of a character that come one by one are put together."""
+        data = text.encode("utf-16-le", "surrogatepass")
+        piece = self._decoder.decode(data, final).encode()
+        self._lengths.append(len(piece))
+        return piece
+
+    async def _passed(self, read: Callable[[bytes], Awaitable[bytes]], data: bytes) -> Out:
+        try:
+            self._waiting += await read(data)
+        except ApiError as error:
+            if self.stopped is None:
+                raise broken(error) from None
+            return Out([], over=True)
+        holds = self._waits and not self._body.shown
+        return Out([] if holds else self._cut(), over=self._body.over)
+
+    def _cut(self) -> list[Any]:
+        """What goes out: of a text all of it, of lines each piece as it came."""
+        if self._body.is_text:
+            self._lengths.clear()
+            return self._all()
+        pieces = []
+        while self._lengths and len(self._waiting) >= self._lengths[0]:
+            pieces.append(self._taken(self._lengths.popleft()))
+        return [piece for piece in pieces if piece]
+
+    def _all(self) -> list[Any]:
+        piece = self._taken(len(self._waiting))
+        return [piece] if piece else []
+
+    def _taken(self, length: int) -> str:
+        piece = self._waiting[:length].decode()
+        del self._waiting[:length]
+        return piece
+
+
+def _frames(words: str) -> list[str]:
+    """Each event or line by itself, for those who take a piece for one."""
+    if "\n\n" in words:
+        return [one for one in re.split(r"(?<=\n\n)", words) if one]
+    return words.splitlines(keepends=True)
+
+
+class LiveWhole:
+    """Pieces of which each is all of the text so far."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        mode = exchange.guard.policy.stream.mode
+        # A client that gets text alone can't be told to withdraw any.
+        held = "window" if mode == "retract" else mode
+        self._session = StreamSession(exchange.guard, exchange.asked, held)
+        self._exchange = exchange
+        self._text = Unescaping()
+        self._got = self._sent = ""
+        self.stopped: Decision | None = None
+
+    @property
+    def may_be_asked_again(self) -> bool:
+        return self.stopped is not None and not self._sent and tries_of(self.stopped) > 0
+
+    async def take(self, item: Any) -> Out:
+        if not isinstance(item, str):
+            raise InputError(f"a {type(item).__name__} was yielded among texts")
+        if not item.startswith(self._got):
+            raise InputError("a text was yielded that does not go on from the one before")
+        new, self._got = item[len(self._got) :], item
         return await self._fed(self._text.add(new))
 
     async def end(self) -> Out:
@@ -114,11 +199,11 @@ class LiveText:
     def last_words(self) -> list[Any]:
         if self.stopped is None:
             return []
-        message = self.stopped.message(self._exchange.guard.policy, self._exchange.call.prompt)
-        return [self._sent + message if self._whole else message]
+        policy, prompt = self._exchange.guard.policy, self._exchange.call.prompt
+        return [self._sent + self.stopped.message(policy, prompt)]
 
-    async def close(self, *, again: bool = False) -> Decision:
-        return await self._session.close(again=again)
+    async def close(self, *, again: bool = False) -> None:
+        await self._session.close(again=again)
 
     async def _fed(self, text: str) -> Out:
         return self._out(await self._session.feed(0, CONTENT, text) if text else Step())
@@ -126,63 +211,8 @@ class LiveText:
     def _out(self, step: Step) -> Out:
         self.stopped = step.stop
         text = "".join(self._text.raw(len(release.text)) for release in step.released)
-        self._shown = self._shown or bool(text)
-        if self._whole:
-            self._sent += text
-        items = [self._sent if self._whole else text] if text else []
-        return Out(items, over=step.stop is not None)
-
-
-class LiveEvents:
-    """Texts that are events or lines of JSON, as for a browser: they wait until all has passed.
-
-    Such a stream is guarded while it runs by `GuardMiddleware`.
-    """
-
-    def __init__(self, exchange: Exchange) -> None:
-        self._exchange, self._got = exchange, list[str]()
-        self._decision: Decision | None = None
-
-    @property
-    def stopped(self) -> Decision | None:
-        return self._decision if self._decision is not None and self._decision.stops else None
-
-    @property
-    def may_be_asked_again(self) -> bool:
-        return self.stopped is not None and tries_of(self.stopped) > 0
-
-    async def take(self, item: Any) -> Out:
-        if not isinstance(item, str):
-            raise InputError(f"a {type(item).__name__} was yielded among texts")
-        self._got.append(item)
-        return Out([])
-
-    async def end(self) -> Out:
-        exchange, parts = self._exchange, await self._parts()
-        self._decision = await look_at_texts(exchange.guard, parts, exchange.asked)
-        return Out([] if self._decision.stops else self._got, over=True)
-
-    def last_words(self) -> list[Any]:
-        if self.stopped is None:
-            return []
-        message = self.stopped.message(self._exchange.guard.policy, self._exchange.call.prompt)
-        text = "".join(self._got)
-        said = (said_in(one, _REPLIES, message) for one in objects_in(text))
-        written = serialised(next(filter(None, said), {"reply": message})).decode()
-        if "data:" not in text:
-            return [f"{written}\n"]
-        return [f"data: {written}\n\n", *[_DONE] * (_DONE in text)]
-
-    async def close(self, *, again: bool = False) -> Decision:
-        exchange, parts = self._exchange, await self._parts()
-        decision = self._decision or await look_at_texts(exchange.guard, parts, exchange.asked)
-        done = decision if again else decision.withheld()
-        await exchange.guard.record(done, parts, exchange.asked, Told(streamed=True))
-        return done
-
-    async def _parts(self) -> list[Part]:
-        text = "".join(self._got)
-        return [Part("body", unescaped(text)), *await framed_beside(text)]  # however it was cut
+        self._sent += text
+        return Out([self._sent] if text else [], over=step.stop is not None)
 
 
 class LiveChunks:
@@ -221,8 +251,8 @@ class LiveChunks:
     def last_words(self) -> list[Any]:
         return self._made(self._answer.last_words())
 
-    async def close(self, *, again: bool = False) -> Decision:
-        return await self._answer.close(again=again)
+    async def close(self, *, again: bool = False) -> None:
+        await self._answer.close(again=again)
 
     def _made(self, frames: list[Frame]) -> list[Any]:
         return [like(self._sample, frame) for frame in frames]

@@ -19,7 +19,7 @@ from typing import Any, Self
 
 from guard.bridge import finish, run
 from guard.wrapping.exchange import Exchange
-from guard.wrapping.pieces import Live, LiveText, Out, Yields, live_for
+from guard.wrapping.pieces import Live, Out, Yields, live_for, live_text
 from guard.wrapping.question import Call
 
 _OPEN: weakref.WeakSet[Generator[Any, None, None]] = weakref.WeakSet()
@@ -61,7 +61,7 @@ class Stream:
     async def end(self) -> Out:
         """What goes out when no more pieces come."""
         if self._live is None:  # it said nothing at all
-            self._live = LiveText(self.exchange, self._yields)
+            self._live = live_text(self.exchange, self._yields)
         return await self._live.end()
 
     def conclude(self) -> list[Any]:

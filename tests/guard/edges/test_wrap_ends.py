@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import subprocess
+from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 
 from guard import wrap
 from guard.bridge import run
-from guard.wrapping.pieces import LiveText
+from guard.wrapping.pieces import LiveStrings
 from tests.contracts.guard_marks import marked, story
 from tests.warm import python
 
@@ -168,8 +169,8 @@ def test_a_stream_of_pieces_keeps_no_copy_of_what_has_gone_out() -> None:
 
     def talk(prompt: str) -> Iterator[str]:
         yield from story(2000)
-        [live] = [one for one in gc.get_objects() if isinstance(one, LiveText)]
-        kept.extend(len(one) for one in vars(live).values() if isinstance(one, str))
+        [live] = [one for one in gc.get_objects() if isinstance(one, LiveStrings)]
+        kept.extend(len(one) for one in vars(live).values() if isinstance(one, bytearray | deque))
 
     assert "".join(wrap(talk, marked().guard)("问")) == story(2000)
     assert max(kept) < 100

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, PlainTextResponse
 
 from guard.asgi import GuardMiddleware
 from guard.engine import Guard
-from tests.contracts.guard_marks import ADVERT, SORRY, story
+from tests.contracts.guard_marks import ADVERT, SORRY, marked, story
 from tests.guard.edges.asgi.calling import App, call, streaming
 from tests.guard.edges.asgi.test_requests import TEXT as PLAIN
 from tests.guard.edges.asgi.test_requests import guarded
@@ -144,3 +144,32 @@ async def test_a_question_of_lines_is_read_by_them() -> None:
     text = "".join(json.dumps({"tok": char}) + "\n" for char in ADVERT)
     sent = await call(guarded(PlainTextResponse("好")), text.encode(), headers=PLAIN)
     assert (sent.status, json.loads(sent.body)["error"]["code"]) == (400, "content_filter")
+
+
+@pytest.mark.parametrize("mode", ["window", "buffer", "async", "retract"])
+async def test_events_that_each_hold_all_so_far_let_out_no_more_than_others(mode: str) -> None:
+    """Read as one text, each beginning would confirm the one before it."""
+    text = story(90) + ADVERT + story(300)
+    parts = [event({"text": text[:end]}) for end in range(1, len(text) + 1)]
+    stream = {"mode": mode, "exposure": 100}
+    sent = await call(guarded(streaming(parts, EVENTS), marked(stream=stream)))
+    shown = [json.loads(one[6:]) for one in sent.text.split("\n\n") if one.startswith("data: {")]
+    assert any(one.get("text") == SORRY for one in shown)
+    if mode in {"window", "buffer"}:
+        assert not any(ADVERT[0] in one["text"][90:] for one in shown if one["text"] != SORRY)
+    good = [event({"text": story(end)}) for end in range(1, 300)]
+    assert json.loads(
+        (await call(guarded(streaming(good, EVENTS)))).text.split("\n\n")[-2][6:]
+    ) == {"text": story(299)}
+
+
+@pytest.mark.parametrize("streams", [False, True])
+@pytest.mark.parametrize("framed", ["event: t\ndata: {}\n\n", '"{}"\n', '["{}"]\n'])
+async def test_texts_in_events_are_one_text_whatever_type_they_tell(
+    framed: str, streams: bool
+) -> None:
+    parts = [framed.format(part) for part in [*story(100), *ADVERT, *story(200)]]
+    app = streaming(parts if streams else ["".join(parts)], TEXT)
+    sent = await call(guarded(app))
+    assert SORRY in sent.text
+    assert not any(char in sent.text for char in ADVERT[2:])

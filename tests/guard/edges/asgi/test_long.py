@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 
-from guard.asgi.bodies import LineBody
-from guard.asgi.question import Question, read_question
+from guard.app_streams import Form, LineBody, Setting
+from guard.asgi.question import read_question
 from guard.asgi.routes import Route
 from guard.engine import Asked
 from tests.contracts.guard_marks import marked
@@ -26,8 +26,7 @@ async def test_a_request_of_many_lines_of_json_is_taken_apart_beside_the_event_l
 
 async def test_a_long_line_in_small_pieces_is_put_together_once() -> None:
     """Much text in pieces of four bytes would be copied for each of them."""
-    question = Question(b"{}", (), Asked(), None, ())
-    body = LineBody(marked().guard, question, Route("/chat"))
+    body = LineBody(Setting(marked().guard, Asked(), Form()))
     text = '"' + "x" * 400_000 + '"'
     start = time.process_time()
     for at in range(0, len(text), 4):

@@ -1,14 +1,14 @@
-"""Streamed responses of plain text."""
+"""Plain text that streams."""
 
 from __future__ import annotations
 
 import codecs
 from typing import Final
 
-from guard.asgi.question import Question
+from guard.app_streams.setting import Setting
 from guard.decision import Decision
-from guard.engine import Guard
 from guard.escapes import Unescaping
+from guard.framed import framed_beside
 from guard.openai_api import ApiError, guard_unavailable, upstream_unreadable
 from guard.stream import Step, StreamSession
 
@@ -18,33 +18,41 @@ MOST_OF_A_TEXT: Final = 10_000_000
 class TextBody:
     """Plain text; a client that reads it can't be told to withdraw any, nor of an error."""
 
-    def __init__(self, guard: Guard, question: Question) -> None:
-        mode = guard.policy.stream.mode
-        held = "window" if mode == "retract" else mode
-        self._session = StreamSession(guard, question.asked, held)
-        self._guard, self._question = guard, question
+    def __init__(self, setting: Setting) -> None:
+        held = "window" if setting.mode == "retract" else setting.mode
+        self._session = StreamSession(setting.guard, setting.asked, held)
+        self._setting = setting
         self._decoder = codecs.getincrementaldecoder("utf-8")("strict")
         self._text = Unescaping()
+        self._pieces: list[str] = []
         self._size = 0
-        self.over = False
+        self.over = self.shown = False
+        self.stopped: Decision | None = None
 
     async def take(self, data: bytes) -> bytes:
         self._size += len(data)
         text = self._text.add(self._decoded(data))
+        self._pieces.append(text)
         if self._size > MOST_OF_A_TEXT:
             raise upstream_unreadable()
         return self._out(await self._session.feed(0, "body", text)) if text else b""
 
     async def end(self) -> bytes:
         text = self._text.add(self._decoded(b"", final=True), final=True)
+        self._pieces.append(text)
         out = self._out(await self._session.feed(0, "body", text)) if text else b""
+        if not self.over and (said := await framed_beside("".join(self._pieces))):
+            out += self._out(await self._session.aside(said))  # events or lines behind the first
         return out if self.over else out + self._out(await self._session.finish(0))
+
+    def last_words(self) -> bytes:
+        return b"" if self.stopped is None else self._setting.message(self.stopped).encode()
 
     def broken(self, _: ApiError) -> bytes | None:
         return None
 
-    async def close(self) -> None:
-        await self._session.close()
+    async def close(self, *, again: bool = False) -> Decision | None:
+        return await self._session.close(again=again)
 
     def _decoded(self, data: bytes, *, final: bool = False) -> str:
         try:
@@ -54,12 +62,8 @@ class TextBody:
 
     def _out(self, step: Step) -> bytes:
         text = "".join(self._text.raw(len(release.text)) for release in step.released)
-        return (text + self._message(step.stop)).encode()
-
-    def _message(self, stop: Decision | None) -> str:
-        if stop is None:
-            return ""
-        self.over = True
-        if stop.failed:
+        self.shown = self.shown or bool(text)
+        self.over, self.stopped = step.stop is not None, step.stop
+        if step.stop is not None and step.stop.failed:
             raise guard_unavailable()
-        return stop.message(self._guard.policy, self._question.asked.prompt)
+        return text.encode()

@@ -11,33 +11,56 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any, Final
 
-from guard.asgi.bodies import MOST_OF_A_LINE, Body, LineBody
-from guard.asgi.question import Question, is_json, parsed
-from guard.asgi.routes import Route
-from guard.asgi.texts import TextBody
-from guard.engine import Guard
+from guard.app_streams.body import MOST_OF_A_LINE, Body
+from guard.app_streams.lines import LineBody
+from guard.app_streams.setting import Setting
+from guard.app_streams.texts import TextBody
+from guard.decision import Decision
 from guard.framed import framed, objects_in
-from guard.openai_api import ApiError, serialised, strings_of
+from guard.openai_api import (
+    DONE,
+    DONE_FRAME,
+    ApiError,
+    SseEvent,
+    encode_event,
+    is_json,
+    parse_value,
+    serialised,
+    strings_of,
+)
 
 _MARKED: Final = re.compile(rb'[0-9a-z]:["{\[]')
-_EVENT: Final = re.compile(rb'data: *["{\[]')
 _BESIDE_DATA: Final = (b"event", b"id", b"retry", b"")
 _BEFORE_EVENTS: Final = re.compile(rb"(?:(?:event|id|retry)?:.*)?\r?", re.DOTALL)
-_BEGINNINGS: Final = (b'{"', b"data:", b"event:", b"id:", b"retry:", b":")
+_BEGINNINGS: Final = (b'{"', b'"', b'["', b"data:", b"event:", b"id:", b"retry:", b":")
 _BESIDE: Final = "2"  # the mark of what is no text
 _TEXTS: Final = ("0", "g", "3")  # of text, thinking and errors
+_ORDER: Final = b"\xef\xbb\xbf"  # a mark of the order of bytes
 _MANY: Final = 128  # strings of a line that is no piece of an answer, but all of one
 
 
 class PlainBody:
     """A stream of plain text: of whatever kind its first line is that says so, else a text."""
 
-    def __init__(self, guard: Guard, question: Question, route: Route) -> None:
-        self._guard, self._question, self._route = guard, question, route
+    def __init__(self, setting: Setting) -> None:
+        self._setting = setting
         self._held = bytearray()
         self._line = 0  # where the line begins that is to tell
         self._body: Body | None = None
         self.over = False
+
+    @property
+    def stopped(self) -> Decision | None:
+        return None if self._body is None else self._body.stopped
+
+    @property
+    def shown(self) -> bool:
+        return self._body is not None and self._body.shown
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it may be cut anywhere; else it is of lines, which go out as they came."""
+        return isinstance(self._body, TextBody)
 
     async def take(self, data: bytes) -> bytes:
         if self._body is None:
@@ -55,12 +78,14 @@ class PlainBody:
             out = await self._passed(body, body.take(data))
         return out if self.over else out + await self._passed(body, body.end())
 
+    def last_words(self) -> bytes:
+        return b"" if self._body is None else self._body.last_words()
+
     def broken(self, error: ApiError) -> bytes | None:
         return None if self._body is None else self._body.broken(error)
 
-    async def close(self) -> None:
-        if self._body is not None:
-            await self._body.close()
+    async def close(self, *, again: bool = False) -> Decision | None:
+        return None if self._body is None else await self._body.close(again=again)
 
     async def _passed(self, body: Body, work: Any) -> bytes:
         out: bytes = await work
@@ -71,6 +96,8 @@ class PlainBody:
         """What reads the stream, once a line of it tells."""
         new = len(self._held)
         self._held += data
+        if not self._line and self._held.startswith(_ORDER):
+            self._line = len(_ORDER)
         while (end := self._held.find(b"\n", max(self._line, new))) >= 0:
             line = bytes(self._held[self._line : end])
             if not _BEFORE_EVENTS.fullmatch(line):
@@ -82,44 +109,56 @@ class PlainBody:
 
     def _chosen(self, line: bytes, *, ended: bool) -> Body:
         """What reads such a line, which may be the only one and then needs no end."""
-        events = bool(_EVENT.match(line))
+        events = line.startswith(b"data:")
         said = line.decode("utf-8", "replace") if line.startswith(b"{") else ""
         several = len(list(islice(objects_in(said), 2))) > 1
-        if events or several or (ended and line.startswith(b"{") and is_json(line)):
-            return TextLines(self._guard, self._question, self._route, events=events)
+        if events or several or (ended and line.startswith((b"{", b'"', b"[")) and is_json(line)):
+            return TextLines(self._setting, events=events)
         try:
             _value(line)
         except ApiError:
-            return TextBody(self._guard, self._question)
-        return MarkedLines(self._guard, self._question, self._route)
+            return TextBody(self._setting)
+        return MarkedLines(self._setting)
 
 
-class TextLines(LineBody):
-    """Lines of JSON or of events as they were written, and of text among them.
-
-    Args:
-        guard, question, route: as of other bodies.
-        events: what is said by the guard is an event too.
-    """
-
-    _blank = b"\n"
-
-    def __init__(self, guard: Guard, question: Question, route: Route, *, events: bool) -> None:
-        super().__init__(guard, question, route)
-        self._frame = (b"data: ", b"\n\n") if events else (b"", b"\n")
+class _AsWritten(LineBody):
+    """Lines that go out byte for byte as they came."""
 
     async def end(self) -> bytes:
         out = await super().end()
         return out.removesuffix(b"\n") if self._rest and not self.over else out
 
+
+class TextLines(_AsWritten):
+    """Lines of JSON or of events as they were written, and of text among them.
+
+    Args:
+        setting: the answer's.
+        events: what is said by the guard is an event too.
+    """
+
+    _blank = b"\n"
+
+    def __init__(self, setting: Setting, *, events: bool) -> None:
+        super().__init__(setting)
+        self._events, self._quoted = events, False
+
+    def last_words(self) -> bytes:
+        words = super().last_words()
+        ends = words and self._events and not self._whole and not self._setting.form.end
+        return words + DONE_FRAME if ends and self._flow.is_openai else words
+
     def _read(self, line: bytes) -> tuple[Any, bytes]:
-        name, mark, rest = line.partition(b":")
+        said = line.removeprefix(_ORDER)
+        name, mark, rest = said.partition(b":")
         is_data = bool(mark) and name == b"data"
         try:
-            if mark and name in _BESIDE_DATA:
-                value: Any = {name.decode(): rest.decode().strip()}
+            if is_data and rest.strip() == DONE.encode():
+                value: Any = ""
+            elif mark and name in _BESIDE_DATA:
+                value = {name.decode(): rest.decode().strip()}
             else:
-                value = self._said(rest if is_data else line, before="" if is_data else "\n")
+                value = self._said(rest if is_data else said, before="" if is_data else "\n")
         except UnicodeDecodeError:
             raise ApiError("the line is not UTF-8", code="invalid_json") from None
         return value, line + b"\n"
@@ -132,12 +171,13 @@ class TextLines(LineBody):
             before: what parts a text from the one before it.
         """
         try:
-            value = parsed(said, MOST_OF_A_LINE)
+            value = parse_value(said, MOST_OF_A_LINE)
         except ApiError:
             if is_json(said):
                 raise
             value = None
         text = said.decode().strip()
+        self._quoted = isinstance(value, str)
         if not isinstance(value, dict | list | str):  # a number may be a piece of a longer one
             several = [part.text for part in framed(text)]
             return [*several, text] if several else before + text
@@ -145,22 +185,23 @@ class TextLines(LineBody):
         return value if strings <= _MANY else "\n" + text
 
     def _write(self, value: Any) -> bytes:
-        before, behind = self._frame
-        return before + serialised(value) + behind
+        is_plain = self._events and isinstance(value, str) and not self._quoted
+        data = value if is_plain else serialised(value).decode()
+        return encode_event(SseEvent(data)) if self._events else data.encode() + b"\n"
 
 
-class MarkedLines(LineBody):
+class MarkedLines(_AsWritten):
     """Lines of JSON, each behind its mark."""
 
-    def __init__(self, guard: Guard, question: Question, route: Route) -> None:
-        super().__init__(guard, question, replace(route, replies=[*_TEXTS, *route.replies]))
+    def __init__(self, setting: Setting) -> None:
+        form = replace(setting.form, replies=[*_TEXTS, *setting.form.replies])
+        super().__init__(replace(setting, form=form))
 
     def broken(self, error: ApiError) -> bytes | None:
         return b"3:" + serialised(error.message) + b"\n"
 
     def _read(self, line: bytes) -> tuple[Any, bytes]:
-        value = _value(line)
-        return value, self._write(value)
+        return _value(line.removeprefix(_ORDER)), line + b"\n"
 
     def _write(self, value: Any) -> bytes:
         mark = next(iter(value), "") if isinstance(value, dict) and len(value) == 1 else ""
@@ -183,4 +224,4 @@ def _value(line: bytes) -> dict[str, Any]:
     """
     if not _MARKED.match(line):
         raise ApiError("the line has no mark", code="invalid_json")
-    return {chr(line[0]): parsed(line[2:], MOST_OF_A_LINE)}
+    return {chr(line[0]): parse_value(line[2:], MOST_OF_A_LINE)}

@@ -12,14 +12,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from guard.asgi.question import Question, parsed
-from guard.asgi.routes import Route
+from guard.app_streams.pieces import Pieces
+from guard.app_streams.setting import Setting
 from guard.decision import Decision, Part
 from guard.emptied import said_in
-from guard.engine import Guard
 from guard.escapes import Unescaping
 from guard.json_replies import WORD, place_of, texts_of
-from guard.openai_api import ApiError, guard_unavailable, strings_of, upstream_unreadable
+from guard.openai_api import (
+    ApiError,
+    guard_unavailable,
+    is_chunk,
+    parse_value,
+    strings_of,
+    upstream_unreadable,
+)
 from guard.stream import Step, StreamSession
 
 MOST_TEXTS: Final = 256  # paths whose texts grow
@@ -50,6 +56,7 @@ class _Grown:
     added: int = 0
     shown: int = 0
     escapes: Unescaping = field(default_factory=Unescaping)
+    pieces: Pieces = field(default_factory=Pieces)
 
     def read(self, text: str, *, final: bool = False) -> str:
         """What more of it is read as, without JSON's escapes."""
@@ -67,14 +74,12 @@ class Flow:
     """One stream. Feed it events until `stopped`, then `close` it.
 
     Args:
-        guard: decides.
-        question: what is answered.
-        route: where replies stand, and which keys are names.
+        setting: the answer's.
     """
 
-    def __init__(self, guard: Guard, question: Question, route: Route) -> None:
-        self._guard, self._question, self._route = guard, question, route
-        self._session = StreamSession(guard, question.asked)
+    def __init__(self, setting: Setting) -> None:
+        self._setting, self._form = setting, setting.form
+        self._session = StreamSession(setting.guard, setting.asked)
         self._texts: dict[str, _Grown] = {}
         self._channels: dict[str, _Grown] = {}
         self._words: dict[str, deque[str]] = {}
@@ -98,7 +103,7 @@ class Flow:
         Raises:
             ApiError: 502 it says too much; 503 it could not be judged.
         """
-        listed = {""} if isinstance(value, str) else self._route.reply_paths.places(value)
+        listed = {""} if isinstance(value, str) else self._form.reply_paths.places(value)
         grow, words = self._read(_opened(value), listed)
         if any(path in listed for path, _ in grow):
             self._template, self._beside = value, beside
@@ -109,7 +114,7 @@ class Flow:
             grown = self._texts.setdefault(path, _Grown(len(self._texts)))
             if len(self._texts) > MOST_TEXTS:
                 raise upstream_unreadable()
-            await self._feed(path, grown, grown.read(text))
+            await self._feed(path, grown, grown.read(self._counted(grown.pieces.new(text))))
             needs[path] = grown.end
         if words:
             self._took(await self._session.aside(words))
@@ -126,7 +131,7 @@ class Flow:
         """
         if self.stopped is None:
             for path, grown in self._texts.items():
-                await self._feed(path, grown, grown.read("", final=True))
+                await self._feed(path, grown, grown.read(grown.pieces.rest(), final=True))
             self._took(await self._session.finish(0))
         return [] if self.stopped is not None else self._ready()
 
@@ -135,10 +140,14 @@ class Flow:
         decision = self.stopped
         if decision is None:
             raise AssertionError("the stream was not stopped")
-        message = decision.message(self._guard.policy, self._question.asked.prompt)
-        route = self._route
-        said = said_in(self._template, route.reply_paths, message, route.name_keys)
-        return self._route.answer(message) if said is None else said
+        message, form = self._setting.message(decision), self._form
+        said = said_in(self._template, form.reply_paths, message, form.name_keys)
+        return form.answer(message) if said is None else said
+
+    @property
+    def is_openai(self) -> bool:
+        """Whether its events are chunks in OpenAI's form."""
+        return is_chunk(self._template)
 
     def said_as(self) -> str:
         """The name of the application's events that have its reply; "" where it has none."""
@@ -146,11 +155,18 @@ class Flow:
 
     def last_event(self) -> Any:
         """What tells in the application's own form that no more comes; None where nothing does."""
-        value = self._template
+        value, form = self._template, self._form
+        if self.is_openai:
+            quiet = self.stopped is not None and self.stopped.action == "replace"
+            end: dict[str, Any] = {
+                "delta": {},
+                "finish_reason": "stop" if quiet else "content_filter",
+            }
+            chunk = said_in(value, form.reply_paths, "", form.name_keys)
+            return {**chunk, "choices": [{**one, **end} for one in chunk["choices"]]}
         if not isinstance(value, dict) or value.get("done") is not False:
             return None
-        route = self._route
-        return {**said_in(value, route.reply_paths, "", route.name_keys), "done": True}
+        return {**said_in(value, form.reply_paths, "", form.name_keys), "done": True}
 
     def behind(self) -> list[Any]:
         """The events that came behind the last text: they end a stream that has come whole."""
@@ -159,9 +175,9 @@ class Flow:
             found.insert(0, self._queue.pop().event)
         return found
 
-    async def close(self) -> None:
-        """Record what was decided."""
-        await self._session.close()
+    async def close(self, *, again: bool = False) -> Decision:
+        """Record what was decided; `again` where another answer is asked for in its place."""
+        return await self._session.close(again=again)
 
     async def _feed(self, path: str, grown: _Grown, said: str) -> None:
         if not said:
@@ -200,22 +216,25 @@ class Flow:
         grow: list[tuple[str, str]] = []
         words = [part for part in texts_of(value) if part.where == "number"]
         for path, text in strings_of(value):
-            self._size += len(text)
-            if self._size > MOST_CHARACTERS:
-                raise upstream_unreadable()
             if path in listed or not WORD.fullmatch(text):
                 grow += [(path, one) for one in (*self._before(path), text)] if text else []
                 continue
-            words.append(Part(place_of(path), text, word=True))
+            words.append(Part(place_of(path), self._counted(text), word=True))
             if not self._is_name(path, text):
                 grow += [(path, new) for new in self._changing(path, text)]
         new = [part for part in words if part.text not in self._scanned]
         self._scanned.update(part.text for part in new[: MOST_REMEMBERED - len(self._scanned)])
         return grow, new
 
+    def _counted(self, text: str) -> str:
+        self._size += len(text)
+        if self._size > MOST_CHARACTERS:
+            raise upstream_unreadable()
+        return text
+
     def _is_name(self, path: str, text: str) -> bool:
         """Whether a word is a key of the application's own, or an identifier by its key."""
-        return path.rsplit(".", 1)[-1].removesuffix("~") in self._route.name_keys or (
+        return path.rsplit(".", 1)[-1].removesuffix("~") in self._form.name_keys or (
             path.endswith("~") and len(text) <= 32
         )
 
@@ -244,6 +263,6 @@ def _opened(value: Any, rounds: int = 3) -> Any:
     if not (rounds and isinstance(value, str) and value[:1] == "{" and value.rstrip()[-1:] == "}"):
         return value
     try:
-        return _opened(parsed(value.encode(), len(value.encode())), rounds - 1)
+        return _opened(parse_value(value.encode(), len(value.encode())), rounds - 1)
     except ApiError:
         return value

@@ -1,0 +1,18 @@
+"""Streams in an application's own form: events, lines of JSON, plain text. Bytes in, bytes out."""
+
+from guard.app_streams.body import Body
+from guard.app_streams.events import EventBody
+from guard.app_streams.lines import LineBody
+from guard.app_streams.plain import PlainBody
+from guard.app_streams.setting import Form, Setting
+
+__all__ = [
+    "MOST_OF_A_LINE",
+    "Body",
+    "EventBody",
+    "Flow",
+    "Form",
+    "LineBody",
+    "PlainBody",
+    "Setting",
+]
