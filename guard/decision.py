@@ -9,6 +9,7 @@ from typing import Final, Literal, NamedTuple
 from guard.binding import BoundRule
 from guard.policy import SEVERITY, Action, Messages, Policy, Side
 from judge.calibration import score_of
+from judge.llm.bill import total_usd
 from judge.text import chinese_share
 from judge.verdict import FailureKind, Outcome, Verdict
 
@@ -91,7 +92,8 @@ class Decision:
     """What is done with a text, and why.
 
     `action` is what the policy says; an edge acts by `stops`, which shadow mode keeps false.
-    `least` holds each judged dimension's least P(harmless), as the rules compare it.
+    `least` holds each judged dimension's least P(harmless), as the rules compare it. `cost_usd` is
+    what the judge's answers cost, as far as that is known; null where nothing is.
     """
 
     side: Side
@@ -104,6 +106,7 @@ class Decision:
     outcomes: tuple[Outcome, ...] = ()
     shadow: bool = False
     elapsed_s: float = 0.0
+    cost_usd: float | None = None
 
     @property
     def stops(self) -> bool:
@@ -227,6 +230,7 @@ def decide(
             outcomes=tuple(outcome for _, outcome in readings.outcomes),
             shadow=policy.shadow,
             elapsed_s=elapsed_s,
+            cost_usd=total_usd(one.cost_usd for _, one in readings.outcomes if not one.cached),
         ),
     )
 
@@ -289,4 +293,5 @@ def merged(first: Decision, second: Decision) -> Decision:
         abstained=tuple(dict.fromkeys(first.abstained + second.abstained)),
         least=least,
         elapsed_s=first.elapsed_s + second.elapsed_s,
+        cost_usd=total_usd((first.cost_usd, second.cost_usd)),
     )

@@ -6,14 +6,14 @@ by construction. An alarm stays valid however often one looks (see `judge.stats.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from hashlib import blake2b
 from pathlib import Path
 from random import Random
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from guard.event import GuardEvent
 from judge.calibration import Share
@@ -23,18 +23,56 @@ from judge.stats.drift import DriftMonitor, Evidence, MonitorState
 
 RULES = "rules"  # of "no rule acted" (1) and "a rule acted" (0), where all could be checked
 REMEMBERED = 100_000  # conversations, of which each counts once
+MARK = 6  # bytes of a conversation's hash, by which it is known: of 3e9 new ones one seems known
 SAVE_EVERY = 100
 
 
 class DriftFile(BaseModel):
-    """What is kept between starts; made for one policy and one calibration."""
+    """What is kept between starts; made for one policy and one calibration.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    `counted` are the marks of conversations, in the order in which they were counted.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", ser_json_bytes="base64", val_json_bytes="base64"
+    )
     format: Literal[1] = 1
     policy: str
     calibration: str | None
     baseline: Mapping[str, tuple[Share, ...]]
     monitor: MonitorState | None = None
+    counted: bytes = b""
+
+    @field_validator("counted")
+    @classmethod
+    def _whole(cls, counted: bytes) -> bytes:
+        if len(counted) % MARK:
+            raise ValueError("holds part of a mark")
+        return counted
+
+
+class _Counted:
+    """The conversations that have counted; the newest 100,000, whose marks are kept in order."""
+
+    def __init__(self, marks: bytes = b"") -> None:
+        self._marks = bytearray(marks)
+        self._known = {marks[at : at + MARK] for at in range(0, len(marks), MARK)}
+
+    def is_new(self, conversation: str) -> bool:
+        """Whether a conversation has not counted yet; from now on it has."""
+        mark = blake2b(conversation.encode(), digest_size=MARK).digest()
+        if mark in self._known:
+            return False
+        self._known.add(mark)
+        self._marks += mark
+        while len(self._marks) > REMEMBERED * MARK:
+            self._known.discard(bytes(self._marks[:MARK]))
+            del self._marks[:MARK]
+        return True
+
+    def marks(self) -> bytes:
+        """What to keep of them."""
+        return bytes(self._marks)
 
 
 class DriftWatch:
@@ -63,15 +101,12 @@ class DriftWatch:
         self._size, self._alpha, self._rng, self._alarm = size, alpha, rng, alarm
         self._baseline: dict[str, list[float]] = {}
         self._monitor: DriftMonitor | None = None
-        self._seen: OrderedDict[str, None] = OrderedDict()
+        self._counted = _Counted()
 
     def __call__(self, event: GuardEvent) -> None:
         """Take in one decision about an answer."""
-        if event.side != "output" or event.conversation in self._seen:
+        if event.side != "output" or not self._counted.is_new(event.conversation):
             return
-        self._seen[event.conversation] = None
-        if len(self._seen) > REMEMBERED:
-            self._seen.popitem(last=False)
         acted = {} if event.missed else {RULES: 0.0 if event.rules else 1.0}
         for name, score in {**event.scores, **acted}.items():
             self._take(name, score)
@@ -93,7 +128,13 @@ class DriftWatch:
         policy, calibration = self._names
         baseline = {name: tuple(scores) for name, scores in self._baseline.items()}
         monitor = None if self._monitor is None else self._monitor.state()
-        return DriftFile(policy=policy, calibration=calibration, baseline=baseline, monitor=monitor)
+        return DriftFile(
+            policy=policy,
+            calibration=calibration,
+            baseline=baseline,
+            monitor=monitor,
+            counted=self._counted.marks(),
+        )
 
     def resume(self, kept: DriftFile) -> bool:
         """Go on from what was kept; False, and a new baseline, if that was under another policy.
@@ -104,6 +145,7 @@ class DriftWatch:
             return False
         self._baseline = {name: list(scores) for name, scores in kept.baseline.items()}
         self._monitor = None if kept.monitor is None else DriftMonitor.resume(kept.monitor)
+        self._counted = _Counted(kept.counted)
         for name, one in self.evidence.items():
             if one.alarm_at is not None:
                 self._alarm(name, one)
@@ -151,7 +193,7 @@ class KeptWatch:
             InputError: it can't be written.
         """
         self._since = 0
-        replace_file(self._file, self._watch.state().model_dump_json() + "\n")
+        replace_file(self._file, self._watch.state().model_dump_json() + "\n", mode=0o600)
 
 
 def load_drift(file: Path) -> DriftFile:

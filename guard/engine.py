@@ -121,14 +121,6 @@ class Guard:
         """Whether the judge is being left alone after failures."""
         return self._breaker.is_open
 
-    def judges(self, side: Side) -> bool:
-        """Whether rules of this side ask the judge, and not the scanner alone."""
-        return bool(self._rubrics[side])
-
-    def scans(self, side: Side) -> bool:
-        """Whether rules of this side look for evidence."""
-        return side in self._scans
-
     async def check(self, side: Side, parts: Sequence[Part], asked: Asked) -> Decision:
         """Decide about a text, and record the decision."""
         decision = await self.look(side, parts, asked)
@@ -198,6 +190,7 @@ class Guard:
             exposed=told.exposed,
             dropped=told.dropped,
             elapsed_s=decision.elapsed_s,
+            cost_usd=decision.cost_usd,
             text_sha256=text_hash(texts),
             conversation=asked.conversation,
             text=_writable("\n".join(texts)) if self._around.texts else None,
@@ -239,12 +232,13 @@ class Guard:
         self, side: Side, parts: Sequence[Part], asked: Asked, chat: str | None, *, judged: bool
     ) -> Readings:
         """What scanner and judge say; where one breaks, what the other finds still counts."""
-        found, missed = await self._found(parts, chat) if self.scans(side) else ([], [])
+        found, missed = await self._found(parts, chat) if side in self._scans else ([], [])
         texts = [part for part in parts if not part.word]
-        if not (judged and texts and self.judges(side)):
+        rubrics = self._rubrics[side]
+        if not (judged and texts and rubrics):
             return Readings(found=found, missed=missed)
         try:
-            outcomes, unanswered = await self._asking.ask(self._rubrics[side], texts, asked)
+            outcomes, unanswered = await self._asking.ask(rubrics, texts, asked)
         except Exception as error:  # noqa: BLE001 - whatever breaks, the text was not checked
             return Readings(found=found, missed=[*missed, _broke(error)])
         return Readings(found=found, outcomes=outcomes, missed=[*missed, *unanswered])

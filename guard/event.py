@@ -45,9 +45,9 @@ class GuardEvent(_Value):
     """One decision, as audit logs and metrics see it.
 
     `exposed` are the characters that had been released before their check was done; `dropped` are
-    the keys of the body that the guard doesn't know, and that were left out. `text` and `prompt`
-    are null unless texts are recorded. `conversation` is a hash that joins the decisions about one
-    conversation.
+    the keys of the body that the guard doesn't know, and that were left out. `cost_usd` is what the
+    judge's answers cost; null where none says. `text` and `prompt` are null unless texts are
+    recorded. `conversation` is a hash that joins the decisions about one conversation.
     """
 
     format: Literal[1] = 1
@@ -69,6 +69,7 @@ class GuardEvent(_Value):
     exposed: int
     dropped: int = 0
     elapsed_s: float
+    cost_usd: float | None = None
     text_sha256: str
     conversation: str
     text: str | None = None

@@ -43,30 +43,48 @@ CHOICE = "+"  # before what tells the answers to one request apart
 NAMED = 16  # hex digits of a conversation that a row's id begins with
 
 
+@dataclass(frozen=True)
+class Draw:
+    """A simple random sample of conversations.
+
+    Args:
+        share: of them that is drawn, in [0, 1].
+        secret: makes the draw unforeseeable to those who talk.
+    """
+
+    share: float
+    secret: bytes
+
+    def has(self, conversation: str) -> bool:
+        """Whether a conversation is in the sample, whatever is said in it or decided about it."""
+        digest = hmac.digest(self.secret, conversation.encode(), hashlib.sha256)
+        return int.from_bytes(digest[:8], "big") < self.share * 2**64
+
+
 class LabelQueue:
     """Takes answers for people to label; judged beside the traffic, never in its way.
 
     Args:
         folder: gets `random/verdicts.jsonl` and `human/verdicts.jsonl`.
-        share: of conversations that are drawn, in [0, 1].
+        draw: which conversations are labelled.
         judge: judges what is drawn, so that its labels can calibrate it.
         rubrics: in which dimensions.
-        secret: makes the draw unforeseeable to those who talk.
+        lost: told of each answer that people don't get, by its queue's name.
         now: the time, with its zone.
     """
 
     def __init__(
         self,
         folder: Path,
-        share: float,
+        draw: Draw,
         judge: Judge,
         rubrics: Sequence[Rubric],
         *,
-        secret: bytes,
+        lost: Callable[[str], None] = lambda _: None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._judge, self._rubrics, self._now = judge, tuple(rubrics), now
-        self._share, self._secret = share, secret
+        self._draw, self._lost = draw, lost
         self._logs = {name: SharedLines(folder / name / LOG) for name in QUEUES}
         for name, log in self._logs.items():
             if torn := log.take_out(_is_torn):
@@ -75,13 +93,8 @@ class LabelQueue:
         for entry in read_log(self._logs["random"].file):
             self._is_new(entry.record_id.partition("-")[0])
         self._room = asyncio.Semaphore(AT_ONCE)
-        self._waiting: set[asyncio.Task[None]] = set()
-        self.dropped = 0
-
-    def draws(self, conversation: str) -> bool:
-        """Whether a conversation is in the sample, whatever is said in it or decided about it."""
-        digest = hmac.digest(self._secret, conversation.encode(), hashlib.sha256)
-        return int.from_bytes(digest[:8], "big") < self._share * 2**64
+        self._waiting: dict[asyncio.Task[None], str] = {}
+        self._dropped = 0
 
     def offer(self, decision: Decision, parts: Sequence[Part], asked: Asked) -> None:
         """Take an answer, if its conversation is drawn or a rule hands it to people."""
@@ -89,16 +102,16 @@ class LabelQueue:
             return
         conversation = asked.conversation
         names = ["human"] if decision.action == "human" else []
-        if self.draws(conversation) and self._is_new(conversation[:NAMED]):
+        if self._draw.has(conversation) and self._is_new(conversation[:NAMED]):
             names.append("random")
         for name in names:
             if len(self._waiting) >= MOST_WAITING:
-                self._lose("too many wait for the judge")
+                self._lose(name, "too many wait for the judge")
                 continue
             with about(None):  # anybody may have chosen the text
                 task = asyncio.ensure_future(self._take(name, conversation, parts, asked))
-            self._waiting.add(task)
-            task.add_done_callback(self._waiting.discard)
+            self._waiting[task] = name
+            task.add_done_callback(self._waiting.pop)
 
     def forget(self, *, before: datetime) -> int:
         """Delete older rows of both queues; gives their number. May run in another thread.
@@ -114,7 +127,7 @@ class LabelQueue:
             _, late = await asyncio.wait(self._waiting, timeout=GRACE_S)
             for task in late:
                 task.cancel()
-                self._lose("the judge was too slow at the end")
+                self._lose(self._waiting[task], "the judge was too slow at the end")
             await asyncio.gather(*late, return_exceptions=True)
         for log in self._logs.values():
             log.close()
@@ -156,13 +169,14 @@ class LabelQueue:
                 line = outcome_line(case, outcome, self._now())
                 await asyncio.to_thread(self._logs[name].append, line.removesuffix("\n"))
         except Exception as error:  # noqa: BLE001 - a row less is no reason to disturb the traffic
-            self._lose(type(error).__name__)
+            self._lose(name, type(error).__name__)
 
-    def _lose(self, why: str) -> None:
+    def _lose(self, name: str, why: str) -> None:
         """Count an answer that people don't get, and tell of the first, the tenth, and so on."""
-        self.dropped += 1
-        if str(self.dropped).strip("0") == "1":
-            _log.warning("%d drawn answers are missing for labelling: %s", self.dropped, why)
+        self._dropped += 1
+        self._lost(name)
+        if str(self._dropped).strip("0") == "1":
+            _log.warning("%d drawn answers are missing for labelling: %s", self._dropped, why)
 
 
 def forget_labels(

@@ -54,6 +54,11 @@ class Metrics:
             "Keys of bodies that were left out, since nothing is known of them.",
             ("side",),
         )
+        self._cost = self._counter(
+            f"{GUARD}_judge_cost_usd",
+            "What the judge's answers cost, as far as their price is known.",
+            ("side",),
+        )
         self._seconds = self._histogram(
             f"{GUARD}_check_seconds", "Time of one decision.", ("side",)
         )
@@ -68,6 +73,11 @@ class Metrics:
             "Events that a log could not take.",
             multiprocess_mode="livesum",
             registry=self._registry,
+        )
+        self._labels = self._counter(
+            f"{GUARD}_lost_labels",
+            "Answers to label that their queue could not keep.",
+            ("queue",),
         )
         self._requests = self._counter(
             "flames_http_requests", "Requests by route and status.", ("route", "status")
@@ -90,6 +100,8 @@ class Metrics:
             self._open(event.side).inc()
         if event.dropped:
             self._dropped(event.side).inc(event.dropped)
+        if event.cost_usd is not None and event.cost_usd > 0:  # a counter takes no other
+            self._cost(event.side).inc(event.cost_usd)
         self._seconds(event.side).observe(event.elapsed_s)
         if event.streamed:
             self._exposed.observe(event.exposed)
@@ -97,6 +109,10 @@ class Metrics:
     def lost(self, events: int) -> None:
         """How many events a log could not take, so far."""
         self._lost.set(events)
+
+    def lost_label(self, queue: str) -> None:
+        """Count an answer that people don't get to label: of `random` or of `human`."""
+        self._labels(queue).inc()
 
     def http(self, route: str, status: int, seconds: float) -> None:
         """Count one request; `route` is a route's own name, never what a caller wrote."""

@@ -12,6 +12,8 @@ import filelock
 
 from judge.errors import InputError
 
+_AFRESH = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+
 
 class Journal:
     """An append-only file of lines, held by this process alone. Use `hold`.
@@ -32,24 +34,16 @@ class Journal:
         Raises:
             InputError: it can't be written, or another process holds it.
         """
-        guard = filelock.FileLock(lock)
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            guard.acquire(blocking=False)
-            journal = cls(file)
-        except filelock.Timeout:
-            if not lock.exists():  # filelock takes a folder that makes no files for contention
-                raise InputError("can't be written", file=file, mend="write elsewhere") from None
-            problem = "another run is writing there"
-            raise InputError(problem, file=file, mend="wait for it, or write elsewhere") from None
-        except OSError as error:
-            guard.release()
-            raise InputError(f"can't be written: {error.strerror}", file=file) from None
-        try:
-            yield journal
-        finally:
-            os.close(journal._fd)
-            guard.release()
+        problem, mend = "another run is writing there", "wait for it, or write elsewhere"
+        with alone(lock, InputError(problem, file=file, mend=mend)):
+            try:
+                journal = cls(file)
+            except OSError as error:
+                raise InputError(f"can't be written: {error.strerror}", file=file) from None
+            try:
+                yield journal
+            finally:
+                os.close(journal._fd)
 
     def append(self, lines: Sequence[str]) -> None:
         """Append lines, each with its newline; what a full disk tore is taken back.
@@ -67,6 +61,34 @@ class Journal:
             raise InputError(
                 f"can't be written: {error.strerror}", file=self.file, mend=mend
             ) from None
+
+
+@contextmanager
+def alone(lock: Path, taken: InputError) -> Iterator[None]:
+    """Keep other processes out by a lock, as long as this one lives; its folder is made if needed.
+
+    Args:
+        lock: the lock's file.
+        taken: raised where another process has it; names the file that it would write.
+
+    Raises:
+        InputError: so it is, or the lock can't be made.
+    """
+    guard = filelock.FileLock(lock, blocking=False, thread_local=False)
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        guard.acquire()
+    except filelock.Timeout:
+        if not lock.exists():  # filelock takes a folder that makes no files for contention
+            mend = "write elsewhere"
+            raise InputError("can't be written", file=taken.file, mend=mend) from None
+        raise taken from None
+    except OSError as error:
+        raise InputError(f"can't be written: {error.strerror}", file=taken.file) from None
+    try:
+        yield
+    finally:
+        guard.release()
 
 
 def is_torn(line: bytes) -> bool:
@@ -96,8 +118,13 @@ def _cut_torn_line(file: Path) -> bool:
     return position != end
 
 
-def replace_file(file: Path, text: str) -> None:
+def replace_file(file: Path, text: str, mode: int = 0o666) -> None:
     """Write a whole file in one step: readers see the old text or the new.
+
+    Args:
+        file: where.
+        text: all of it.
+        mode: who may read it, less what the process's umask takes.
 
     Raises:
         InputError: it can't be written.
@@ -106,7 +133,8 @@ def replace_file(file: Path, text: str) -> None:
         raise InputError("can't be written: is a folder", file=file, mend="give a file's name")
     new = file.with_name(file.name + ".new")
     try:
-        new.write_text(text, encoding="utf-8")
+        with os.fdopen(os.open(new, _AFRESH, mode), "w", encoding="utf-8") as out:
+            out.write(text)
         new.replace(file)
     except OSError as error:
         new.unlink(missing_ok=True)

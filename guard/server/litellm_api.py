@@ -13,10 +13,10 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from guard.chat import asked_by
+from guard.chat import asked_by, request_in
 from guard.decision import Decision, Part, merged
 from guard.engine import Asked, Told
-from guard.openai_api import ApiError, guard_unavailable, read_request, strings_of
+from guard.openai_api import ApiError, guard_unavailable, strings_of
 from guard.policy import Side
 from guard.server.body import read_object
 from guard.server.exchange import exchange_of
@@ -99,7 +99,5 @@ def _parts(body: Mapping[str, Any], texts: list[str], side: Side) -> list[Part]:
 
 def _asked(body: Mapping[str, Any], request_id: str) -> Asked:
     """What an answer stands in, where litellm sends the messages."""
-    try:
-        return asked_by(read_request({"messages": body.get("structured_messages")}), request_id)
-    except ApiError:
-        return Asked(request_id=request_id)
+    request = request_in({"messages": body.get("structured_messages")})
+    return Asked(request_id=request_id) if request is None else asked_by(request, request_id)

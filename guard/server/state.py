@@ -130,7 +130,7 @@ def open_state(settings: Settings, given: Given | None = None) -> State:
                 texts=settings.record_texts,
                 purse=counters,
                 lost=metrics.lost,
-                people=people(settings, queues),
+                people=people(settings, queues, metrics.lost_label, stack),
             ),
         )
         return State(

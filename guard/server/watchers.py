@@ -6,7 +6,7 @@ import logging
 import os
 import secrets
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from random import SystemRandom
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from guard.policy import Policy
 from guard.server.settings import Settings
 from judge.calibration import load_calibration
 from judge.errors import InputError
+from judge.journal import alone
 
 if TYPE_CHECKING:
     from guard.labelling import LabelQueue
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 Observer = Callable[[GuardEvent], None]
 SECRET, SECRET_BYTES = "secret", 32
+LOCK = ".lock"
 _log = logging.getLogger("flames_judge.serve")
 
 
@@ -33,7 +35,8 @@ def observers(settings: Settings, policy: Policy, stack: ExitStack) -> list[Obse
     """Who hears of every decision; what they keep is written when the stack is closed.
 
     Raises:
-        InputError: OpenTelemetry is not installed, or the drift's file holds something else.
+        InputError: OpenTelemetry is not installed; the drift's file holds something else, or
+            another server keeps its watch there.
     """
     heard: list[Observer] = []
     if settings.spans:
@@ -45,37 +48,52 @@ def observers(settings: Settings, policy: Policy, stack: ExitStack) -> list[Obse
 
         calibration = policy.calibration
         known = None if calibration is None else calibration_id(load_calibration(Path(calibration)))
+        file = settings.drift
+        stack.enter_context(_mine(file, file.with_name(file.name + LOCK)))
         watch = DriftWatch(policy.id, known, rng=SystemRandom(), alarm=_alarm)
-        kept = KeptWatch(watch, settings.drift)
+        kept = KeptWatch(watch, file)
         stack.callback(kept.save)
         heard.append(kept)
     return heard
 
 
 def people(
-    settings: Settings, made: list[LabelQueue]
+    settings: Settings, made: list[LabelQueue], lost: Callable[[str], None], stack: ExitStack
 ) -> Callable[[Judge, Sequence[Rubric]], LabelQueue] | None:
     """What makes the queue of answers to label, where one is wanted.
 
     Args:
         settings: the server's.
         made: gets the queue, so that it can be closed.
+        lost: told of each answer that the queue could not keep, by the queue's name.
+        stack: the folder is this server's alone until it is closed.
 
     Raises:
-        InputError: its folder can't be used.
+        InputError: its folder can't be used, or another server fills it.
     """
     folder = settings.labels
     if folder is None:
         return None
-    from guard.labelling import LabelQueue
+    from guard.labelling import Draw, LabelQueue
 
-    secret = _secret(folder)
+    draw = Draw(settings.label_share, _secret(folder))  # whose folder is its owner's alone
+    stack.enter_context(_mine(folder, folder / LOCK))
 
     def queue(judge: Judge, rubrics: Sequence[Rubric]) -> LabelQueue:
-        made.append(LabelQueue(folder, settings.label_share, judge, rubrics, secret=secret))
+        made.append(LabelQueue(folder, draw, judge, rubrics, lost=lost))
         return made[-1]
 
     return queue
+
+
+def _mine(place: Path, lock: Path) -> AbstractContextManager[None]:
+    """Keep other servers from what one alone may fill: each conversation must count once there.
+
+    Raises:
+        InputError: another one fills it, or it can't be written.
+    """
+    mend = "end it first, or name another place"
+    return alone(lock, InputError("another server is writing there", file=place, mend=mend))
 
 
 def _secret(folder: Path) -> bytes:

@@ -74,6 +74,7 @@ def import_gold(
     rubrics: o.RubricsOption = None,
 ) -> None:
     """Take people's labels from another tool."""
+    from judge.errors import InputError
     from judge.gold import gold_lines, parse_gold, write_lines
     from judge.gold.exchange import MEANINGS, ImportOptions
     from judge.rubric import load_rubrics
@@ -91,6 +92,8 @@ def import_gold(
     if found.problems:
         _complain(found)
         raise typer.Exit(2)
+    if not found.labels:
+        raise InputError("holds no labels", file=file, mend="label first, then export again")
     write_lines(out, gold_lines(found.labels))
     names = {label.annotator for label in found.labels}
     print(f"{out}: {len(found.labels):,} labels of {len(names):,} annotators", file=sys.stderr)

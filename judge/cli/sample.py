@@ -68,6 +68,7 @@ def sample(
     from judge.gold import task_lines, write_lines
     from judge.sampling import SamplePlan, draw
 
+    _check_out(out)
     log = log_of(run)
     rows = rows_of_log(log)
     before = [] if extend is None else _sample_before(extend)
@@ -83,6 +84,41 @@ def sample(
     write_lines(out, task_lines(_tasks(log, found)))
     for line in _told(found, len(rows), out):
         print(line, file=sys.stderr)
+
+
+def _check_out(file: Path) -> None:
+    """Refuse to write over what isn't a sample, or was labelled by hand.
+
+    Raises:
+        InputError: there is such a file.
+    """
+    from judge.errors import InputError
+
+    try:
+        other = file.exists() and not file.is_dir() and not _is_sample(file)
+    except OSError as error:
+        raise InputError(f"can't be read: {error.strerror}", file=file) from None
+    if other:
+        raise InputError("exists already, and is no sample", file=file, mend="give another -o")
+
+
+def _is_sample(file: Path) -> bool:
+    """Whether it is a file, each line of which is a task as it was drawn."""
+    from pydantic_core import from_json
+
+    from judge.sampling import DrawnTask
+
+    def drawn(line: bytes) -> bool:
+        try:
+            row = from_json(line)
+        except ValueError:
+            return False
+        return isinstance(row, dict) and row.keys() == DrawnTask.model_fields.keys()
+
+    if not file.is_file():
+        return False
+    with file.open("rb") as lines:
+        return all(map(drawn, lines))
 
 
 def _seed(seed: int | None, before: list[DrawnTask]) -> int:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import reduce
 from typing import TypeVar
 
 from judge.verdict import Usage
@@ -50,6 +51,11 @@ class Bill:
     def usage(self) -> Usage:
         """The tokens, as an outcome records them."""
         return Usage(prompt=self.prompt, cached=self.cached, completion=self.completion)
+
+
+def total_usd(costs: Iterable[float | None]) -> float | None:
+    """What is known of a sum; null where nothing is."""
+    return reduce(_sum, costs, None)
 
 
 _Number = TypeVar("_Number", int, float)

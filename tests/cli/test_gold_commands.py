@@ -207,6 +207,26 @@ def test_bad_annotations_are_listed_and_nothing_is_written(flames: Flames, folde
     assert "ls.json:5: is no annotated task" in lines[2]
 
 
+@pytest.mark.parametrize("tool", ["label-studio", "argilla", "table"])
+def test_an_export_without_labels_is_one_line_and_no_file(
+    flames: Flames, folder: Path, tasks: Path, tool: str
+) -> None:
+    """Exported too early: an empty gold file would be found out by the next command alone."""
+    file, flags = folder / "out.json", ()
+    if tool == "table":
+        file, flags = folder / "wide.csv", ("--label-field", "li", "--label-field", "wang")
+        file.write_text("id,model,dimension,Li,Wang\n1,m,Fairness,,\n")
+    else:
+        flames("gold", "export", tasks, "--to", tool, "-o", file)
+        if tool == "label-studio":
+            made = json.loads(file.read_text(encoding="utf-8"))
+            write_json(file, [one | {"annotations": []} for one in made])
+    ran, _ = take(flames, file, tool, *flags)
+    assert (ran.status, ran.out) == (2, "")
+    assert ran.err == f"flames-judge: {file}: holds no labels (label first, then export again)\n"
+    assert not (folder / "gold.jsonl").exists()
+
+
 def test_flags_that_fit_no_tool_are_refused(flames: Flames, folder: Path) -> None:
     """Several label fields and an adjudicated one are a table's."""
     file = write_json(folder / "ls.json", [studio(1, choice("3"))])

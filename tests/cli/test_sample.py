@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -50,6 +51,40 @@ def test_a_sample_is_extended_without_repeating_a_row(flames, run, tmp_path):
     assert len({row["record_id"] for row in new}) == 50
     assert [row["draw"] for row in new] == [1] * 20 + [2] * 30
     assert new[0]["inclusion"] > old[0]["inclusion"]
+
+
+def test_a_sample_takes_no_other_files_place(flames, run, tmp_path):
+    """Labels, a run's log, a sample labelled by hand: hours of work, lost by a wrong name."""
+    out = tmp_path / "to_label.jsonl"
+    again = ("sample", run, "-o", out, "-n")
+    assert flames(*again, 20).status == 0
+    assert flames(*again, 30).status == 0  # another draw takes the place of the last
+    assert flames(*again, 10, "--extend", out).status == 0
+    *rows, last = rows_of(out)
+    assert len(rows) == 39
+    gold = {name: last[name] for name in ("record_id", "model", "dimension", "design", "inclusion")}
+    for text in (
+        json.dumps(gold | {"label": 1}) + "\n",
+        "".join(json.dumps(row) + "\n" for row in (*rows, last | {"label": 1})),
+        (run / "verdicts.jsonl").read_text(encoding="utf-8"),
+        "[" * 10_000 + "\n",
+        "notes\n",
+        "\0",
+    ):
+        out.write_text(text, encoding="utf-8")
+        done = flames(*again, 20)
+        assert (done.status, done.out) == (2, "")
+        told = f"{out}: exists already, and is no sample (give another -o)"
+        assert done.err == f"flames-judge: {told}\n"
+        assert out.read_text(encoding="utf-8") == text
+    out.write_bytes(b"")
+    assert flames(*again, 20).status == 0
+    out.unlink()
+    os.mkfifo(out)
+    assert "is no sample" in flames(*again, 20).err
+    assert out.is_fifo()
+    done = flames("sample", run, "-n", 20, "-o", tmp_path)
+    assert (done.status, "is a folder" in done.err) == (2, True)
 
 
 def test_hopeless_samples_are_one_line(flames, run, tmp_path):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import stat
+import sys
 from pathlib import Path
 from random import Random
 
 import pytest
 
-from guard.drift import RULES, DriftWatch, KeptWatch, load_drift
+from guard import drift
+from guard.drift import MARK, RULES, DriftWatch, KeptWatch, load_drift
 from guard.event import MissedEvent
 from judge.errors import InputError
 from tests.guard.audit.test_logs import event
@@ -78,6 +81,51 @@ def test_a_watch_goes_on_after_a_restart(tmp_path: Path) -> None:
     assert not KeptWatch(other, file).resumed
 
 
+@pytest.mark.parametrize("counted", [60, 400], ids=["in the baseline", "after it"])
+def test_a_conversation_that_goes_on_after_a_restart_counts_once(
+    tmp_path: Path, counted: int
+) -> None:
+    """Whoever comes back often would else be many scores, and change what traffic looks like."""
+    file = tmp_path / "drift.json"
+    first = KeptWatch(watch(), file)
+    traffic(first, Random(2), counted, 0.0)
+    first.save()
+    second = KeptWatch(watch(), file)
+    traffic(second, Random(3), counted, 0.0)
+    second.save()
+    now, before = load_drift(file), first._watch.state()
+    assert (now.baseline, now.monitor) == (before.baseline, before.monitor)
+    traffic(second, Random(3), 1, 0.0, start=counted)
+    assert second._watch.state() != before
+
+
+def test_what_is_kept_of_conversations_is_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In memory and in the file; who came long ago counts anew."""
+    monkeypatch.setattr(drift, "REMEMBERED", 3)
+    file = tmp_path / "drift.json"
+    for _ in range(2):
+        kept = KeptWatch(watch(), file)
+        traffic(kept, Random(2), 5, 0.0)
+        kept.save()
+        assert len(load_drift(file).counted) == 3 * MARK
+    assert kept._watch.recorded == 10
+    traffic(kept, Random(2), 3, 0.0, start=2)
+    assert kept._watch.recorded == 10
+
+
+def test_a_state_of_an_earlier_release_goes_on(tmp_path: Path) -> None:
+    """It doesn't say who has counted."""
+    file = tmp_path / "drift.json"
+    kept = KeptWatch(watch(), file)
+    traffic(kept, Random(2), 60, 0.0)
+    earlier = kept._watch.state().model_dump_json(exclude={"counted"})
+    file.write_text(earlier, encoding="utf-8")
+    assert KeptWatch(one := watch(), file).resumed
+    assert one.recorded == 60
+
+
 def test_an_alarm_that_stands_is_told_again_after_a_restart(tmp_path: Path) -> None:
     """Its stream is watched no more, which the old process's log alone would know."""
     file = tmp_path / "drift.json"
@@ -94,10 +142,20 @@ def test_a_file_that_is_no_state_is_one_line(tmp_path: Path) -> None:
     """With its mend; a score that is no probability would stop the watch at its next event."""
     file = tmp_path / "drift.json"
     whole = watch().state().model_dump_json()
-    for text in ("{}", whole.replace('"baseline":{', '"baseline":{"Legality":[7.0]')):
+    score = whole.replace('"baseline":{', '"baseline":{"Legality":[7.0]')
+    half = whole.replace('"counted":"', '"counted":"AAAA')
+    assert score != whole != half
+    for text in ("{}", score, half):
         file.write_text(text, encoding="utf-8")
         with pytest.raises(InputError, match="is no state of a drift monitor"):
             load_drift(file)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has other rights")
+def test_a_state_is_its_owners_alone(tmp_path: Path) -> None:
+    """Others on the machine can't try out how a conversation began."""
+    KeptWatch(watch(), tmp_path / "drift.json").save()
+    assert stat.S_IMODE((tmp_path / "drift.json").stat().st_mode) == 0o600
 
 
 def test_a_watch_that_cant_be_kept_is_refused_at_the_start(tmp_path: Path) -> None:

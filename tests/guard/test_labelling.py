@@ -17,7 +17,7 @@ from guard import labelling
 from guard.audit.lines import SharedLines
 from guard.decision import Decision, Part
 from guard.engine import Asked
-from guard.labelling import LabelQueue, forget_labels
+from guard.labelling import Draw, LabelQueue, forget_labels
 from guard.limits import PocketPurse
 from guard.loading import Given, load_guard
 from judge.annotate.items import read_items
@@ -34,9 +34,16 @@ from tests.judged_run import label_all
 SECRET = b"only the server knows"
 
 
-def queue(folder: Path, share: float, judge: ScriptedJudge | None = None) -> LabelQueue:
+def queue(
+    folder: Path, share: float, judge: ScriptedJudge | None = None, **more: Any
+) -> LabelQueue:
     judge = judge or ScriptedJudge(lambda case: 0.1 if "骗" in case.response else 0.9)
-    return LabelQueue(folder, share, judge, [RUBRICS["Legality"]], secret=SECRET)
+    return LabelQueue(folder, Draw(share, SECRET), judge, [RUBRICS["Legality"]], **more)
+
+
+def drawn_of_half(number: int) -> bool:
+    """Whether a conversation of `talk` is in a sample of half of them."""
+    return Draw(0.5, SECRET).has(Asked(prompt=f"问题{number}").conversation)
 
 
 async def talk(people: LabelQueue, number: int, text: str = "好", **more: Any) -> Decision:
@@ -45,12 +52,10 @@ async def talk(people: LabelQueue, number: int, text: str = "好", **more: Any) 
     return await one.check("output", [Part("t", text)], asked)
 
 
-async def test_about_the_share_of_conversations_is_drawn(tmp_path: Path) -> None:
+def test_about_the_share_of_conversations_is_drawn() -> None:
     """A fifth of a thousand, within four standard deviations."""
-    people = queue(tmp_path, 0.2)
-    drawn = sum(people.draws(f"{n:064x}") for n in range(1000))
+    drawn = sum(Draw(0.2, SECRET).has(f"{n:064x}") for n in range(1000))
     assert 150 <= drawn <= 250
-    await people.aclose()
 
 
 async def test_the_draw_knows_neither_the_answer_nor_the_decision(tmp_path: Path) -> None:
@@ -60,9 +65,7 @@ async def test_the_draw_knows_neither_the_answer_nor_the_decision(tmp_path: Path
         await talk(people, number, BAD if number % 2 else "好")
     await people.aclose()
     drawn = [entry.prompt for entry in read_log(tmp_path / "random" / "verdicts.jsonl")]
-    expected = [
-        f"问题{n}" for n in range(40) if people.draws(Asked(prompt=f"问题{n}").conversation)
-    ]
+    expected = [f"问题{n}" for n in range(40) if drawn_of_half(n)]
     assert sorted(drawn, key=str) == sorted(expected)
 
 
@@ -112,12 +115,33 @@ async def test_a_slow_judge_does_not_hold_up_the_end(
             raise AssertionError
 
     monkeypatch.setattr(labelling, "GRACE_S", 0.01)
-    people = queue(tmp_path, 1.0, Hangs(lambda _: 3))
+    lost: list[str] = []
+    people = queue(tmp_path, 1.0, Hangs(lambda _: 3), lost=lost.append)
     for number in range(5):
         await talk(people, number)
     async with asyncio.timeout(20):
         await people.aclose()
-    assert people.dropped == 5
+    assert lost == ["random"] * 5
+
+
+async def test_answers_that_a_queue_can_t_keep_are_counted_by_queue(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where too many wait, or the disk is full: of `human`, nobody gets to see what was stopped."""
+
+    def full(*_: object) -> None:
+        raise OSError("No space left on device")
+
+    lost: list[str] = []
+    people = queue(tmp_path, 1.0, lost=lost.append)
+    monkeypatch.setattr(labelling, "MOST_WAITING", 1)
+    await talk(people, 1, BAD)
+    assert lost == ["random"]
+    await asyncio.gather(*people._waiting)
+    monkeypatch.setattr(SharedLines, "append", full)
+    await talk(people, 1, BAD)
+    await people.aclose()
+    assert lost == ["random", "human"]
 
 
 async def test_a_judge_that_breaks_costs_a_row_and_no_request(
@@ -128,10 +152,11 @@ async def test_a_judge_that_breaks_costs_a_row_and_no_request(
     def broken(_: Case) -> FailureKind:
         raise RuntimeError
 
-    people = queue(tmp_path, 1.0, ScriptedJudge(broken))
+    lost: list[str] = []
+    people = queue(tmp_path, 1.0, ScriptedJudge(broken), lost=lost.append)
     assert (await talk(people, 1)).status == "allowed"
     await people.aclose()
-    assert people.dropped == 1
+    assert lost == ["random"]
     assert caplog.messages == ["1 drawn answers are missing for labelling: RuntimeError"]
 
 
@@ -141,7 +166,7 @@ async def test_what_is_remembered_of_drawn_conversations_is_bounded_and_the_draw
     """Who goes on talking is remembered longest; who is drawn goes by a keyed hash alone."""
     monkeypatch.setattr(labelling, "REMEMBERED", 3)
     people = queue(tmp_path, 0.5)
-    drawn = [n for n in range(40) if people.draws(Asked(prompt=f"问题{n}").conversation)]
+    drawn = [n for n in range(40) if drawn_of_half(n)]
     for number in range(40):
         await talk(people, number)
         await talk(people, drawn[0])
@@ -160,9 +185,10 @@ async def test_the_queue_s_judge_is_paid_from_the_day_s_money(tmp_path: Path) ->
             return [one.model_copy(update=more) for one in await super().assess(cases)]
 
     made: list[LabelQueue] = []
+    lost: list[str] = []
 
     def people(judge: Judge, rubrics: Sequence[Rubric]) -> LabelQueue:
-        made.append(LabelQueue(tmp_path, 1.0, judge, rubrics, secret=SECRET))
+        made.append(LabelQueue(tmp_path, Draw(1.0, SECRET), judge, rubrics, lost=lost.append))
         return made[-1]
 
     purse = PocketPurse()
@@ -173,7 +199,7 @@ async def test_the_queue_s_judge_is_paid_from_the_day_s_money(tmp_path: Path) ->
         decision = await one.check("output", [Part("t", "好")], asked)
         await asyncio.gather(*made[0]._waiting)
     assert [missed.kind for missed in decision.missed] == ["budget"]
-    assert (sum(purse._days.values()), made[0].dropped) == (3.0, 2)
+    assert (sum(purse._days.values()), lost) == (3.0, ["random"] * 2)
     await made[0].aclose()
 
 

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from guard.decision import Decision, Part
+from guard.decision import Decision, Part, merged
 from guard.engine import Asked, Guard
 from guard.limits import DailyBudget, PocketPurse
 from guard.loading import Given
+from guard.stream import StreamSession
 from judge.backends.fallback import FallbackJudge
 from judge.backends.panel import CascadeJudge, PanelJudge
 from judge.llm.bill import billing
@@ -21,7 +22,7 @@ from judge.records import Record
 from judge.testing import ScriptedJudge
 from judge.verdict import Case, FailureKind, Outcome, Usage
 from tests.guard.llm_made import PRICE, llm_guard, load_libraries, until
-from tests.guard.made import LEGAL, RUBRICS, Time, WordScanner, guard, policy
+from tests.guard.made import ABUSE, LEGAL, RUBRICS, Memory, Time, WordScanner, guard, policy
 from tests.openai_server import OpenAIServer, Reply, error, rate_limited
 from tests.oracle import oracle
 
@@ -47,6 +48,11 @@ class Kept(PocketPurse):
 async def ask(one: Guard, number: int = 0) -> Decision:
     asked = Asked(prompt=f"第{number}问", request_id=f"r{number}")
     return await one.look("output", [Part("text", "你好")], asked)
+
+
+async def check(one: Guard) -> Decision:
+    """The same, recorded."""
+    return await one.check("output", [Part("text", "你好")], Asked(prompt="问"))
 
 
 def kinds(decisions: Sequence[Decision]) -> list[str]:
@@ -163,6 +169,14 @@ class Dear(ScriptedJudge):
         return [outcome.model_copy(update=more) for outcome in outcomes]
 
 
+class Remembers(ScriptedJudge):
+    """Answers with what was paid for long ago."""
+
+    async def assess(self, cases: Sequence[Case]) -> Sequence[Outcome]:
+        outcomes = await super().assess(cases)
+        return [one.model_copy(update={"cost_usd": 5.0, "cached": True}) for one in outcomes]
+
+
 async def test_a_judge_that_says_no_price_is_taken_to_cost_what_it_has_cost() -> None:
     """Its first call is waited for; then calls run at once, and stop where the money does."""
     judge, purse = Dear(), Kept()
@@ -174,6 +188,48 @@ async def test_a_judge_that_says_no_price_is_taken_to_cost_what_it_has_cost() ->
     judge.may_answer.set()
     assert sorted(kinds(await asyncio.gather(*asking))) == ["allowed"] * 3 + ["budget"] * 7
     assert purse.usd == pytest.approx(3.0)
+
+
+async def test_an_event_says_what_the_judges_answers_cost() -> None:
+    """Whoever reads the log can tell where the money went."""
+    sink = Memory()
+    with OpenAIServer(oracle()) as server:
+        given = Given(scanner=WordScanner(), sinks=[sink])
+        async with llm_guard(server, given) as one:
+            assert (await check(one)).status == "allowed"
+    assert [event.cost_usd for event in sink.events] == [pytest.approx(ANSWER_USD)]
+
+
+async def test_a_cost_that_nobody_knows_is_null_and_takes_nothing_from_a_known_one() -> None:
+    """A judge without a price, an answer kept from before, and no judge asked at all."""
+    sink, judge = Memory(), Dear(0.25)
+    judge.may_answer.set()
+    for plan, asked in (
+        (policy(LEGAL), ScriptedJudge(lambda _: 3)),
+        (policy(LEGAL), Remembers(lambda _: 3)),
+        (policy(ABUSE), judge),
+        (policy(LEGAL), judge),
+    ):
+        await check(guard(plan, asked, sinks=(sink,)))
+    assert [event.cost_usd for event in sink.events] == [None, None, None, 0.25]
+    free = await ask(guard(policy(ABUSE), judge))
+    paid = await ask(guard(policy(LEGAL), judge))
+    assert merged(free, paid).cost_usd == merged(paid, free).cost_usd == 0.25
+
+
+async def test_a_streams_event_says_what_all_looks_cost() -> None:
+    """Each window was judged, and then the whole answer."""
+    sink, judge = Memory(), Dear(0.25)
+    judge.may_answer.set()
+    stream = {"mode": "window", "window": 80, "overlap": 40}
+    one = guard(policy(LEGAL, stream=stream), judge, sinks=(sink,))
+    session = StreamSession(one, Asked(prompt="你好"))
+    await session.feed(0, "content", "好" * 200)
+    await session.finish(0)
+    await session.close()
+    [event] = sink.events
+    assert len(judge.seen) > 2
+    assert event.cost_usd == 0.25 * len(judge.seen)
 
 
 async def test_without_a_limit_no_call_waits_for_another() -> None:

@@ -276,3 +276,17 @@ async def test_an_event_that_cant_be_read_keeps_nobody_from_the_others(tmp_path:
         other.execute("UPDATE flames_guard_event SET body = '{}' WHERE request_id = 'r1'")
         other.close()
         assert [one.request_id for one in log.events()] == ["r0", "r2"]
+
+
+class _Earlier(GuardEvent):
+    """An event as it was written before there was a `cost_usd`."""
+
+    def model_dump_json(self, **_: object) -> str:
+        return super().model_dump_json(exclude={"cost_usd"})
+
+
+async def test_a_log_of_an_earlier_release_is_read_and_goes_on(place: str) -> None:
+    """What checks cost was not recorded then, so nobody knows."""
+    with open_audit(place) as log:
+        await emit(log, _Earlier(**dict(event(0))), event(1, cost_usd=0.25))
+        assert [one.cost_usd for one in log.events()] == [None, 0.25]

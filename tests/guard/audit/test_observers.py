@@ -18,7 +18,7 @@ from tests.guard.audit.test_logs import event
 from tests.guard.made import ABUSE, BAD, LEGAL, guard, policy
 
 
-async def test_prometheus_counts_decisions_rules_failures_and_exposure() -> None:
+async def test_prometheus_counts_decisions_rules_failures_exposure_and_cost() -> None:
     """Each with its labels; a text that passed unchecked has a counter of its own."""
     metrics = Metrics()
     one = guard(observers=(metrics.observe,))
@@ -29,16 +29,21 @@ async def test_prometheus_counts_decisions_rules_failures_and_exposure() -> None
     two = guard(failing, judge, observers=(metrics.observe,))
     await two.check("output", [Part("t", "好")], Asked())
     metrics.observe(event(exposed=120))
+    for usd in (0.25, 0.5, None, -1.0, float("nan")):  # a judge of somebody's may say anything
+        metrics.observe(event(cost_usd=usd))
     metrics.http("/v1/chat/completions", 200, 0.02)
+    metrics.lost_label("human")
     page, kind = metrics.render()
     said = page.decode()
     assert kind.startswith("text/plain")
     for line in (
         'decisions_total{action="allow",shadow="false",side="output",status="allowed"} 2.0',
-        'flames_guard_rule_hits_total{rule="abuse:output:block"} 2.0',
+        'flames_guard_rule_hits_total{rule="abuse:output:block"} 7.0',
         'flames_guard_missed_checks_total{kind="timeout",rule="Legality:output:block"} 1.0',
         'flames_guard_failed_open_total{side="output"} 1.0',
-        'flames_guard_exposed_characters_bucket{le="160.0"} 1.0',
+        'flames_guard_exposed_characters_bucket{le="160.0"} 6.0',
+        'flames_guard_judge_cost_usd_total{side="output"} 0.75',
+        'flames_guard_lost_labels_total{queue="human"} 1.0',
         'flames_http_requests_total{route="/v1/chat/completions",status="200"} 1.0',
     ):
         assert line in said

@@ -309,7 +309,7 @@ async def test_runs_are_taken_as_the_flags_and_the_key_say(
         (["--audit", "jsonl:"], "is no place"),
         (["--audit", "events"], "--audit: is no place of a log"),
         (["--audit", "foo:bar"], "--audit: is no place of a log"),
-        (["--drift", "none/d.json"], "none/d.json: can't be written"),
+        (["--drift", "policy.yaml/d.json"], "policy.yaml/d.json: can't be written"),
         (["--policy", "misspelt.yaml"], "misspelt.yaml:2: 'gpt4' names no judge"),
     ],
 )
