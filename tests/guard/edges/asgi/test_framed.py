@@ -173,3 +173,14 @@ async def test_texts_in_events_are_one_text_whatever_type_they_tell(
     sent = await call(guarded(app))
     assert SORRY in sent.text
     assert not any(char in sent.text for char in ADVERT[2:])
+
+
+async def test_events_that_say_the_same_do_not_wait_for_another() -> None:
+    """Who repeats himself would be held as long as he does."""
+    parts = [event({"t": "天气很好。"})] * 100
+    sent = await call(guarded(streaming(parts, EVENTS)))
+    bodies = [one["body"] for one in sent.messages if one["type"] == "http.response.body"]
+    assert sent.text == "".join(event({"t": "天气很好。"}) for _ in parts).replace(
+        json.dumps({"t": "天气很好。"}), '{"t":"天气很好。"}'
+    )
+    assert len([one for one in bodies if one]) > 5
