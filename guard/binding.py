@@ -89,9 +89,8 @@ class BoundRule:
         return self._signed(verdict.judge) or self.acts(self.score(verdict))
 
     def _signed(self, judge: JudgeRef) -> bool:
-        """Whether the gold knows this judge's prompt; others, as fallbacks, it needn't know."""
-        signers = {} if self.calibration is None else self.calibration.signers
-        return judge.fingerprint in signers or judge.name not in signers.values()
+        """Whether the gold knows this judge, with this prompt."""
+        return self.calibration is None or judge.fingerprint in self.calibration.signers
 
     def p_harmless(self, verdict: Verdict) -> float:
         """P(harmless): calibrated where the calibration has a map, else the judge's own.
@@ -225,6 +224,7 @@ def _bound(
         found = calibration.of(
             rubric.dimension, _signer(judge, rubric, calibration), RubricRef.of(rubric)
         )
+    _check_fallbacks(policy, judge, rubric, found)
     if rule.promise is None:
         return BoundRule(rule, rubric, found)
     _check_probabilities(policy, found)
@@ -243,6 +243,25 @@ def _signer(judge: Judge, rubric: Rubric, calibration: Calibration) -> JudgeRef:
     known = {} if dimension is None else dimension.signers
     own = (ref for ref in judge.signers(rubric) if ref.name == judge.name)
     return next((ref for ref in own if ref.fingerprint in known), judge.ref(rubric))
+
+
+def _check_fallbacks(
+    policy: Policy, judge: Judge, rubric: Rubric, found: DimensionCalibration
+) -> None:
+    """What a fallback says counts by the gold too: it must have judged some of it.
+
+    Raises:
+        PolicyFault: the calibration doesn't know one.
+    """
+    signers = [ref for ref in judge.signers(rubric) if ref.name != judge.name]
+    known = {ref.name for ref in signers if ref.fingerprint in found.signers}
+    for ref in signers if policy.llm.fallback else ():
+        if ref.name not in known:
+            raise PolicyFault(
+                f"the calibration was made without the fallback {ref.name} (in {rubric.dimension})",
+                place=("llm", "fallback"),
+                mend="leave it out, or calibrate a run that it judged some of: `score --fallback`",
+            )
 
 
 def _check_probabilities(policy: Policy, found: DimensionCalibration) -> None:

@@ -9,14 +9,12 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from guard.app_streams.pieces import Pieces
+from guard.app_streams.readings import Channel, Fed, Needs, Readings
 from guard.app_streams.setting import Setting
 from guard.decision import Decision, Part
 from guard.emptied import said_in
-from guard.escapes import Unescaping
 from guard.json_replies import WORD, place_of, texts_of
 from guard.openai_api import (
     ApiError,
@@ -45,29 +43,7 @@ class Waiting(NamedTuple):
     """An event that waits: its value, and how far each text must be shown first."""
 
     event: Any
-    needs: Mapping[str, int]
-
-
-@dataclass
-class _Grown:
-    """How much of one text has come, and how much may be shown."""
-
-    number: int
-    added: int = 0
-    shown: int = 0
-    escapes: Unescaping = field(default_factory=Unescaping)
-    pieces: Pieces = field(default_factory=Pieces)
-
-    def read(self, text: str, *, final: bool = False) -> str:
-        """What more of it is read as, without JSON's escapes."""
-        said = self.escapes.add(text, final=final)
-        self.added += len(said)
-        return said
-
-    @property
-    def end(self) -> int:
-        """How far it must be shown before an event may: to behind an escape that it ends in."""
-        return self.added + self.escapes.waits
+    needs: Needs
 
 
 class Flow:
@@ -80,8 +56,9 @@ class Flow:
     def __init__(self, setting: Setting) -> None:
         self._setting, self._form = setting, setting.form
         self._session = StreamSession(setting.guard, setting.asked)
-        self._texts: dict[str, _Grown] = {}
-        self._channels: dict[str, _Grown] = {}
+        self._gap = setting.guard.policy.stream.window + setting.guard.policy.stream.overlap
+        self._texts: dict[str, Readings] = {}
+        self._channels: dict[str, Channel] = {}
         self._words: dict[str, deque[str]] = {}
         self._spoken: set[str] = set()  # the paths whose words are a text's
         self._scanned: set[str] = set()
@@ -109,13 +86,9 @@ class Flow:
             self._template, self._beside = value, beside
         for one in (self._read(dict(beside), set()),) if beside else ():
             grow, words = [*grow, *one[0]], [*words, *one[1]]
-        needs: dict[str, int] = {}
+        needs: Needs = {}
         for path, text in grow:
-            grown = self._texts.setdefault(path, _Grown(len(self._texts)))
-            if len(self._texts) > MOST_TEXTS:
-                raise upstream_unreadable()
-            await self._feed(path, grown, grown.read(self._counted(grown.pieces.new(text))))
-            needs[path] = grown.end
+            await self._feed(self._readings(path).take(text, needs))
         if words:
             self._took(await self._session.aside(words))
         if self.stopped is not None:
@@ -130,8 +103,8 @@ class Flow:
             ApiError: 503; they could not be judged.
         """
         if self.stopped is None:
-            for path, grown in self._texts.items():
-                await self._feed(path, grown, grown.read(grown.pieces.rest(), final=True))
+            for one in self._texts.values():
+                await self._feed(one.end())
             self._took(await self._session.finish(0))
         return [] if self.stopped is not None else self._ready()
 
@@ -179,18 +152,26 @@ class Flow:
         """Record what was decided; `again` where another answer is asked for in its place."""
         return await self._session.close(again=again)
 
-    async def _feed(self, path: str, grown: _Grown, said: str) -> None:
-        if not said:
-            return
-        channel = place_of(path) if place_of(path) != "?" else f"?{grown.number}"
-        self._channels[channel] = grown
-        self._took(await self._session.feed(0, channel, said))
+    def _readings(self, path: str) -> Readings:
+        if path not in self._texts:
+            number, place = len(self._texts), place_of(path)
+            if number == MOST_TEXTS:
+                raise upstream_unreadable()
+            one = Readings(place if place != "?" else f"?{number}", self._gap)
+            self._channels |= {channel.name: channel for channel in (one.new, one.whole)}
+            self._texts[path] = one
+        return self._texts[path]
+
+    async def _feed(self, fed: Fed) -> None:
+        for channel, said in fed:
+            if said:
+                self._took(await self._session.feed(0, channel.name, self._counted(said)))
 
     def _took(self, step: Step) -> None:
         for release in step.released:
-            grown = self._channels[str(release.channel)]
-            grown.shown += len(release.text)
-            grown.escapes.raw(len(release.text))  # which the event itself holds
+            channel = self._channels[str(release.channel)]
+            channel.shown += len(release.text)
+            channel.escapes.raw(len(release.text))  # which the event itself holds
             self.shown = True
         if step.stop is not None:
             self.stopped = step.stop
@@ -201,7 +182,7 @@ class Flow:
         out = []
         while self._queue:
             event, needs = self._queue[0]
-            if any(self._texts[path].shown < end for path, end in needs.items()):
+            if any(channel.shown < end for channel, end in needs.items()):
                 break
             out.append(event)
             self._queue.popleft()

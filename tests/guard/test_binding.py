@@ -8,6 +8,7 @@ import pytest
 
 from guard.binding import bind
 from guard.decision import Readings, decide
+from judge.backends.fallback import FallbackJudge
 from judge.calibration import Looks, Map
 from judge.errors import InputError
 from judge.records import Record
@@ -243,3 +244,19 @@ def test_a_calibration_of_the_same_judge_with_a_short_context_is_its_own() -> No
     made = calibration(short, threshold(0.4))
     assert bind(policy(PROMISED), one, made, RUBRICS)[0].cut == 0.4
     assert bind(policy(ABUSE), one, made, RUBRICS)
+
+
+@pytest.mark.parametrize("rule", [PROMISED, LEGAL])
+def test_a_fallback_that_judged_none_of_the_gold_is_refused(rule: dict[str, object]) -> None:
+    """The first judge's cut and map say nothing of another's verdicts."""
+    one, other = judge(), judge(name="other")
+    pair = FallbackJudge(one, [other])
+    plan = policy(rule, llm={"fallback": ["other"]})
+    made = calibration(one, threshold(0.4))
+    with pytest.raises(InputError, match=r"made without the fallback other \(in Legality\)"):
+        bind(plan, pair, made, RUBRICS)
+    part = made.dimensions["Legality"]
+    ref = other.ref(RUBRICS["Legality"])
+    both = part.model_copy(update={"signers": {**part.signers, ref.fingerprint: ref.name}})
+    [bound] = bind(plan, pair, made.model_copy(update={"dimensions": {"Legality": both}}), RUBRICS)
+    assert bound.calibration is both
