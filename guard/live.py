@@ -68,18 +68,21 @@ class LiveAnswer:
         return self.stopped is not None and not self._shown and tries_of(self.stopped) > 0
 
     async def take(self, value: dict[str, Any]) -> list[Frame]:
-        """The frames to send after one more chunk.
+        """The frames to send after one more chunk; behind a stop those that tell the tokens alone.
 
         Raises:
             ApiError: it can't be read, the model's server reports an error, or the guard failed.
         """
-        if self.over:
+        if self.over and self.stopped is None:
             return []
         try:
             chunk = read_chunk(value, self._policy.unknown_keys)
         except ApiError:
             self.over = True
             raise
+        if self.over:
+            self.count(chunk)
+            return self.told_usage(self.usage)
         return await self.take_all([chunk])
 
     async def take_all(self, chunks: Sequence[Chunk]) -> list[Frame]:
@@ -115,7 +118,7 @@ class LiveAnswer:
                 self.usage = event.usage
 
     async def end(self, *, cut: bool = False, one_for_all: bool = False) -> list[Frame]:
-        """The frames to send when no more chunks come.
+        """The frames to send when no more chunks come; behind a stop those that tell the tokens.
 
         Args:
             cut: the stream ended without saying so; then every choice must have its end.
@@ -124,6 +127,8 @@ class LiveAnswer:
         Raises:
             ApiError: 502; a choice has no end. What was held of it is not released.
         """
+        if self.over:
+            return [] if self.stopped is None else self.told_usage(self.usage)
         frames: list[Frame] = []
         for choice in self._writer.open_choices if one_for_all and self._finished else ():
             frames += [] if self.over else await self._event(Finish(choice, "stop"))

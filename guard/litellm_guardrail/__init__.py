@@ -32,6 +32,7 @@ from guard.json_replies import Paths, texts_of
 from guard.litellm_guardrail.request import (
     BESIDE,
     asked_in,
+    asks_usage,
     body_in,
     files_in,
     frames_of,
@@ -154,7 +155,7 @@ class FlamesGuardrail(CustomGuardrail):
         live = LiveAnswer(self._guard, asked_in(request_data), wanted(request_data))
         broken: ApiError | None = None
         try:
-            async for frames in frames_of(live, response):
+            async for frames in frames_of(live, response, usage=asks_usage(request_data)):
                 for frame in frames:
                     yield made(ModelResponseStream, frame)
         except ApiError as error:

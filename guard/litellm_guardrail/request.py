@@ -14,6 +14,7 @@ from guard.engine import Asked
 from guard.live import LiveAnswer
 from guard.objects import OPAQUE, holds_bytes, plain
 from guard.openai_api import MOST_CHOICES, ApiError, guard_unavailable
+from guard.read_on import read_on
 
 _CHAT: Final = frozenset({"completion", "acompletion"})
 _STREAMS: Final = ("stream", "realtime", "websocket")
@@ -132,23 +133,43 @@ def wanted(data: Mapping[str, Any]) -> int:
     return n if isinstance(n, int) and 0 < n <= MOST_CHOICES else 1
 
 
-async def frames_of(live: LiveAnswer, response: Any) -> AsyncGenerator[list[dict[str, Any]], None]:
+def asks_usage(data: Mapping[str, Any]) -> bool:
+    """Whether a streamed answer is to end with the tokens that it took."""
+    options = data.get("stream_options")
+    return isinstance(options, Mapping) and bool(options.get("include_usage"))
+
+
+async def frames_of(
+    live: LiveAnswer, response: Any, *, usage: bool
+) -> AsyncGenerator[list[dict[str, Any]], None]:
     """The frames to send, chunk by chunk.
+
+    Args:
+        live: the answer.
+        response: its chunks.
+        usage: whether it is to end with its tokens, also where it is stopped.
 
     Raises:
         ApiError: the answer can't be read, or could not be judged.
     """
-    async for chunk in response:
+
+    async def take(chunk: Any) -> list[dict[str, Any]]:
         value = plain(chunk)
         if not isinstance(value, dict):
             raise guard_unavailable()
-        yield await live.take(value)
+        return await live.take(value)
+
+    source = aiter(response)
+    async for chunk in source:
+        yield await take(chunk)
         if live.over:
-            yield live.last_words()
-            return
-    yield await live.end(one_for_all=True)  # litellm drops all ends but one
+            break
+    else:
+        yield await live.end(one_for_all=True)  # litellm drops all ends but one
     if live.stopped is not None:
         yield live.last_words()
+        if usage:
+            yield await live.end() or await read_on(source, take)
 
 
 async def let_go(response: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import uuid
 from collections.abc import Sequence
 from typing import Any, Final, Literal, NamedTuple
@@ -18,6 +19,7 @@ from guard.objects import OPAQUE, is_readable, plain
 from guard.openai_api import ApiError, is_completion, read_completion, unread_keys
 from guard.policy import Side
 from guard.remade import like
+from guard.wrapping.parsed import parsed_again, read_as_parsed
 from guard.wrapping.question import Call
 from judge.errors import InputError
 
@@ -48,7 +50,7 @@ class Exchange:
     def __init__(self, guard: Guard, call: Call, on_block: OnBlock) -> None:
         self.guard, self.call, self._on_block = guard, call, on_block
         self.asked = call.asked(uuid.uuid4().hex)
-        self._tries = 0
+        self._tries, self._withheld = 0, False
 
     @property
     def n(self) -> int | None:
@@ -92,6 +94,17 @@ class Exchange:
             raise InputError("the answer holds what can't be read", file="wrap", mend=mend)
         return await self._text(value, result)
 
+    async def returned(self, value: Any) -> Any:
+        """Check what a generator returns behind its pieces, as `judge` does, but ask for no other.
+
+        Returns:
+            None where a piece was withheld, which the value may hold, or where it can't be read.
+        """
+        if value is None or self._withheld or not is_readable(value):
+            return None
+        self._tries = sys.maxsize
+        return await self.judge(value)
+
     def may_ask_again(self, decision: Decision) -> bool:
         """Whether another answer is asked for; counts the tries, and adds the hint to the call."""
         if self._tries >= tries_of(decision):
@@ -107,6 +120,7 @@ class Exchange:
             Blocked: that is to raise; a text that is replaced never does.
             GuardUnavailable: the text could not be checked.
         """
+        self._withheld = True
         if decision.failed:
             raise GuardUnavailable(side)
         message = decision.message(self.guard.policy, self.call.prompt)
@@ -120,6 +134,7 @@ class Exchange:
             completion = read_completion(value, policy.unknown_keys, self.n)
         except ApiError as error:
             raise broken(error) from None
+        completion = read_as_parsed(completion, result)
         looked = await look_at_answer(self.guard, completion, self.asked)
         failed = next((one for one in looked.by_choice.values() if one.stops and one.failed), None)
         decision = failed or looked.decision
@@ -128,7 +143,8 @@ class Exchange:
             return AGAIN
         if decision.stops:
             self.withheld(decision, "output")
-        return like(result, body_of(completion, looked, policy, self.call.prompt))
+        answer = like(result, body_of(completion, looked, policy, self.call.prompt))
+        return parsed_again(answer, result)
 
     async def _text(self, value: Any, result: Any) -> Any:
         parts = texts_of(value, _REPLIES)

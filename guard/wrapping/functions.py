@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+)
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -14,6 +23,7 @@ from guard.wrapping.exchange import AGAIN, Exchange, OnBlock, Refusal
 from guard.wrapping.pieces import Yields
 from guard.wrapping.question import Call, Reader
 from guard.wrapping.refusals import Gives, Refusing, gives, refusing, said_anyhow
+from guard.wrapping.returned import Returned, one_way, passed_on
 from guard.wrapping.streams import (
     AsyncGuardedStream,
     GuardedStream,
@@ -23,6 +33,11 @@ from guard.wrapping.streams import (
     awaited,
     pieces,
 )
+from judge.errors import InputError
+
+_MANAGING: Final[tuple[Any, ...]] = (contextlib.contextmanager, contextlib.asynccontextmanager)
+# All functions that one of these makes have one code.
+_MANAGERS: Final = frozenset(decorator(print).__code__ for decorator in _MANAGING)
 
 
 @dataclass(frozen=True)
@@ -91,9 +106,10 @@ def wrapped(chat: Callable[..., Any], how: Wrapping) -> Callable[..., Any]:
     """A function of the same kind and signature, with the guard around it.
 
     Raises:
-        InputError: no parameter of it can be the prompt.
+        InputError: no parameter of it can be the prompt, or it gives what no guard can be around.
     """
     called = inner = _called(chat)
+    _refuse(called)
     while _kind(inner) is None and hasattr(inner, "__wrapped__"):
         inner = _called(inner.__wrapped__)
     one = _Function.of(chat, how, inner)
@@ -101,6 +117,17 @@ def wrapped(chat: Callable[..., Any], how: Wrapping) -> Callable[..., Any]:
     if kind == "pieces" and called is not inner:  # its decorator may have put them together
         kind = "unknown"
     return _MAKERS.get(kind, _plain)(one)
+
+
+def _refuse(called: Callable[..., Any]) -> None:
+    """Say of a function what no call of it would: that no guard can be around what it gives."""
+    code = getattr(called, "__code__", None)
+    if code in _MANAGERS:
+        mend = "wrap the function that is called inside of its `with`"
+        raise InputError("a context manager can't be wrapped", file="wrap", mend=mend)
+    if code is not None and code.co_flags & inspect.CO_ITERABLE_COROUTINE:
+        mend = "write it with `async def`"
+        raise InputError("a function of types.coroutine can't be wrapped", file="wrap", mend=mend)
 
 
 def _kind(chat: Callable[..., Any]) -> Gives | None:
@@ -121,13 +148,12 @@ def _called(chat: Callable[..., Any]) -> Callable[..., Any]:
 
 def _generator(one: _Function) -> Callable[..., Any]:
     @one.named
-    def guarded(*args: Any, **kwargs: Any) -> Iterator[Any]:
+    def guarded(*args: Any, **kwargs: Any) -> Generator[Any, None, Any]:
         exchange = one.exchange(args, kwargs)
         refusal = run(exchange.begin())
         if refusal is not None:
-            yield from one.refused(refusal, exchange, streams=True)
-            return
-        yield from pieces(one.stream(exchange), iter(one.ask(exchange.call)), one.ask)
+            return (yield from one_way(one.refused(refusal, exchange, streams=True)))
+        return (yield from _given(one, exchange, _iterated(one.ask(exchange.call))))
 
     return guarded
 
@@ -139,13 +165,14 @@ def _async_generator(one: _Function) -> Callable[..., Any]:
         refusal = await exchange.begin()
         if refusal is not None:
             for item in one.refused(refusal, exchange, streams=True):
-                yield item
+                passed_on((yield item))
             return
-        source = as_async(await awaited(one.ask(exchange.call)))
-        answer = apieces(one.stream(exchange), source, one.ask)
+        result = await awaited(one.ask(exchange.call))
+        source = result if isinstance(result, AsyncIterable) else _iterated(result)
+        answer = apieces(one.stream(exchange), as_async(source), one.ask)
         try:
             async for item in answer:
-                yield item
+                passed_on((yield item))
         finally:
             await answer.aclose()
 
@@ -182,7 +209,7 @@ def _plain(one: _Function) -> Callable[..., Any]:
             if not text and inspect.isawaitable(result):
                 return _later(one, exchange, result)
             if isinstance(result, Iterator):
-                return GuardedStream(pieces(one.stream(exchange), result, one.ask))
+                return GuardedStream(_given(one, exchange, result))
             if not text and isinstance(result, AsyncIterable):
                 return AsyncGuardedStream(apieces(one.stream(exchange), as_async(result), one.ask))
             answer = run(exchange.judge(result))
@@ -190,6 +217,24 @@ def _plain(one: _Function) -> Callable[..., Any]:
                 return answer
 
     return guarded
+
+
+def _given(one: _Function, exchange: Exchange, source: Iterator[Any]) -> Generator[Any, None, Any]:
+    """An answer's pieces; what a generator returns behind them is judged, and returned."""
+    said = Returned()
+    answer = pieces(one.stream(exchange), said.by(source), lambda call: said.by(one.ask(call)))
+    with contextlib.closing(answer):
+        yield from one_way(answer)
+    return run(exchange.returned(said.value))
+
+
+def _iterated(result: Any) -> Iterator[Any]:
+    """A stream's pieces: an iterator is itself, since it may have to be closed."""
+    if isinstance(result, Iterator):
+        return result
+    if not isinstance(result, Iterable):
+        raise InputError(f"the function gave a {type(result).__name__}, no stream", file="wrap")
+    return iter(result)
 
 
 async def _later(one: _Function, exchange: Exchange, result: Any) -> Any:

@@ -94,8 +94,14 @@ class Call:
 
     @property
     def streams(self) -> bool:
-        """Whether the answer is asked for in pieces."""
-        return self.settings.get("stream") is True
+        """Whether the answer is asked for in pieces; a client takes 1 for True."""
+        given = self.settings.get("stream")
+        return isinstance(given, int) and bool(given)
+
+    @property
+    def include_usage(self) -> bool:
+        """Whether such an answer is to end with the tokens that it took."""
+        return self.request is not None and self.request.include_usage
 
     def asked(self, request_id: str) -> Asked:
         """What the answer stands in."""

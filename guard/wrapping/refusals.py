@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, Self
 
 from guard.chat import envelope_of
 from guard.errors import Blocked
-from guard.openai_api import said, said_frames
+from guard.openai_api import NO_TOKENS, FrameWriter, said, said_frames
 from guard.remade import made
 from guard.wrapping.exchange import Exchange, Refusal
 from guard.wrapping.older import OLDER, as_older
@@ -68,6 +68,8 @@ class Refusing:
             return
         around = envelope_of(exchange.asked)
         for frame in said_frames(around, refusal.message, n=refusal.n, finish=refusal.finish):
+            yield self._made(self.chunk, frame, refusal)
+        for frame in FrameWriter(around).usage(NO_TOKENS) if exchange.call.include_usage else ():
             yield self._made(self.chunk, frame, refusal)
 
     def _made(self, kind: type[Any], body: dict[str, Any], refusal: Refusal) -> Any:

@@ -18,9 +18,11 @@ from collections.abc import (
 from typing import Any, Self
 
 from guard.bridge import finish, run
+from guard.read_on import let_go
 from guard.wrapping.exchange import Exchange
-from guard.wrapping.pieces import Live, Out, Yields, live_for, live_text
+from guard.wrapping.pieces import Live, LiveChunks, Out, Yields, live_for, live_text
 from guard.wrapping.question import Call
+from guard.wrapping.usage import ausage_behind, usage_behind
 
 _OPEN: weakref.WeakSet[Generator[Any, None, None]] = weakref.WeakSet()
 
@@ -80,6 +82,13 @@ class Stream:
         self.exchange.withheld(live.stopped, "output")
         return live.last_words()
 
+    @property
+    def cut(self) -> Live | None:
+        """The answer, where it was stopped and the caller has asked for its tokens."""
+        live = self._live
+        stopped = isinstance(live, LiveChunks) and live.stopped is not None and not self.again
+        return live if stopped and self.exchange.call.include_usage else None
+
     async def close(self) -> None:
         """Record this answer."""
         live, self._live = self._live, None
@@ -109,9 +118,12 @@ def _pieces(
             else:
                 yield from run(stream.end()).items
             yield from stream.conclude()
+            if (live := stream.cut) is not None:
+                source, rest = iter(()), source
+                yield from usage_behind(rest, live)
         finally:
             try:
-                _let_go(source)
+                let_go(source)
             finally:
                 finish(stream.close())
         if not stream.again:
@@ -137,6 +149,8 @@ async def apieces(
                 for one in (await stream.end()).items:
                     yield one
             for one in stream.conclude():
+                yield one
+            for one in await ausage_behind(source, stream.cut):
                 yield one
         finally:
             try:
@@ -165,13 +179,7 @@ async def _each(source: Iterator[Any]) -> AsyncIterator[Any]:
         for item in source:
             yield item
     finally:
-        _let_go(source)
-
-
-def _let_go(source: Any) -> None:
-    """Tell the model's side that nobody reads on."""
-    if callable(close := getattr(source, "close", None)):
-        close()
+        let_go(source)
 
 
 async def _alet_go(source: Any) -> None:

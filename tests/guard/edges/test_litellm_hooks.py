@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from guard import read_on
 from guard.audit import open_audit
 from guard.engine import Guard
 from judge.errors import InputError, JudgeUnavailable
@@ -24,7 +25,19 @@ from tests.contracts.guard_contract import (
     StreamContract,
     ToolsContract,
 )
-from tests.contracts.guard_marks import ADVERT, BAD, BROKEN, SORRY, Bot, Got, Question, marked
+from tests.contracts.guard_marks import (
+    ADVERT,
+    BAD,
+    BLOCKING,
+    BROKEN,
+    SORRY,
+    Bot,
+    Delta,
+    Got,
+    Question,
+    marked,
+    story,
+)
 from tests.guard.edges.bots import Bots, characters, chunks, completion, take_chunk, take_whole
 from tests.guard.edges.litellm_loaded import (
     EmbeddingResponse,
@@ -264,6 +277,55 @@ async def test_texts_that_litellm_takes_out_are_judged() -> None:
     for given in ({"tool_calls": calls}, {"images": ["https://example.org/a.png"]}):
         with pytest.raises(HTTPException):
             await rail.apply_guardrail(given, {}, "response")
+
+
+@pytest.mark.parametrize("action", ["block", "replace"])
+async def test_a_stopped_stream_tells_its_tokens_where_they_are_asked_for(action: str) -> None:
+    """It is read on for them, for a while; where nobody asks it is let go of at once."""
+    told = {"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12}
+    rail = guardrail(marked([{**rule, "action": action} for rule in BLOCKING]).guard)
+    ends: list[bool] = []
+
+    async def upstream() -> AsyncIterator[Any]:
+        try:
+            for one in chunks(Bot([Delta(story(200)), Delta(BAD), Delta(story(200))], usage=False)):
+                yield ModelResponseStream(**one)
+            yield ModelResponseStream(choices=[], usage=told)
+        finally:
+            ends.append(True)
+
+    async def streamed(**more: Any) -> list[Any]:
+        data = asking("问", stream=True, **more)
+        hook = rail.async_post_call_streaming_iterator_hook(None, upstream(), data)
+        return [one.model_dump(exclude_none=True) async for one in hook]
+
+    *said, last = await streamed(stream_options={"include_usage": True})
+    assert SORRY in str(said)
+    assert (last["choices"], last["usage"]["total_tokens"]) == ([], 12)
+    assert "usage" not in str(said)
+    assert "usage" not in str(await streamed(stream_options={"include_usage": False}))
+    assert ends == [True, True]
+
+
+async def test_a_stopped_stream_that_is_silent_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its user waits no longer for the tokens than the guard does."""
+    monkeypatch.setattr(read_on, "LONGEST_S", 0.05)
+    rail, ends = guardrail(marked().guard), []
+
+    async def upstream() -> AsyncIterator[Any]:
+        try:
+            for one in chunks(Bot([Delta(story(200)), Delta(BAD), Delta(story(200))])):
+                if one["choices"] and not one["choices"][0].get("finish_reason"):
+                    yield ModelResponseStream(**one)
+            await asyncio.Event().wait()
+        finally:
+            ends.append(True)
+
+    data = asking("问", stream=True, stream_options={"include_usage": True})
+    hook = rail.async_post_call_streaming_iterator_hook(None, upstream(), data)
+    said = [one.model_dump(exclude_none=True) async for one in hook]
+    assert said[-1]["choices"][0]["finish_reason"] == "content_filter"
+    assert ends == [True]
 
 
 async def test_a_judge_that_can_t_be_loaded_lets_nothing_through() -> None:

@@ -197,6 +197,16 @@ def test_no_other_way_leads_to_a_model(server: OpenAIServer, path: str) -> None:
     assert not hasattr(part, last)
 
 
+def test_a_stream_may_be_asked_for_by_a_number(server: OpenAIServer) -> None:
+    """The client takes 1 for True: what answers a refused question is a stream then too."""
+    create = client(server).chat.completions.create
+    for asked, streams in ((1, True), (0, False)):
+        answer = create(model="m", messages=BLOCKED, stream=asked)
+        assert hasattr(answer, "choices") is not streams
+        if streams:
+            assert joined(list(answer)) == (SORRY, ["content_filter"])
+
+
 def test_a_refused_part_says_what_to_use(server: OpenAIServer) -> None:
     """Not a bare AttributeError."""
     with pytest.raises(InputError, match=r"`responses` has no guard.*chat\.completions\.create"):
