@@ -5,9 +5,15 @@
 Needs the extra `langchain`. Put it last among the middleware: what one behind it adds to a question
 goes to the model unread. The model's tokens are not streamed, nor those of models that tools ask:
 LangGraph hands them out while a model speaks, before anything could be judged; a message goes out
-whole, once it has passed. An agent that is asked by a tool needs a guard of its own where a client
-streams with `subgraphs`.
+whole, once it has passed. `astream_events` (v1, v2) and `astream_log` have no events of the model
+and the tools, but those of the steps that they run in. An agent that is asked by a tool needs a
+guard of its own where a client streams with `subgraphs`, as v3 of `astream_events` does. What a
+tool streams or asks itself, by `get_stream_writer` or `interrupt`, goes out unread.
 Callbacks and traces see what the model said, as they do without a guard.
+
+A question is judged with all that stands before it. Where that is withheld, the question decides by
+itself: if it passes, it is answered without what harms before it. For a message that was withheld
+the agent's memory has "…": at once, or with the next question where `Blocked` was raised.
 """
 
 from __future__ import annotations
@@ -15,36 +21,26 @@ from __future__ import annotations
 import uuid
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from langchain.agents.middleware import AgentMiddleware
-from langchain.agents.middleware.types import ExtendedModelResponse, ModelRequest, ModelResponse
-from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, SystemMessage, ToolMessage
-from langgraph.constants import TAG_NOSTREAM
+from langchain_core.messages import ToolMessage
 from langgraph.prebuilt.tool_node import ToolCallRequest
 from langgraph.types import Command
 
-from guard.agent_texts import CONTENT, arguments_of, body_for, parts_of, turns_of
-from guard.answers import look_at_body, look_at_texts
+from guard.agent_runs import unheard, unheard_inside
+from guard.agent_texts import CONTENT, arguments_of, turns_of
+from guard.agent_turn import Exchange, Request, Turn
+from guard.answers import look_at_texts
 from guard.bridge import run
-from guard.chat import asked_by, hint_of, request_in, tries_of
-from guard.decision import Decision, merged
+from guard.chat import asked_by, request_in
 from guard.engine import Asked, Guard, Told
-from guard.errors import Blocked, GuardUnavailable
-from guard.foreign_media import unread_in
 from guard.json_replies import texts_of
 from guard.loading import load_guard
 from guard.objects import OPAQUE, plain
-from guard.policy import Policy, Side
+from guard.policy import Policy
 
-Request = ModelRequest[Any]
-Answer = ModelResponse[Any] | ExtendedModelResponse[Any]
 ToolAnswer = ToolMessage | Command[Any]
-
-WITHHELD: Final = "…"
-"""What stands in the agent's memory for a question that was withheld: else it would be found again
-with the next one."""
 
 
 class FlamesGuardMiddleware(AgentMiddleware[Any, Any, Any]):
@@ -74,12 +70,14 @@ class FlamesGuardMiddleware(AgentMiddleware[Any, Any, Any]):
             Blocked: a text is withheld, and that is to raise.
             GuardUnavailable: a text could not be checked.
         """
-        turn = _Turn(self._guard, request, raises=self._raises)
+        turn = Turn(self._guard, request, raises=self._raises)
         refusal = run(turn.begin())
         if refusal is not None:
             return refusal
         while True:
-            answer = run(turn.judge(handler(turn.request)))
+            with unheard_inside():
+                said = handler(turn.request)
+            answer = run(turn.judge(said))
             if answer is not None:
                 return answer
 
@@ -87,12 +85,14 @@ class FlamesGuardMiddleware(AgentMiddleware[Any, Any, Any]):
         self, request: Request, handler: Callable[[Request], Awaitable[Any]]
     ) -> Any:
         """The same in asynchronous code."""
-        turn = _Turn(self._guard, request, raises=self._raises)
+        turn = Turn(self._guard, request, raises=self._raises)
         refusal = await turn.begin()
         if refusal is not None:
             return refusal
         while True:
-            answer = await turn.judge(await handler(turn.request))
+            with unheard_inside():
+                said = await handler(turn.request)
+            answer = await turn.judge(said)
             if answer is not None:
                 return answer
 
@@ -118,73 +118,7 @@ class FlamesGuardMiddleware(AgentMiddleware[Any, Any, Any]):
         return await use.judge(await handler(request)) if refusal is None else refusal
 
 
-class _Exchange:
-    """What is common to a model's turn and a tool's use."""
-
-    asked: Asked
-
-    def __init__(self, guard: Guard, *, raises: bool) -> None:
-        self._guard, self._raises = guard, raises
-
-    def withheld(self, decision: Decision, side: Side) -> str:
-        """The policy's message.
-
-        Raises:
-            Blocked: that is to raise.
-            GuardUnavailable: the text could not be checked.
-        """
-        if decision.failed:
-            raise GuardUnavailable(side)
-        message = decision.message(self._guard.policy, self.asked.prompt)
-        if self._raises and decision.action != "replace":
-            raise Blocked(message, side)
-        return message
-
-
-class _Turn(_Exchange):
-    """One question to the model, and its answers."""
-
-    def __init__(self, guard: Guard, request: Request, *, raises: bool) -> None:
-        super().__init__(guard, raises=raises)
-        self._body = body_for(request)
-        self._read = request_in(self._body)
-        name = uuid.uuid4().hex
-        self.asked = Asked(request_id=name) if self._read is None else asked_by(self._read, name)
-        self.request = request.override(model=_silent(request.model))
-        self._tries = 0
-
-    async def begin(self) -> Answer | None:
-        """The answer to a question that the model is not asked."""
-        decision, parts = await look_at_body(self._guard, self._read, self._body, self.asked)
-        await self._guard.record(decision, parts, self.asked, Told())
-        if not decision.stops:
-            return None
-        said = _said(self.withheld(decision, "input"), decision)
-        forgotten = [
-            message.model_copy(update={"content": WITHHELD}) for message in _newest(self.request)
-        ]
-        return ExtendedModelResponse(said, Command(update={"messages": forgotten}))
-
-    async def judge(self, answer: Any) -> Any:
-        """What the agent gets for an answer; None where the model is to be asked once more."""
-        given = answer.model_response if isinstance(answer, ExtendedModelResponse) else answer
-        messages = [given] if isinstance(given, AIMessage) else given.result
-        bodies = [plain(message) for message in messages]
-        parts = [part for body in bodies for part in parts_of(body)]
-        decision = await look_at_texts(self._guard, parts, self.asked)
-        if unread := unread_in([body.get("content") for body in bodies]):
-            decision = merged(decision, self._guard.unread("output", unread))
-        again = self._tries < tries_of(decision)
-        done = decision if again else decision.withheld()
-        await self._guard.record(done, parts, self.asked, Told())
-        if again:
-            self._tries += 1
-            self.request = _hinted(self.request, hint_of(decision, self.asked.prompt))
-            return None
-        return _said(self.withheld(done, "output"), done) if done.stops else answer
-
-
-class _ToolUse(_Exchange):
+class _ToolUse(Exchange):
     """One call of a tool."""
 
     def __init__(self, guard: Guard, request: ToolCallRequest, *, raises: bool) -> None:
@@ -221,36 +155,9 @@ class _ToolUse(_Exchange):
         return ToolMessage(text, tool_call_id=call, name=name, status="error")
 
 
-def _said(message: str, decision: Decision) -> ModelResponse[Any]:
-    """An answer of the policy's: without tool calls, so that the agent ends."""
-    finish = "stop" if decision.action == "replace" else "content_filter"
-    about = {"finish_reason": finish, "flames_decision": decision.status}
-    return ModelResponse([AIMessage(message, response_metadata=about)])
-
-
 def _hushed(request: ToolCallRequest) -> ToolCallRequest:
     """The request of a tool: nor do the models that it asks stream their tokens, like ours."""
     config = getattr(request.runtime, "config", None)
     if isinstance(config, dict):  # this call's own, with which the tool is run
-        config["tags"] = [*(config.get("tags") or ()), TAG_NOSTREAM]
+        config.update(unheard(config))  # type: ignore[arg-type]
     return request
-
-
-def _silent(model: BaseChatModel) -> BaseChatModel:
-    """The model, marked so that LangGraph does not stream its tokens before they were judged."""
-    return model.model_copy(update={"tags": [*(model.tags or ()), TAG_NOSTREAM]})
-
-
-def _hinted(request: Request, hint: str) -> Request:
-    """The request once more, with a hint behind its system prompt."""
-    given = request.system_message
-    content = "" if given is None else given.text
-    system = SystemMessage(f"{content}\n\n{hint}" if content else hint)
-    return request.override(system_message=system)
-
-
-def _newest(request: Request) -> list[Any]:
-    """The messages of the agent's memory that no answer has followed."""
-    answers = [n for n, one in enumerate(request.messages) if isinstance(one, AIMessage)]
-    newest = request.messages[answers[-1] + 1 if answers else 0 :]
-    return [one for one in newest if one.id is not None]  # others are there for this call alone
