@@ -48,7 +48,7 @@ from guard.openai_api import (
 )
 from guard.policy import Policy
 from guard.stream import settled
-from judge.errors import FlamesJudgeError
+from judge.errors import FlamesJudgeError, InputError
 
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 MOST_BYTES: Final = 10 * 2**20
@@ -67,12 +67,9 @@ class GuardMiddleware:
         routes: the guarded paths.
         most_bytes: the largest request, and the largest response that is held as a whole.
 
-    A policy that can't be kept fails the application's start (a lifespan's, else each request):
-    frameworks make their middleware at the first call, and a server takes what is raised there for
-    an application that has no start.
-
-    Raises:
-        InputError: a route is none.
+    A route that is none, or a policy that can't be kept, fails the application's start (a
+    lifespan's, else each request): frameworks make their middleware at the first call, and a server
+    takes what is raised there for an application that has no start.
     """
 
     def __init__(
@@ -82,10 +79,14 @@ class GuardMiddleware:
         routes: Sequence[str | Route],
         most_bytes: int = MOST_BYTES,
     ) -> None:
-        self._app, self._routes, self._most = app, Routes(routes), most_bytes
+        self._app, self._most = app, most_bytes
         self._own = not isinstance(guard, Guard)
         self._fault: FlamesJudgeError | None = None
         try:
+            if type(most_bytes) is not int or most_bytes < 1:
+                mend = "write 10 * 2**20"
+                raise InputError("is no number of bytes", file="most_bytes", mend=mend)
+            self._routes = Routes(routes)
             self._guard = guard if isinstance(guard, Guard) else load_guard(guard)
         except FlamesJudgeError as error:
             self._fault = error
@@ -142,8 +143,9 @@ class GuardMiddleware:
         first: Message = {"type": "http.request", "body": question.body, "more_body": False}
         coming = _Coming(first, receive)
         responder = Responder(around, send, coming.leave, head=scope["method"] == "HEAD")
+        read = _read(scope, question.body)
         try:
-            await self._app(_read(scope, question.body), coming, responder.send)
+            await self._app(read, coming, responder.send)
             if not coming.gone:  # else nobody is there to be told that it broke off
                 await responder.finish()
         except BrokenOffError:
@@ -152,6 +154,7 @@ class GuardMiddleware:
             if not responder.cut:  # else it is about an answer that was ended here
                 raise
         finally:
+            _tell_around(scope, read)
             await responder.close()
 
     async def _refuse(
@@ -191,6 +194,8 @@ class _Coming:
 
     def leave(self) -> None:
         """Tell the application that its user has left: nothing that it sends arrives any more."""
+        if self._left:
+            return
         self._left = True
         for task in self._reading:
             if task is not None:
@@ -218,6 +223,11 @@ class _Coming:
             return {"type": "http.disconnect"}
         finally:
             self._reading.discard(task)
+
+
+def _tell_around(scope: Scope, read: Scope) -> None:
+    """Let middleware outside see what the router found, such as the route."""
+    scope.update((key, value) for key, value in read.items() if key not in scope)
 
 
 def _read(scope: Scope, body: bytes) -> Scope:

@@ -85,6 +85,7 @@ class Responder:
         self._body: Body | None = None
         self._whole: Whole | None = None
         self._begun = False
+        self._recording: asyncio.Future[Any] | None = None  # the loop alone would not keep it
         self._wrote_at = around.clock()
         self.done = False
         self.cut = False  # the application was told so
@@ -92,8 +93,7 @@ class Responder:
     async def send(self, message: Message) -> None:
         """Take a message of the application's."""
         if self.done:
-            self.cut = True
-            self._leave()
+            self._cut()
             if asyncio.current_task() is not self._task:
                 await asyncio.sleep(0)  # for it to be told
                 return  # a task that ends here may keep others waiting for ever
@@ -182,8 +182,16 @@ class Responder:
             out = KEEP_ALIVE
         if out or ended:
             await self._write(out, more=not ended, length=None)
-        if ended:  # what the application does in the background may take long
+        if ended and more:  # without a wait, so that a generator is closed in one of its own
+            self._recording = asyncio.ensure_future(body.close())
+            self._cut()
+        elif ended:  # what the application does in the background may take long
             await body.close()
+
+    def _cut(self) -> None:
+        """Tell the application that nobody is there any more."""
+        self.cut = True
+        self._leave()
 
     async def _write(self, data: bytes, *, more: bool, length: int | None) -> None:
         if not self._begun:

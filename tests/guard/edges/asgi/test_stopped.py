@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from starlette.responses import StreamingResponse
+from starlette.responses import PlainTextResponse, StreamingResponse
 
 from guard.asgi import GuardMiddleware
 from tests.contracts.guard_marks import BAD, SORRY, marked, story
@@ -50,6 +50,62 @@ async def test_a_model_that_speaks_on_and_on_is_let_go(spec: str) -> None:
     sent = await ask(app, spec)
     assert sent.text.endswith(SORRY)
     assert len(spoken) < 10
+
+
+async def test_what_a_stopped_answer_holds_open_is_closed_at_once() -> None:
+    """Its connection to the model, which waited for the collector: servers tell of the end too."""
+    over, state = asyncio.Event(), []
+
+    async def pieces() -> AsyncIterator[str]:
+        try:
+            yield BAD
+            while True:
+                yield story(100)
+                await asyncio.sleep(0)
+        finally:
+            state.append("closed")
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await StreamingResponse(pieces(), media_type="text/plain")(scope, receive, send)
+
+    waiting = [{"type": "http.request", "body": b"{}", "more_body": False}]
+
+    async def receive() -> dict[str, Any]:
+        if not waiting:
+            await over.wait()
+            return {"type": "http.disconnect"}
+        return waiting.pop()
+
+    async def send(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.body" and not message["more_body"]:
+            over.set()
+
+    given = marked()
+    scope = {"type": "http", "method": "POST", "path": "/chat", "query_string": b""}
+    scope |= {"headers": JSON, "asgi": {"version": "3.0", "spec_version": "2.3"}}
+    guarded = GuardMiddleware(app, given.guard, ["/chat"])
+    await asyncio.wait_for(guarded(scope, receive, send), 20)
+    assert state == ["closed"]
+    assert [one.action for one in given.events.of("output")] == ["block"]
+
+
+async def test_middleware_outside_sees_what_the_router_found() -> None:
+    """As metrics do that go by the route and not by the path."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        scope["route"] = "/chat/{id}"
+        scope["path"] = "changed"
+        await PlainTextResponse("好")(scope, receive, send)
+
+    outside = {"type": "http", "method": "POST", "path": "/chat", "query_string": b""}
+    outside |= {"headers": JSON, "asgi": {"version": "3.0", "spec_version": "2.3"}}
+    waiting = [{"type": "http.request", "body": b"{}", "more_body": False}]
+
+    async def receive() -> dict[str, Any]:
+        return waiting.pop()
+
+    await GuardMiddleware(app, marked().guard, ["/chat"])(outside, receive, Sent())
+    assert (outside["route"], outside["path"]) == ("/chat/{id}", "/chat")
 
 
 async def test_an_application_that_sends_from_another_task_comes_to_its_end() -> None:
