@@ -79,6 +79,13 @@ class Metrics:
             "Answers to label that their queue could not keep.",
             ("queue",),
         )
+        self._drift = Gauge(
+            f"{GUARD}_drift_alarm",
+            "1 where scores have drifted from their baseline.",
+            ("scores",),
+            multiprocess_mode="livemax",
+            registry=self._registry,
+        )
         self._requests = self._counter(
             "flames_http_requests", "Requests by route and status.", ("route", "status")
         )
@@ -113,6 +120,10 @@ class Metrics:
     def lost_label(self, queue: str) -> None:
         """Count an answer that people don't get to label: of `random` or of `human`."""
         self._labels(queue).inc()
+
+    def drifted(self, scores: str) -> None:
+        """Tell of an alarm about a dimension's scores, or about how often rules act."""
+        self._drift.labels(scores).set(1)
 
     def http(self, route: str, status: int, seconds: float) -> None:
         """Count one request; `route` is a route's own name, never what a caller wrote."""

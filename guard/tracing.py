@@ -1,14 +1,48 @@
 """Decisions as OpenTelemetry spans, for those who install the `otel` extra.
 
-The spans go wherever the application's own OpenTelemetry set-up sends them.
+The spans go wherever the application's own OpenTelemetry set-up sends them; a server of ours, which
+nobody has set up, sends them where OpenTelemetry's variables say.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from guard.event import GuardEvent
 from judge.errors import InputError
+
+SERVICE: Final = "flames-judge"
+
+
+def export_spans() -> Callable[[], None]:
+    """Send spans by OTLP over HTTP, as `OTEL_EXPORTER_OTLP_ENDPOINT` and its kin say.
+
+    Where a tracer provider is set already, as by `opentelemetry-instrument`, it is left as it is.
+
+    Returns:
+        What sends the last ones.
+
+    Raises:
+        InputError: OpenTelemetry is not installed.
+    """
+    try:
+        from opentelemetry import trace
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+    except ImportError:
+        raise _missing() from None
+    if not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
+        return lambda: None
+    resource = Resource.create()
+    if str(resource.attributes[SERVICE_NAME]).startswith("unknown_service"):  # nobody named it
+        resource = resource.merge(Resource({SERVICE_NAME: SERVICE}))
+    provider = TracerProvider(resource=resource)
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    trace.set_tracer_provider(provider)
+    return provider.shutdown
 
 
 def span_observer() -> Callable[[GuardEvent], None]:
@@ -20,9 +54,8 @@ def span_observer() -> Callable[[GuardEvent], None]:
     try:
         from opentelemetry import trace
     except ImportError:
-        mend = "pip install 'flames-judge[otel]'"
-        raise InputError("spans need OpenTelemetry", file="--otel", mend=mend) from None
-    tracer = trace.get_tracer("flames-judge")
+        raise _missing() from None
+    tracer = trace.get_tracer(SERVICE)
 
     def observe(event: GuardEvent) -> None:
         end = int(event.at.timestamp() * 1e9)
@@ -62,3 +95,8 @@ def span_observer() -> Callable[[GuardEvent], None]:
         span.end(end_time=end)
 
     return observe
+
+
+def _missing() -> InputError:
+    mend = "pip install 'flames-judge[otel]'"
+    return InputError("spans need OpenTelemetry", file="--otel", mend=mend)

@@ -126,7 +126,11 @@ def open_state(settings: Settings, given: Given | None = None) -> State:
             replace(
                 given,
                 sinks=[*given.sinks, *logs],
-                observers=[*given.observers, metrics.observe, *observers(settings, policy, stack)],
+                observers=[
+                    *given.observers,
+                    metrics.observe,
+                    *observers(settings, policy, metrics.drifted, stack),
+                ],
                 texts=settings.record_texts,
                 purse=counters,
                 lost=metrics.lost,

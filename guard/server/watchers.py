@@ -31,8 +31,16 @@ LOCK = ".lock"
 _log = logging.getLogger("flames_judge.serve")
 
 
-def observers(settings: Settings, policy: Policy, stack: ExitStack) -> list[Observer]:
+def observers(
+    settings: Settings, policy: Policy, drifted: Callable[[str], None], stack: ExitStack
+) -> list[Observer]:
     """Who hears of every decision; what they keep is written when the stack is closed.
+
+    Args:
+        settings: the server's.
+        policy: under which is decided.
+        drifted: told which scores an alarm is about.
+        stack: closed at the end.
 
     Raises:
         InputError: OpenTelemetry is not installed; the drift's file holds something else, or
@@ -40,8 +48,9 @@ def observers(settings: Settings, policy: Policy, stack: ExitStack) -> list[Obse
     """
     heard: list[Observer] = []
     if settings.spans:
-        from guard.tracing import span_observer
+        from guard.tracing import export_spans, span_observer
 
+        stack.callback(export_spans())
         heard.append(span_observer())
     if settings.drift is not None:
         from guard.drift import DriftWatch, KeptWatch
@@ -50,7 +59,12 @@ def observers(settings: Settings, policy: Policy, stack: ExitStack) -> list[Obse
         known = None if calibration is None else calibration_id(load_calibration(Path(calibration)))
         file = settings.drift
         stack.enter_context(_mine(file, file.with_name(file.name + LOCK)))
-        watch = DriftWatch(policy.id, known, rng=SystemRandom(), alarm=_alarm)
+
+        def alarm(scores: str, evidence: Evidence) -> None:
+            _say_drift(scores, evidence)
+            drifted(scores)
+
+        watch = DriftWatch(policy.id, known, rng=SystemRandom(), alarm=alarm)
         kept = KeptWatch(watch, file)
         stack.callback(kept.save)
         heard.append(kept)
@@ -126,9 +140,9 @@ def _whole(file: Path) -> bytes:
     return secret
 
 
-def _alarm(stream: str, evidence: Evidence) -> None:
+def _say_drift(scores: str, evidence: Evidence) -> None:
     _log.warning(
         "drift: %s scores are %s than in the baseline; the calibration's bounds may no longer hold",
-        stream,
+        scores,
         evidence.towards,
     )
