@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from queue import Queue
+from threading import Thread
+
 import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
@@ -33,6 +40,7 @@ async def test_prometheus_counts_decisions_rules_failures_exposure_and_cost() ->
         metrics.observe(event(cost_usd=usd))
     metrics.http("/v1/chat/completions", 200, 0.02)
     metrics.lost_label("human")
+    metrics.drifted("Legality")
     page, kind = metrics.render()
     said = page.decode()
     assert kind.startswith("text/plain")
@@ -44,6 +52,7 @@ async def test_prometheus_counts_decisions_rules_failures_exposure_and_cost() ->
         'flames_guard_exposed_characters_bucket{le="160.0"} 6.0',
         'flames_guard_judge_cost_usd_total{side="output"} 0.75',
         'flames_guard_lost_labels_total{queue="human"} 1.0',
+        'flames_guard_drift_alarm{scores="Legality"} 1.0',
         'flames_http_requests_total{route="/v1/chat/completions",status="200"} 1.0',
     ):
         assert line in said
@@ -69,3 +78,38 @@ async def test_a_decision_is_a_span_with_numbers_and_without_texts(
     }  # fmt: skip
     assert BAD not in span.to_json()
     provider.shutdown()
+
+
+@pytest.mark.parametrize("named", [None, "mine"])
+def test_spans_go_where_opentelemetry_s_variables_say(named: str | None) -> None:
+    """Nobody else sets a server of ours up; what has not been sent is sent at the end."""
+    came: Queue[bytes] = Queue()
+
+    class Collector(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            came.put(self.path.encode() + self.rfile.read(int(self.headers["content-length"])))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            pass
+
+    code = """
+from guard.tracing import export_spans, span_observer
+from tests.guard.audit.test_logs import event
+end, observe = export_spans(), span_observer()
+observe(event(request_id="r7"))
+end()
+"""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Collector) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        where = f"http://127.0.0.1:{server.server_port}"
+        told = {"OTEL_EXPORTER_OTLP_ENDPOINT": where, "OTEL_EXPORTER_OTLP_COMPRESSION": "none"}
+        told |= {"OTEL_SERVICE_NAME": named} if named else {}
+        env = {key: value for key, value in os.environ.items() if not key.startswith("OTEL_")}
+        subprocess.run([sys.executable, "-c", code], env=env | told, check=True, timeout=60)
+        sent = came.get(timeout=10)
+        server.shutdown()
+    assert sent.startswith(b"/v1/traces")
+    assert (named or "flames-judge").encode() in sent
+    assert b"r7" in sent

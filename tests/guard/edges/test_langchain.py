@@ -17,9 +17,9 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 
 from guard import Blocked, GuardUnavailable
-from guard.agent_memory import WITHHELD
 from guard.engine import Guard
 from guard.langchain import FlamesGuardMiddleware
+from guard.langchain.memory import WITHHELD
 from tests.contracts.guard_contract import Ask, EdgeContract, RegenerateContract
 from tests.contracts.guard_marks import (
     ADVERT,

@@ -17,8 +17,8 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 
 from guard import Blocked, GuardUnavailable
-from guard.agent_memory import WITHHELD
 from guard.langchain import FlamesGuardMiddleware
+from guard.langchain.memory import WITHHELD
 from tests.contracts.guard_marks import ADVERT, CRASH, SORRY, marked
 from tests.guard.edges.test_langchain import Model, agent, asking, calling, saying
 

@@ -28,14 +28,14 @@ from langchain_core.messages import ToolMessage
 from langgraph.prebuilt.tool_node import ToolCallRequest
 from langgraph.types import Command
 
-from guard.agent_runs import unheard, unheard_inside
-from guard.agent_texts import CONTENT, arguments_of, turns_of
-from guard.agent_turn import Exchange, Request, Turn
 from guard.answers import look_at_texts
 from guard.bridge import run
 from guard.chat import asked_by, request_in
 from guard.engine import Asked, Guard, Told
 from guard.json_replies import texts_of
+from guard.langchain.runs import unheard, unheard_inside
+from guard.langchain.texts import CONTENT, arguments_of, turns_of
+from guard.langchain.turn import Exchange, Request, Turn
 from guard.loading import load_guard
 from guard.objects import OPAQUE, plain
 from guard.policy import Policy

@@ -9,14 +9,14 @@ from langchain.agents.middleware.types import ExtendedModelResponse, ModelReques
 from langchain_core.messages import AIMessage, BaseMessage, SystemMessage
 from langgraph.types import Command
 
-from guard.agent_memory import blank, held, instructions, parted, removed
-from guard.agent_texts import body_for, parts_of, turns_of
 from guard.answers import look_at_body, look_at_texts
 from guard.chat import asked_by, hint_of, request_in, tries_of
 from guard.decision import Decision, merged
 from guard.engine import Asked, Guard, Told
 from guard.errors import Blocked, GuardUnavailable
 from guard.foreign_media import unread_in
+from guard.langchain.memory import blank, held, instructions, parted, removed
+from guard.langchain.texts import body_for, parts_of, turns_of
 from guard.objects import plain
 from guard.policy import Side
 
