@@ -4,15 +4,7 @@ from guard.app_streams.body import Body
 from guard.app_streams.events import EventBody
 from guard.app_streams.lines import LineBody
 from guard.app_streams.plain import PlainBody
+from guard.app_streams.readings import stays
 from guard.app_streams.setting import Form, Setting
 
-__all__ = [
-    "MOST_OF_A_LINE",
-    "Body",
-    "EventBody",
-    "Flow",
-    "Form",
-    "LineBody",
-    "PlainBody",
-    "Setting",
-]
+__all__ = ["Body", "EventBody", "Form", "LineBody", "PlainBody", "Setting", "stays"]

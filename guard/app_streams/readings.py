@@ -68,7 +68,7 @@ class Readings:
         """Take a piece; `needs` are its event's."""
         before, kept, was_whole = self._last, self._kept, self._are_whole
         goes_on = _goes_on(piece, before, kept) and (was_whole or piece != before)
-        self._last, self._kept = piece, _kept(piece)
+        self._last, self._kept = piece, stays(piece)
         self._went_on = self._went_on + (piece != before) if goes_on else 0
         if not goes_on:
             self._settle()
@@ -129,7 +129,7 @@ def _goes_on(piece: str, before: str, kept: int) -> bool:
     return bool(kept) and piece.startswith(before[:kept])
 
 
-def _kept(text: str) -> int:
+def stays(text: str) -> int:
     """How much of a text stays when it grows."""
     marks = _MARKS.search(text, max(0, len(text) - _TAIL))
     return len(text) if marks is None else marks.start()

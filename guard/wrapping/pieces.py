@@ -5,10 +5,10 @@ from __future__ import annotations
 import codecs
 import re
 from collections import deque
-from collections.abc import Awaitable, Callable
-from typing import Any, Literal, NamedTuple, Protocol
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Any, Final, Literal, NamedTuple, Protocol
 
-from guard.app_streams import Form, PlainBody, Setting
+from guard.app_streams import Form, PlainBody, Setting, stays
 from guard.chat import tries_of
 from guard.decision import Decision
 from guard.escapes import Unescaping
@@ -23,6 +23,7 @@ from judge.errors import InputError
 
 Yields = Literal["deltas", "whole"]
 CONTENT = Channel("content")
+MOST_TEXTS: Final = 256  # of one answer
 _FORM = Form()
 
 
@@ -165,7 +166,7 @@ def _frames(words: str) -> list[str]:
 
 
 class LiveWhole:
-    """Pieces of which each is all of the text so far."""
+    """Pieces of which each is all of the text so far; one that begins otherwise is another text."""
 
     def __init__(self, exchange: Exchange) -> None:
         mode = exchange.guard.policy.stream.mode
@@ -173,24 +174,29 @@ class LiveWhole:
         held = "window" if mode == "retract" else mode
         self._session = StreamSession(exchange.guard, exchange.asked, held)
         self._exchange = exchange
-        self._text = Unescaping()
-        self._got = self._sent = ""
+        self._number, self._text = 0, Unescaping()
+        self._got = self._sent = self._last = ""
+        self._shown = False
         self.stopped: Decision | None = None
 
     @property
     def may_be_asked_again(self) -> bool:
-        return self.stopped is not None and not self._sent and tries_of(self.stopped) > 0
+        return self.stopped is not None and not self._shown and tries_of(self.stopped) > 0
 
     async def take(self, item: Any) -> Out:
         if not isinstance(item, str):
             raise InputError(f"a {type(item).__name__} was yielded among texts")
         if not item.startswith(self._got):
-            raise InputError("a text was yielded that does not go on from the one before")
-        new, self._got = item[len(self._got) :], item
-        return await self._fed(self._text.add(new))
+            if self._number == MOST_TEXTS:
+                mend = 'leave out yields="whole" where each piece is what is new'
+                raise InputError("too many texts that do not go on", file="wrap", mend=mend)
+            self._number, self._text = self._number + 1, Unescaping()
+            self._got = self._sent = ""
+        self._last = item
+        return await self._fed(item[: stays(item)])
 
     async def end(self) -> Out:
-        rest = await self._fed(self._text.add("", final=True))
+        rest = await self._fed(self._last, final=True)
         if rest.over:
             return rest
         out = self._out(await self._session.finish(0))
@@ -205,13 +211,22 @@ class LiveWhole:
     async def close(self, *, again: bool = False) -> None:
         await self._session.close(again=again)
 
-    async def _fed(self, text: str) -> Out:
-        return self._out(await self._session.feed(0, CONTENT, text) if text else Step())
+    @property
+    def _channel(self) -> Hashable:
+        return CONTENT if not self._number else f"text{self._number}"
+
+    async def _fed(self, text: str, *, final: bool = False) -> Out:
+        """What goes out once the text has come so far; a cursor behind it is none of it."""
+        new, self._got = text[len(self._got) :], max(self._got, text, key=len)
+        read = self._text.add(new, final=final)
+        return self._out(await self._session.feed(0, self._channel, read) if read else Step())
 
     def _out(self, step: Step) -> Out:
         self.stopped = step.stop
-        text = "".join(self._text.raw(len(release.text)) for release in step.released)
+        mine = [one.text for one in step.released if one.channel == self._channel]
+        text = "".join(self._text.raw(len(one)) for one in mine)
         self._sent += text
+        self._shown = self._shown or bool(text)
         return Out([self._sent] if text else [], over=step.stop is not None)
 
 

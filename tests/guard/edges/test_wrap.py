@@ -230,17 +230,38 @@ def test_pieces_may_be_all_of_the_text_so_far() -> None:
     def growing(message: str, history: list[Any]) -> Iterator[str]:
         yield from (message[:end] for end in range(0, len(message) + 1, 5))
 
-    def jumping(message: str) -> Iterator[str]:
-        yield from ["一二", "三"]
-
     text = story(200)
     out = list(wrap(growing, marked().guard, yields="whole")(text, []))
     assert out[-1] == text
     assert all(later.startswith(sooner) for sooner, later in itertools.pairwise(out))
     *_, last = wrap(growing, marked().guard, yields="whole")(story(200) + BAD + story(300), [])
     assert last.endswith(SORRY)
-    with pytest.raises(InputError, match="go on"):
-        list(wrap(jumping, marked().guard, yields="whole")("问"))
+
+
+@pytest.mark.parametrize("mark", ["", "▌", " …"])
+def test_a_text_so_far_may_have_a_cursor_and_another_before_it(mark: str) -> None:
+    """Such as `thinking`, which the answer then takes the place of."""
+
+    def chat(message: str) -> Iterator[str]:
+        yield "思考中"
+        yield from (message[:end] + mark for end in range(1, len(message)))
+        yield message
+
+    text, bad = story(200), story(200) + BAD + story(300)
+    out = list(wrap(chat, marked().guard, yields="whole")(text))
+    assert out[-1] == text
+    assert len(out) > 3
+    said = list(wrap(chat, marked().guard, yields="whole")(bad))
+    assert said[-1].endswith(SORRY)
+    assert not any(BAD[0] in one for one in said)
+
+
+def test_pieces_that_are_not_all_so_far_are_told_apart_from_those_that_are() -> None:
+    def chat(message: str) -> Iterator[str]:
+        yield from (f"{number}。" for number in range(1000))
+
+    with pytest.raises(InputError, match="do not go on"):
+        list(wrap(chat, marked().guard, yields="whole")("问"))
 
 
 def test_every_string_of_the_arguments_is_read() -> None:
