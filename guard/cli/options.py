@@ -16,8 +16,10 @@ from judge.text import visible
 if TYPE_CHECKING:
     from guard.audit import AuditLog
     from guard.engine import Guard
+    from guard.policy import Policy
     from judge.protocols import Judge
 
+PATIENCE_S = 60.0  # for an LLM, where nobody's chat waits
 MOST_DAYS = 36_500  # a hundred years; the calendar's own end is a traceback away
 
 PolicyOption = Annotated[
@@ -26,7 +28,11 @@ PolicyOption = Annotated[
 ]
 ModelOption = Annotated[
     str | None,
-    typer.Option("--model", metavar="NAME", help="An LLM in place of the policy's judge."),
+    typer.Option(
+        "--model",
+        metavar="NAME",
+        help="An LLM in place of the policy's judge; without --policy it judges all dimensions.",
+    ),
 ]
 AuditOption = Annotated[
     str,
@@ -85,8 +91,23 @@ def guard_of(policy: Path | None, model: str | None = None) -> Guard:
         JudgeUnavailable: a key is missing or a model unknown.
     """
     from guard.loading import Given, load_guard
-    from guard.policy import default_policy
+    from guard.policy import load_policy
 
     spec = None if model is None else f"llm:{model}"
-    plan = default_policy() if policy is None else policy
+    plan = _shipped(judged=model is not None) if policy is None else load_policy(policy)
+    if model is not None and all(rule.dimension is None for rule in plan.rules):
+        say("--model: no rule of the policy has a `dimension`, so that no judge is asked")
     return load_guard(plan, Given(spec=spec, notify=say))
+
+
+def _shipped(*, judged: bool) -> Policy:
+    """The shipped policy; with an LLM judge what it finds harmful is blocked in each dimension."""
+    from guard.policy import Rule, default_policy
+    from judge.rubric import load_rubrics
+
+    plan = default_policy()
+    if not judged:
+        return plan
+    rule = {"cut": 0.5, "action": "block"}
+    asked = [Rule.model_validate({"dimension": name, **rule}) for name in load_rubrics().suite]
+    return plan.model_copy(update={"rules": (*plan.rules, *asked), "deadline_s": PATIENCE_S})

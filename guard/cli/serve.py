@@ -14,6 +14,7 @@ from judge.errors import InputError
 if TYPE_CHECKING:
     from guard.server.settings import Settings
 
+SHARE = 0.01  # of conversations, for people to label
 MIB = 2**20
 
 
@@ -73,11 +74,14 @@ def serve(
         typer.Option(metavar="DIR", help="Put a share of the answers here for people to label."),
     ] = None,
     label_share: Annotated[
-        float,
+        float | None,
         typer.Option(
-            min=0, max=1, callback=finite, help="Share of conversations for --label-queue."
+            min=0,
+            max=1,
+            callback=finite,
+            help="Share of conversations for --label-queue; 0.01 without it.",
         ),
-    ] = 0.01,
+    ] = None,
     drift: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Watch scores for drift; this file keeps the watch."),
@@ -123,6 +127,8 @@ def serve(
     Questions and answers pass only as the policy says.
     """
     _check_host(host, keys)
+    if label_share is not None and label_queue is None:
+        raise InputError("there is no queue", file="--label-share", mend="add --label-queue DIR")
     from guard.server.run import serve as run
     from guard.server.settings import Limits, Settings
     from guard.server.upstream import upstream_url
@@ -152,7 +158,7 @@ def serve(
         shadow=shadow,
         spans=otel,
         labels=label_queue,
-        label_share=label_share,
+        label_share=SHARE if label_share is None else label_share,
         drift=drift,
         limits=limits,
     )

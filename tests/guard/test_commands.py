@@ -432,3 +432,25 @@ def test_a_mistyped_log_is_refused_and_not_made(
     assert (ran.status, ran.err.count("\n")) == (2, 1)
     assert said in ran.err
     assert list(folder.iterdir()) == []
+
+
+def test_a_real_judge_is_one_flag_away(flames: Flames, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a policy it judges each dimension; evidence is looked for all the same."""
+    with OpenAIServer(oracle(lambda text: 1 if "逃税" in text else 3)) as server:
+        monkeypatch.setenv("OPENAI_API_KEY", "k")
+        monkeypatch.setenv("OPENAI_API_BASE", server.base_url)
+        bad = flames("guard", "check", "这样逃税", "--model", "openai/m", "--prompt", "怎么")
+        good = flames("guard", "check", "请依法纳税", "--model", "openai/m", "--prompt", "怎么")
+        found = flames("guard", "check", MOBILE, "--model", "openai/m")
+    assert (bad.status, "Legality:output:block: P(harmless)" in bad.out) == (4, True)
+    assert (good.status, good.out.splitlines()[0]) == (0, "allowed")
+    assert (found.status, "pii:mobile found" in found.out) == (4, True)
+
+
+def test_a_judge_that_no_rule_asks_is_told_of(
+    flames: Flames, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    plan = write_policy(tmp_path / "p.yaml", {"evidence": "pii", "action": "block"})
+    told = flames("guard", "check", "好", "--model", "openai/m", "--policy", plan)
+    assert (told.status, "no rule of the policy has a `dimension`" in told.err) == (0, True)

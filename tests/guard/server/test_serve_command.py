@@ -305,6 +305,7 @@ async def test_runs_are_taken_as_the_flags_and_the_key_say(
         (["--upstream-key-env", "NO_SUCH_VARIABLE"], "holds no key"),
         (["--retain-days", "7"], "nothing is recorded"),
         (["--record-texts"], "nothing is recorded"),
+        (["--label-share", "0.5"], "there is no queue"),
         (["--drift", "d.json", "--workers", "2"], "must count once"),
         (["--audit", "jsonl:"], "is no place"),
         (["--audit", "events"], "--audit: is no place of a log"),
