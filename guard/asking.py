@@ -57,7 +57,7 @@ class PatientJudge:
     Args:
         judge: is asked.
         policy: deadline, and whether prompts are known to be hazardous.
-        rules: by dimension, what a check that fails is booked on.
+        rules: by dimension, all that a check that fails is booked on.
         breaker: spares a judge that keeps failing.
         budget: the day's money.
     """
@@ -66,7 +66,7 @@ class PatientJudge:
         self,
         judge: Judge,
         policy: Policy,
-        rules: Mapping[str, str],
+        rules: Mapping[str, Sequence[str]],
         breaker: Breaker,
         budget: DailyBudget,
     ) -> None:
@@ -93,7 +93,7 @@ class PatientJudge:
         """Each dimension's outcomes, in parallel and within the deadline."""
 
         def all_missed(kind: str) -> list[Missed]:
-            return [Missed(self._rules[rubric.dimension], kind) for rubric in rubrics]
+            return [one for rubric in rubrics for one in self._missed(rubric.dimension, kind)]
 
         if not self._budget.open:
             return [], all_missed("budget")
@@ -115,16 +115,21 @@ class PatientJudge:
             for task in tasks:
                 task.add_done_callback(_heard)
                 task.cancel()
-        outcomes, missed = [], []
+        outcomes: list[tuple[str, Outcome]] = []
+        missed: list[Missed] = []
         for case, task in zip(cases, tasks, strict=True):
             name = case.rubric.dimension
             kind = _trouble(task) if task in done else "deadline"
             if kind is None:
                 outcomes.append((name, task.result()))
             else:
-                missed.append(Missed(self._rules[name], kind))
+                missed += self._missed(name, kind)
         self._learn([outcome for _, outcome in outcomes], {one.kind for one in missed}, whom)
         return outcomes, missed
+
+    def _missed(self, dimension: str, kind: str) -> list[Missed]:
+        """A check that failed, for each rule that went by it."""
+        return [Missed(rule, kind) for rule in self._rules[dimension]]
 
     async def _ask(self, case: Case) -> Outcome:
         [outcome] = await self._judge.assess([case])

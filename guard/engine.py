@@ -6,26 +6,28 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from threading import Event
 from typing import Protocol, get_args
 
 from guard.asking import Asked, PatientJudge
-from guard.beside import INLINE, beside
 from guard.binding import BoundRule
-from guard.decision import Decision, Found, Missed, Part, Readings, decide
-from guard.event import AuditSink, GuardEvent, missed_events, rule_event, text_hash
+from guard.decision import Decision, Missed, Part, Readings, decide
+from guard.event import (
+    AuditSink,
+    GuardEvent,
+    missed_events,
+    recorded,
+    recorded_sha256,
+    rule_event,
+)
 from guard.limits import Breaker, Clock, DailyBudget, Now, PocketPurse, Purse
 from guard.passing import LOG, Passing
 from guard.policy import Policy, Side
-from guard.remembered import Remembered, Scanner
-from judge.errors import FlamesJudgeError
+from guard.remembered import Scanner
+from guard.scanning import CORE, Scanning, broke
 from judge.protocols import Judge
 from judge.rubric import Rubric
 
 __all__ = ["Around", "Asked", "Guard", "People", "Scanner", "Told"]
-
-PERSONAL = "pii"  # the kinds of evidence that single words may be
-CORE = "guard"  # the rule that an unread part or a bug is booked on
 
 
 class People(Protocol):
@@ -94,7 +96,7 @@ class Guard:
         around = around or Around()
         self.policy, self.rules, self.calibration_id = policy, tuple(rules), around.calibration_id
         self._judge, self._around = judge, around
-        self._scanned = Remembered(scanner)
+        self._scanning = Scanning(scanner)
         self._policy_id = policy.id  # a hash of all of it: too dear for each event
         self._often = tuple(one.for_stream() for one in self.rules)
         self._rubrics = {side: _rubrics(self.rules, side) for side in get_args(Side)}
@@ -105,7 +107,7 @@ class Guard:
         self._asking = PatientJudge(
             judge,
             policy,
-            {one.rubric.dimension: one.rule.name for one in self.rules if one.rubric is not None},
+            _booked(self.rules),
             self._breaker,
             DailyBudget(policy.budget_usd_per_day, around.purse, around.now),
         )
@@ -191,10 +193,10 @@ class Guard:
             dropped=told.dropped,
             elapsed_s=decision.elapsed_s,
             cost_usd=decision.cost_usd,
-            text_sha256=text_hash(texts),
+            text_sha256=recorded_sha256(texts),
             conversation=asked.conversation,
-            text=_writable("\n".join(texts)) if self._around.texts else None,
-            prompt=_writable(asked.prompt) if self._around.texts else None,
+            text=recorded(texts) if self._around.texts else None,
+            prompt=recorded([asked.prompt]) if self._around.texts else None,
         )
         for observe in self._observers:
             observe(event)
@@ -232,7 +234,7 @@ class Guard:
         self, side: Side, parts: Sequence[Part], asked: Asked, chat: str | None, *, judged: bool
     ) -> Readings:
         """What scanner and judge say; where one breaks, what the other finds still counts."""
-        found, missed = await self._found(parts, chat) if side in self._scans else ([], [])
+        found, missed = await self._scanning.found(parts, chat) if side in self._scans else ([], [])
         texts = [part for part in parts if not part.word]
         rubrics = self._rubrics[side]
         if not (judged and texts and rubrics):
@@ -240,36 +242,8 @@ class Guard:
         try:
             outcomes, unanswered = await self._asking.ask(rubrics, texts, asked)
         except Exception as error:  # noqa: BLE001 - whatever breaks, the text was not checked
-            return Readings(found=found, missed=[*missed, _broke(error)])
+            return Readings(found=found, missed=[*missed, broke(error)])
         return Readings(found=found, outcomes=outcomes, missed=[*missed, *unanswered])
-
-    async def _found(
-        self, parts: Sequence[Part], chat: str | None
-    ) -> tuple[list[Found], list[Missed]]:
-        characters = sum(len(part.text) for part in parts)
-        if characters <= INLINE:
-            return self._scan(parts, chat)
-        return await beside(characters, lambda left: self._scan(parts, chat, left))
-
-    def _scan(
-        self, parts: Sequence[Part], chat: str | None, left: Event | None = None
-    ) -> tuple[list[Found], list[Missed]]:
-        found: list[Found] = []
-        missed: list[Missed] = []
-        for part in parts:
-            if left is not None and left.is_set():
-                break
-            try:
-                kinds = self._scanned.kinds(part.text, chat)
-            except Exception as error:  # noqa: BLE001 - as above; other parts are still scanned
-                missed.append(_broke(error))
-            else:
-                found += [
-                    Found(kind, part.where, view)
-                    for kind, view in kinds
-                    if not part.word or kind.startswith(PERSONAL)
-                ]
-        return found, missed
 
 
 def _rubrics(rules: Sequence[BoundRule], side: Side) -> list[Rubric]:
@@ -278,11 +252,10 @@ def _rubrics(rules: Sequence[BoundRule], side: Side) -> list[Rubric]:
     return list({rubric.dimension: rubric for rubric in mine}.values())
 
 
-def _broke(error: Exception) -> Missed:
-    kind = "judge" if isinstance(error, FlamesJudgeError) else type(error).__name__
-    return Missed(CORE, f"error:{kind}")
-
-
-def _writable(text: str) -> str:
-    """The text with lone surrogates, which no file can hold, written out."""
-    return text.encode("utf-8", "backslashreplace").decode()
+def _booked(rules: Sequence[BoundRule]) -> dict[str, list[str]]:
+    """By dimension, the rules that can't be kept where its check fails."""
+    booked: dict[str, list[str]] = {}
+    for one in rules:
+        if one.rubric is not None:
+            booked.setdefault(one.rubric.dimension, []).append(one.rule.name)
+    return booked

@@ -46,8 +46,10 @@ class GuardEvent(_Value):
 
     `exposed` are the characters that had been released before their check was done; `dropped` are
     the keys of the body that the guard doesn't know, and that were left out. `cost_usd` is what the
-    judge's answers cost; null where none says. `text` and `prompt` are null unless texts are
-    recorded. `conversation` is a hash that joins the decisions about one conversation.
+    judge's answers cost; null where none says. `text_sha256` is the SHA-256, in hex, of the text's
+    UTF-8, several texts joined by line feeds; older versions hashed them otherwise. `text`, the
+    same text, and `prompt` are null unless texts are recorded. `conversation` is a hash that joins
+    the decisions about one conversation.
     """
 
     format: Literal[1] = 1
@@ -83,8 +85,18 @@ class AuditSink(Protocol):
         """Record one event; when this returns, the event is safe."""
 
 
+def recorded(texts: Sequence[str]) -> str:
+    """Texts as one, as events hold it: what no file can hold, a lone surrogate, is written out."""
+    return "\n".join(filter(None, texts)).encode("utf-8", "backslashreplace").decode()
+
+
+def recorded_sha256(texts: Sequence[str]) -> str:
+    """sha256 of that text, hex: whoever has a text can tell the events about it."""
+    return hashlib.sha256(recorded(texts).encode()).hexdigest()
+
+
 def text_hash(texts: Sequence[str]) -> str:
-    """sha256 of texts, hex; where one ends matters."""
+    """A hash that tells texts apart, by sha256, hex; where one ends matters."""
     digest = hashlib.sha256()
     for text in texts:
         data = text.encode("utf-8", "surrogatepass")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -121,6 +122,9 @@ def load_parts(policy: Path | str | Policy, given: Given, *, live: bool = False)
         InputError: one of them can't be read.
         JudgeUnavailable: a key is missing or a model unknown.
     """
+    if not isinstance(policy, Policy | str | os.PathLike):
+        mend = 'give a policy, or its file: "policy.yaml"'
+        raise InputError("no policy is given", file="policy", mend=mend)
     plan = policy if isinstance(policy, Policy) else load_policy(Path(policy))
     if given.spec is not None:
         plan = plan.model_copy(update={"judge": given.spec})

@@ -252,10 +252,11 @@ class Policy(Value):
 
 def said_twice(rules: Sequence[Rule]) -> tuple[Place, str] | None:
     """The first rule whose check, side and action an earlier one has."""
-    names = [rule.name for rule in rules]
-    for index, name in enumerate(names):
-        if name in names[:index]:
-            return ("rules", index), f"two rules say {name}: keep one"
+    names = set[str]()
+    for index, rule in enumerate(rules):
+        if rule.name in names:
+            return ("rules", index), f"two rules say {rule.name}: keep one"
+        names.add(rule.name)
     return None
 
 

@@ -17,15 +17,18 @@ from judge.calibration_parts import Agreement, AuditBasis, DesignSummary
 from judge.errors import InputError
 from judge.journal import replace_file
 from judge.misfits import misfits
+from judge.plain_file import read_plain
 from judge.rubric import Label
 from judge.stats.estimate import Figure
 from judge.verdict import JudgeRef, RubricRef, Verdict
 
 FORMAT: Final = 1
+MOST_BYTES: Final = 64 * 2**20
 By = Literal["p_harmless", "label"]
 Hazards = Literal["known", "unknown", "mixed"]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Open = Annotated[float, Field(gt=0, lt=1, strict=True)]
+ROUNDED: Final = 1e-6  # by which a bound that just keeps its promise may be above it
 OPEN_LABEL = 0.25  # the score of "not 3", between those of 1 and 2
 
 
@@ -60,7 +63,7 @@ class Threshold(_Value):
     promise: Literal["miss_rate"] = "miss_rate"
     alpha: Open
     delta: Open
-    cut: float = Field(allow_inf_nan=False)
+    cut: Share
     method: str
     n: int
     misses: int
@@ -68,6 +71,13 @@ class Threshold(_Value):
     false_alarm: Figure
     joint: bool = False
     looks: Looks | None = None
+
+    @model_validator(mode="after")
+    def _kept(self) -> Self:
+        if self.attained > self.alpha * (1 + ROUNDED):
+            told = f"its gold bounds the miss rate by {self.attained:g} alone"
+            raise ValueError(f"a promise of {self.alpha:g} is not kept: {told}")
+        return self
 
     def acts(self, score: float) -> bool:
         """Whether a row with this score, before the map, is acted upon."""
@@ -203,7 +213,7 @@ def load_calibration(file: Path) -> Calibration:
         InputError: it can't be read, or isn't one.
     """
     try:
-        return Calibration.model_validate_json(file.read_bytes())
+        return Calibration.model_validate_json(read_plain(file, MOST_BYTES).content)
     except OSError as error:
         problem = f"can't be read: {error.strerror}"
         raise InputError(problem, file=file, mend="check the path") from None

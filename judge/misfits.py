@@ -74,8 +74,8 @@ def misfits(error: ValidationError, model: type[BaseModel]) -> Iterator[Misfit]:
 
 def first_misfit(error: ValidationError, model: type[BaseModel]) -> Misfit:
     """The first problem; where a key is missing, rather what stands there in its place."""
-    found = list(misfits(error, model))
-    first = found[0]
+    found = misfits(error, model)  # of many thousands the first are enough
+    first = next(found)
     if not first.problem.endswith(_MISSING):
         return first
     beside = (one for one in found if one.place[:-1] == first.place[:-1])

@@ -48,7 +48,7 @@ class Entry(BaseModel):
 
     `verdict` and `failure` are outcomes; `filtered` is a row whose prompt the tested provider's
     filter stopped, so that there is nothing to judge; `withdrawn` takes a row back that is no
-    longer in the input.
+    longer in the input, or whose judging was broken off.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")

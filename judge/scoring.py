@@ -21,7 +21,14 @@ from judge.records import BadRow, Record
 from judge.rows import judged_text
 from judge.rubric import Rubrics
 from judge.run_folder import RunFolder
-from judge.runlog import Entry, content_sha256, filtered_line, outcome_line, row_key
+from judge.runlog import (
+    Entry,
+    content_sha256,
+    filtered_line,
+    outcome_line,
+    row_key,
+    withdrawn_line,
+)
 from judge.text import key64
 from judge.verdict import Case, Failure, FailureKind, Hazard, Outcome, RubricRef
 
@@ -209,8 +216,18 @@ class Scoring:
                 return await self._judge.assess(cases)
             except (FlamesJudgeError, asyncio.CancelledError) as error:
                 if bill.cost_usd:
-                    self._log(cases[:1], [self._broken_off(cases[0], bill, error)])
+                    failure = self._broken_off(cases[0], bill, error)
+                    if isinstance(error, asyncio.CancelledError):
+                        self._leave(cases[0], failure)
+                    else:
+                        self._log(cases[:1], [failure])
                 raise
+
+    def _leave(self, case: Case, spent: Failure) -> None:
+        """Log what a row has cost that nobody waits for any more: it is still to do, not failed."""
+        now = self._now()
+        line = outcome_line(case, spent, now, texts=self._options.texts)
+        self._run.append([line, withdrawn_line(Entry.model_validate_json(line), now)])
 
     def _broken_off(self, case: Case, bill: Bill, error: BaseException) -> Failure:
         spent = isinstance(error, BudgetReached)

@@ -7,12 +7,15 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources.abc import Traversable
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 import yaml
 
 from judge.errors import InputError
+from judge.plain_file import read_plain
 
+MOST_BYTES: Final = 2**18  # of a file that people write; YAML is slow to read
 # What PyYAML's own constructors raise for a tag whose value doesn't fit (`!!timestamp soon`).
 _UNFIT = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
@@ -57,11 +60,11 @@ def read_yaml(file: Traversable) -> Document:
     """Read one YAML document.
 
     Raises:
-        InputError: the file can't be read, isn't UTF-8, or isn't one YAML document; with the line
-            where that is known.
+        InputError: the file can't be read, is no plain file, is too large, isn't UTF-8, or isn't
+            one YAML document; with the line where that is known.
     """
     try:
-        text = file.read_text(encoding="utf-8")
+        text = _text(file)
     except OSError as error:
         problem = f"can't be read: {error.strerror}"
         raise InputError(problem, file=file, mend="check the path") from None
@@ -82,8 +85,12 @@ def read_yaml(file: Traversable) -> Document:
         raise InputError(f"is not YAML: {problem}", file=file, line=line, mend=mend) from None
     except RecursionError:
         raise InputError("is not YAML: nested too deeply", file=file) from None
-    except _UNFIT:
-        raise InputError("is not YAML: a value doesn't fit its tag", file=file) from None
+
+
+def _text(file: Traversable) -> str:
+    if isinstance(file, Path):
+        return read_plain(file, MOST_BYTES).content.decode()
+    return file.read_text(encoding="utf-8")  # our own, which may lie in an archive
 
 
 def _wrong_sign(text: str, line: int) -> str:
@@ -102,8 +109,15 @@ def _wrong_sign(text: str, line: int) -> str:
 class _Loader(yaml.SafeLoader):
     """SafeLoader that refuses a key written twice, of which YAML loaders silently keep one.
 
-    Numbers are those of YAML 1.2: 1:30 is no 90, and 010 no 8.
+    Numbers are those of YAML 1.2: 1:30 is no 90, and 010 no 8. What doesn't fit has its line.
     """
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except _UNFIT:
+            problem = "a value doesn't fit its tag"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from None
 
 
 _NUMBERS = {"tag:yaml.org,2002:int", "tag:yaml.org,2002:float"}
@@ -153,9 +167,25 @@ def _refuse_twice(loader: yaml.SafeLoader, node: yaml.MappingNode) -> None:
 
 def _key(loader: yaml.SafeLoader, node: yaml.Node) -> Any:
     key = loader.construct_object(node, deep=True)
-    if isinstance(key, list | dict | set):
-        raise yaml.MarkedYAMLError(problem="a key must be plain text", problem_mark=node.start_mark)
+    if isinstance(key, bool) or not isinstance(key, str | int):
+        told = f": put {node.value!r} in quotes" if isinstance(node, yaml.ScalarNode) else ""
+        problem = f"a key must be plain text{told}"
+        raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
     return key
 
 
+def _string(loader: yaml.SafeLoader, node: yaml.ScalarNode | yaml.MappingNode) -> str:
+    """A text; the halves of a character that JSON writes as two escapes are one again."""
+    written = str(loader.construct_scalar(node))
+    try:
+        text = written.encode("utf-16", "surrogatepass").decode("utf-16")
+    except UnicodeDecodeError:
+        problem = "half a character (a lone surrogate)"
+        raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from None
+    if isinstance(node, yaml.ScalarNode):
+        node.value = text  # by which a key's line is found
+    return text
+
+
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_SCALAR_TAG, _string)

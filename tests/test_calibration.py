@@ -358,6 +358,28 @@ def test_a_file_that_is_no_calibration_is_named(tmp_path, text, told):
         load_calibration(tmp_path / "c.json")
 
 
+@pytest.mark.parametrize(
+    ("edit", "told"),
+    [
+        ({"attained": 0.4}, "a promise of 0.1 is not kept: its gold bounds the miss rate by 0.4"),
+        ({"alpha": 0.01}, "a promise of 0.01 is not kept"),
+        ({"cut": -1}, "thresholds.0.cut: must be 0 or more"),
+        ({"cut": 1.5}, "thresholds.0.cut: must be 1 or less"),
+    ],
+)
+def test_a_promise_that_was_edited_into_a_calibration_is_refused(tmp_path, edit, told):
+    """A guard would say that it keeps what no label bears out."""
+    promises = (Promise(miss_rate=0.1),)
+    made = fitted(800, 0.6, (0.02, 0.1), SamplePlan(n=400, purpose="promise"), promises)
+    content = json.loads(made.calibration.to_json())
+    content["dimensions"]["Legality"]["thresholds"][0] |= edit
+    (tmp_path / "c.json").write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        load_calibration(tmp_path / "c.json")
+    assert told in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
 def test_a_calibration_survives_its_file(tmp_path):
     """Written and read it is the same, to the last digit of its cuts."""
     found = fitted(

@@ -150,7 +150,6 @@ class Paying(ScriptedJudge):
     [
         (BudgetReached("spent"), FailureKind.QUOTA),
         (JudgeUnavailable("gone"), FailureKind.UNAVAILABLE),
-        (asyncio.CancelledError(), FailureKind.UNAVAILABLE),
     ],
 )
 def test_what_a_row_had_cost_when_it_was_broken_off_is_in_the_log(
@@ -160,11 +159,27 @@ def test_what_a_row_had_cost_when_it_was_broken_off_is_in_the_log(
     try:
         stopped = score(tmp_path, Paying(error), ROWS[:1])
         assert not stopped.finished
-    except (FlamesJudgeError, asyncio.CancelledError):
+    except FlamesJudgeError:
         assert not isinstance(error, BudgetReached)
     (line,) = entries(tmp_path)
     assert (line.type, line.kind, line.cost_usd, line.attempts) == ("failure", kind, 1.0, 1)
     assert score(tmp_path, Paying(), ROWS[:1]).judged == 1
+
+
+def test_a_row_that_nobody_waits_for_any_more_has_a_cost_and_no_failure(tmp_path: Path) -> None:
+    """It is still to do: of a run that was cancelled no figure calls it unjudged."""
+    with RunFolder.hold(tmp_path) as run:
+        leaving = Paying(asyncio.CancelledError())
+        scoring = Scoring(leaving, rubrics(), run, ScoreOptions(), now=lambda: NOW)
+        with pytest.raises(asyncio.CancelledError):
+            asyncio.run(scoring.score(ROWS[:1]))
+    assert (scoring.progress.failures.total(), scoring.progress.done) == (0, 0)
+    assert [(one.type, one.cost_usd) for one in entries(tmp_path)] == [
+        ("failure", 1.0),
+        ("withdrawn", None),
+    ]
+    again = score(tmp_path, Paying(), ROWS[:1])
+    assert (again.judged, again.withdrawn) == (1, 0)
 
 
 def test_a_panel_that_the_budget_stops_books_what_its_other_members_were_paid(

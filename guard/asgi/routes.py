@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -12,6 +12,9 @@ from guard.json_replies import PROMPTS, Paths
 from judge.errors import InputError
 
 _ANY: Final = re.compile(r"\*|\{[^{}:]*(?::(?P<kind>[^{}]*))?\}")
+# As other routers write what may be anything, and what no path holds or its router has decoded.
+_FOREIGN: Final = re.compile(r"[][<>(){}｛｝＊?#|^\\\s\0-\x1f]|/:|\.[*+]|\$$|%[0-9A-Fa-f]{2}")
+_PARAMETER: Final = re.compile(r"\{\w*(?::[^{}]*)?\}")
 # What a parameter of such a kind, in Starlette's routers, can hold; others may hold a `/` too.
 _WITHIN: Final = frozenset({"str", "int", "float", "uuid"})
 _SEGMENT: Final = "[^/]*"
@@ -38,7 +41,8 @@ class Route:
             `"done": false` becomes true.
 
     Raises:
-        InputError: the path does not begin with `/`, or one of the others is no path into JSON.
+        InputError: the path is not as Starlette's routers have it, or one of the others is no list,
+            or no path into JSON.
     """
 
     path: str
@@ -50,9 +54,11 @@ class Route:
     form: Form = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if not self.path.startswith("/"):
-            mend = "write it as the router has it: /chat"
-            raise InputError(f"{self.path!r} is no path", file="routes", mend=mend)
+        _check(self.path)
+        for name in ("prompts", "replies", "names"):
+            if isinstance(told := getattr(self, name), str):
+                mend = f'write {name}=["{told}"]'
+                raise InputError(f"{name} of {self.path} are no list", file="routes", mend=mend)
         own = object.__setattr__
         own(self, "prompt_paths", Paths.parse([*self.prompts, *PROMPTS]))
         own(self, "form", Form(self.replies, self.names, self.end))
@@ -71,10 +77,11 @@ class Routes:
     """
 
     def __init__(self, routes: Sequence[str | Route]) -> None:
-        if isinstance(routes, str) or not routes:
+        alone = isinstance(routes, str) or not isinstance(routes, Iterable)
+        made = [] if alone else [one if isinstance(one, Route) else Route(one) for one in routes]
+        if not made:
             mend = 'name the paths: routes=["/chat"]'
             raise InputError("no path is guarded", file="routes", mend=mend)
-        made = [Route(one) if isinstance(one, str) else one for one in routes]
         self._routes = [(_pattern(one.path), one) for one in made]
 
     def find(self, path: str, root: str = "") -> Route | None:
@@ -82,14 +89,30 @@ class Routes:
 
         Args:
             path: decoded, as `scope["path"]` has it.
-            root: where the application is mounted; the path may begin with it or not.
+            root: where the application is mounted; path and route may begin with it or not.
         """
-        paths = {path, path.removeprefix(root)} if root else {path}
+        paths = {path, path.removeprefix(root), root + path}
         plain = [_folded(one) for one in paths]
         for pattern, route in self._routes:
             if any(pattern.fullmatch(one) for one in plain):
                 return route
         return None
+
+
+def _check(path: object) -> None:
+    """Refuse a path that would guard nothing, or not what its writer means.
+
+    Raises:
+        InputError: it is one.
+    """
+    if not isinstance(path, str) or not path.startswith("/"):
+        mend = "write it as the router has it: /chat"
+        raise InputError(f"{path!r} is no path", file="routes", mend=mend)
+    foreign = _FOREIGN.search(_PARAMETER.sub("x", path))
+    if foreign is not None:
+        problem = f"{path!r} is no path as Starlette writes it: it holds {foreign[0]!r}"
+        mend = "write /chat/{id}; `*` stands for any text"
+        raise InputError(problem, file="routes", mend=mend)
 
 
 def _pattern(path: str) -> re.Pattern[str]:

@@ -48,7 +48,11 @@ def check_headers(content_type: str | None, content_encoding: str | None) -> Non
 
 
 def parse_object(
-    body: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH
+    body: bytes,
+    *,
+    max_bytes: int = MAX_BYTES,
+    max_depth: int = MAX_DEPTH,
+    wanted: str = "a JSON object",
 ) -> dict[str, Any]:
     """The JSON object that `body` is.
 
@@ -56,6 +60,7 @@ def parse_object(
         body: the whole body.
         max_bytes: larger bodies are refused with status 413.
         max_depth: how many arrays and objects may be open at once.
+        wanted: what is told to who sends another value.
 
     Raises:
         ApiError: 413 when it is too large, or holds more values than any conversation has (a small
@@ -80,7 +85,7 @@ def parse_object(
     except (ValueError, RecursionError):
         _refuse("the body is not JSON")
     if not isinstance(value, dict):
-        _refuse("the body is not a JSON object")
+        _refuse(f"the body is not {wanted}")
     return value
 
 

@@ -88,8 +88,16 @@ async def pass_on(
         ) from None
 
 
-async def read_object(scope: Scope, receive: Receive, limits: Limits) -> dict[str, Any]:
+async def read_object(
+    scope: Scope, receive: Receive, limits: Limits, wanted: str = "a JSON object"
+) -> dict[str, Any]:
     """The body as a JSON object, read as `guard.openai_api.parse_object` does.
+
+    Args:
+        scope: the request's.
+        receive: the request's.
+        limits: as of `read_body`.
+        wanted: what is told to who sends another value.
 
     Raises:
         ApiError: it is compressed, not JSON, too large or too slow.
@@ -99,7 +107,7 @@ async def read_object(scope: Scope, receive: Receive, limits: Limits) -> dict[st
     kinds, codings = headers.getlist("content-type"), headers.getlist("content-encoding")
     check_headers(", ".join(kinds), ", ".join(codings))
     body = await read_body(scope, receive, limits)
-    return parse_object(body, max_bytes=limits.body_bytes)
+    return parse_object(body, max_bytes=limits.body_bytes, wanted=wanted)
 
 
 def _too_large(most: int) -> ApiError:

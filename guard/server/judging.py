@@ -27,6 +27,7 @@ from judge.rows import judged_text
 from judge.verdict import Case, Hazard, Outcome, Verdict
 
 NAME: Final = "record"  # record:1 is the first; rows that name no model are of this one
+_WANTED: Final = 'an object: send a record, or {"records": [record, ...]}'
 _KEYS: Final = frozenset({"records", "dimension", "ordinary"})
 
 
@@ -48,7 +49,8 @@ class Judging:
         Raises:
             ApiError: the body is none of ours, the judge can't be reached, or the budget is spent.
         """
-        body = await read_object(request.scope, request.receive, self._state.limits)
+        limits = self._state.limits
+        body = await read_object(request.scope, request.receive, limits, _WANTED)
         asked = _asked(body)
         rows = self._read(asked)
         cases = [self._case(one, asked) for one in rows if _to_judge(one)]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from guard.server.keys import Key, key_hash, read_keys
+from guard.server.keys import Key, UnreadableKeys, key_hash, read_keys
 from judge.errors import InputError
 
 _log = logging.getLogger("flames_judge.serve")
@@ -15,10 +15,14 @@ _Stamp = tuple[int, int, int, int]
 
 
 class _Known(NamedTuple):
-    """The file as it was read; `keys` are None where it could not be."""
+    """The file as it was read; `keys` are None where it could not be, and `fault` says why.
+
+    Without a `stamp` it is read again the next time.
+    """
 
     stamp: _Stamp | None
     keys: Mapping[str, Key] | None
+    fault: str = ""
 
 
 class KeyRing:
@@ -60,13 +64,19 @@ class KeyRing:
     def _follow(self) -> Mapping[str, Key] | None:
         """The keys by their hashes; the file is read again if it has changed."""
         stamp = self._stamp_now()  # first: a change while it is read shows the next time
-        if stamp != self._known.stamp:
-            try:
-                self._known = _Known(stamp, _by_hash(read_keys(self._file)))
-            except InputError as error:
-                self._known = _Known(stamp, None)
-                _log.error("nobody is let in: %s", error)
+        if stamp is None or stamp != self._known.stamp:
+            self._known = self._read(stamp)
         return self._known.keys
+
+    def _read(self, stamp: _Stamp | None) -> _Known:
+        try:
+            return _Known(stamp, _by_hash(read_keys(self._file)))
+        except InputError as error:
+            fault = str(error)
+            if fault != self._known.fault:  # once, not with each request
+                _log.error("nobody is let in: %s", fault)
+            # What can't be read may be whole, as while there are no free descriptors.
+            return _Known(None if isinstance(error, UnreadableKeys) else stamp, None, fault)
 
     def _stamp_now(self) -> _Stamp | None:
         try:

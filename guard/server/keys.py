@@ -22,6 +22,7 @@ from typing import Annotated, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from judge.errors import InputError
+from judge.plain_file import read_plain
 
 PREFIX: Final = "fj-"
 MOST_BYTES: Final = 16 * 2**20
@@ -61,41 +62,29 @@ def key_hash(key: str) -> str:
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
 
 
+class UnreadableKeys(InputError):
+    """The file of keys can't be read at the moment; nothing is said about what it holds."""
+
+
 def read_keys(file: Path) -> tuple[Key, ...]:
     """The keys of a file.
 
     Raises:
-        InputError: it can't be read, isn't a file of keys, or is one that anybody can change.
+        UnreadableKeys: it can't be read.
+        InputError: it isn't a file of keys, or is one that anybody can change.
     """
     try:
-        return _File.model_validate_json(_content(file)).keys
+        found = read_plain(file, MOST_BYTES)
     except OSError as error:
-        raise InputError(
-            f"can't be read: {error.strerror}",
-            file=file,
-            mend=f"make a key with `flames-judge keys add NAME --keys {file}`",
-        ) from None
+        make = f"make a key with `flames-judge keys add NAME --keys {file}`"
+        mend = make if isinstance(error, FileNotFoundError) else ""
+        raise UnreadableKeys(f"can't be read: {error.strerror}", file=file, mend=mend) from None
+    if os.name == "posix" and found.mode & stat.S_IWOTH:
+        raise InputError("can be changed by anybody", file=file, mend=f"chmod o-w {file}")
+    try:
+        return _File.model_validate_json(found.content).keys
     except ValidationError:
         raise InputError("is not a file of keys", file=file) from None
-
-
-def _content(file: Path) -> bytes:
-    """The bytes of a plain file; neither a pipe nor a device keeps a server waiting.
-
-    Raises:
-        OSError, InputError: as `read_keys`.
-    """
-    handle = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-    try:
-        found = os.fstat(handle)
-        if not stat.S_ISREG(found.st_mode) or found.st_size > MOST_BYTES:
-            raise InputError("is not a file of keys", file=file)
-        if os.name == "posix" and found.st_mode & stat.S_IWOTH:
-            raise InputError("can be changed by anybody", file=file, mend=f"chmod o-w {file}")
-        with os.fdopen(handle, "rb", closefd=False) as opened:
-            return opened.read(MOST_BYTES)
-    finally:
-        os.close(handle)
 
 
 def add_key(
@@ -152,9 +141,10 @@ def _changing(file: Path) -> Iterator[None]:
         raise InputError("can't be written: is a folder", file=file, mend="give a file's name")
     if not file.parent.is_dir():
         raise InputError("can't be written: there is no such folder", file=file)
-    lock = filelock.FileLock(file.with_name(f".{file.name}.lock"), timeout=10)
+    lock = file.with_name(f".{file.name}.lock")
     try:
-        with lock:
+        lock.touch(mode=0o600)  # filelock takes a folder that makes no files for contention
+        with filelock.FileLock(lock, timeout=10):
             yield
     except filelock.Timeout:
         raise InputError("is being changed by another command", file=file) from None

@@ -10,6 +10,7 @@ import pytest
 from guard.chat import asked_by
 from guard.decision import Decision, Part
 from guard.engine import Asked, Guard
+from guard.limits import PocketPurse
 from guard.openai_api import read_request
 from judge.errors import JudgeUnavailable
 from judge.records import Turn
@@ -99,6 +100,34 @@ async def test_a_judge_that_goes_down_is_noticed_once_its_last_answer_is_old() -
         time.seconds += 0.004
         await ask(one, "好", number)
     assert (one.breaker_open, len(judge.seen)) == (True, 1 + 2 + 3)
+
+
+class Broke(PocketPurse):
+    """The day's money is spent."""
+
+    def spent(self, day: str) -> float:
+        return 1.0
+
+
+@pytest.mark.parametrize("kind", ["deadline", "breaker", "budget", "unavailable", "rate_limited"])
+async def test_every_rule_that_could_not_be_checked_is_named(kind: str) -> None:
+    """Two that go by one dimension, however its check failed: none stands for the other."""
+    lax = {**LEGAL, "cut": 0.8, "action": "flag"}
+    fair = {**LEGAL, "dimension": "Fairness"}
+    budget = 1.0 if kind == "budget" else None
+    plan = policy(
+        LEGAL, lax, fair, deadline_s=0.01, budget_usd_per_day=budget, breaker={"failures": 1}
+    )
+    judge: ScriptedJudge = Erratic(FailureKind.RATE_LIMITED)
+    if kind == "unavailable":
+        judge = Ends(JudgeUnavailable("the key was refused"))
+    one = guard(plan, judge, purse=Broke() if kind == "budget" else PocketPurse())
+    bad = DOWN if kind == "rate_limited" else SLOW
+    decision = await ask(one, bad, "甲")
+    if kind == "breaker":
+        decision = await ask(one, bad, "乙")
+    rules = ["Legality:output:block", "Legality:output:flag", "Fairness:output:block"]
+    assert sorted((m.rule, m.kind) for m in decision.missed) == sorted((r, kind) for r in rules)
 
 
 @pytest.mark.parametrize("kind", LASTING)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import threading
 from collections.abc import Sequence
 from datetime import timedelta
@@ -247,6 +248,26 @@ async def test_events_hold_hashes_and_texts_only_when_asked() -> None:
     assert BAD not in plain.events[0].model_dump_json()
     assert (full.events[0].text, full.events[0].prompt) == (BAD, "你好")
     assert plain.events[0].text_sha256 == full.events[0].text_sha256
+
+
+@pytest.mark.parametrize(
+    ("texts", "written"),
+    [
+        (["加微信领彩金"], "加微信领彩金"),
+        (["想一想", "", "说出来"], "想一想\n说出来"),
+        (["半\ud800个"], "半\\ud800个"),
+    ],
+)
+async def test_whoever_has_a_text_can_tell_its_events_by_their_hash(
+    texts: list[str], written: str
+) -> None:
+    """It is what `sha256sum` says of the text; several are joined by line feeds, as recorded."""
+    sink = Memory()
+    one = guard(sinks=(sink,), texts=True)
+    await one.check("output", [Part("text", text) for text in texts], ASKED)
+    (event,) = sink.events
+    assert event.text == written
+    assert event.text_sha256 == hashlib.sha256(written.encode()).hexdigest()
 
 
 async def test_a_text_that_no_file_can_hold_is_checked_and_recorded() -> None:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
+import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -135,6 +140,14 @@ CASCADE = "judge: cascade:embedded>llm:openai/m\n"
         ("on_failure: alow\n", 2, "on_failure: is none of block, allow (did you mean allow?)"),
         ("hazard: 3\n", 2, "hazard: is none of known, unknown"),
         ("judge: 3\n", 2, "judge: is no text (put it in quotes)"),
+        ('judge: "\\ud800"\n', 2, "half a character (a lone surrogate)"),
+        ('"\\ud800": 3\n', 2, "half a character (a lone surrogate)"),
+        ("~: 3\n", 2, "a key must be plain text: put '~' in quotes"),
+        ("yes: 3\n", 2, "a key must be plain text: put 'yes' in quotes"),
+        (".nan: 3\n", 2, "a key must be plain text: put '.nan' in quotes"),
+        ("stream: {~: 3}\n", 2, "a key must be plain text: put '~' in quotes"),
+        ("deadline_s: !!timestamp soon\n", 2, "a value doesn't fit its tag"),
+        ("deadline_s: " + "9" * 5000 + "\n", 2, "a value doesn't fit its tag"),
         ("band: [0.2, 0.8]\n", 2, "`band` is a cascade's; the judge is embedded"),
         (LLM + "band: [0.2, 0.8]\n", 3, "`band` is a cascade's; the judge is llm:openai/m"),
         ("judge: cascade:embedded>llm:m\nband: [0.8, 0.2]\n", 3, "`band` is a range"),
@@ -151,6 +164,60 @@ def test_a_value_that_means_something_else_is_refused(
         load_policy(file)
     assert f"{file}:{line}: " in str(caught.value)
     assert said in str(caught.value)
+
+
+def test_a_policy_may_be_json_as_other_programs_write_it(tmp_path: Path) -> None:
+    """They write a character beyond the first 65,536 as two halves."""
+    file = tmp_path / "policy.yaml"
+    rules = [{"evidence": "pii", "action": "block"}]
+    content = {"version": 1, "rules": rules, "messages": {"zh": "不行🙂", "en": "x"}}
+    file.write_text(json.dumps(content), encoding="utf-8")
+    assert "\\ud83d" in file.read_text(encoding="utf-8")
+    assert load_policy(file).messages.zh == "不行🙂"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such pipes and devices")
+@pytest.mark.parametrize("what", ["policy.yaml", "calibration.json"])
+@pytest.mark.parametrize("device", [None, "/dev/zero"])
+def test_neither_a_pipe_nor_a_device_is_waited_for(
+    tmp_path: Path, what: str, device: str | None
+) -> None:
+    """Nobody may ever write into the one, and the other has no end."""
+    (tmp_path / "policy.yaml").write_text(WHOLE, encoding="utf-8")
+    file = tmp_path / what
+    file.unlink(missing_ok=True)
+    if device is None:
+        os.mkfifo(file)
+    else:
+        file.symlink_to(device)
+    with pytest.raises(InputError, match="is no plain file") as caught:
+        load_guard(tmp_path / "policy.yaml")
+    assert caught.value.file == file
+
+
+@pytest.mark.parametrize("given", [None, 3, {}, b"policy.yaml"])
+def test_what_is_no_policy_is_one_line(given: Any) -> None:
+    """Whoever forgot it is told what to give."""
+    with pytest.raises(InputError, match="no policy is given"):
+        load_guard(given)
+
+
+RULE = "  - {evidence: pii, action: block}\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["".join(f"k{n}: 1\n" for n in range(100_000)), f"rules:\n{RULE * 100_000}"],
+    ids=["keys", "rules"],
+)
+def test_a_file_that_nobody_wrote_by_hand_is_refused_at_once(tmp_path: Path, text: str) -> None:
+    """YAML is slow to read: a megabyte of it would take a minute."""
+    file = tmp_path / "policy.yaml"
+    file.write_text(text, encoding="utf-8")
+    start = time.process_time()
+    with pytest.raises(InputError, match="is larger than 262,144 bytes"):
+        load_policy(file)
+    assert time.process_time() - start < 1
 
 
 @pytest.mark.parametrize(

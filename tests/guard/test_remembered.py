@@ -77,7 +77,7 @@ async def test_the_looks_of_a_stream_push_nothing_out() -> None:
     scanner.seen.clear()
     await one.check("input", parts(ANSWER * 9), told)
     assert scanner.seen == []
-    assert len(one._scanned._known) == 1
+    assert len(one._scanning._scanned._known) == 1
 
 
 async def test_what_was_found_is_found_again() -> None:

@@ -19,9 +19,10 @@ from guard.server.settings import Limits
 from guard.server.state import State
 from judge.calibration import Calibration
 from judge.errors import BudgetReached, JudgeUnavailable
+from judge.llm.bill import current_bill
 from judge.protocols import Judge
 from judge.testing import Said, ScriptedJudge
-from judge.verdict import Case, Outcome
+from judge.verdict import Case, Outcome, Usage
 from tests.guard.made import guard, policy
 from tests.guard.server.serving import Answer, Served, serving, state_of
 
@@ -52,17 +53,23 @@ class HeldJudge(ScriptedJudge):
     Args:
         free: cases that it judges before it waits.
         script: what it says.
+        paid: whether each case costs a dollar, waited for or not.
     """
 
-    def __init__(self, free: int = 0, script: Callable[[Case], Said] = opinion) -> None:
+    def __init__(
+        self, free: int = 0, script: Callable[[Case], Said] = opinion, *, paid: bool = False
+    ) -> None:
         super().__init__(script, name="held")
-        self._free, self._gate = free, Future[None]()
+        self._free, self._gate, self._paid = free, Future[None](), paid
 
     def let_go(self) -> None:
         """Judge what waits, and all that comes."""
         self._gate.set_result(None)
 
     async def assess(self, cases: Sequence[Case]) -> Sequence[Outcome]:
+        bill = current_bill()
+        if self._paid and bill is not None:
+            bill.add(Usage(), 1.0)
         if len(self.seen) >= self._free:
             await asyncio.shield(asyncio.wrap_future(self._gate))
         return await super().assess(cases)

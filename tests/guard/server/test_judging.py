@@ -70,6 +70,14 @@ async def test_results_come_in_the_records_order() -> None:
     assert [case.record.id for case in judge.seen] == ["r1", "r4", "r5"]
 
 
+async def test_a_list_of_records_is_told_what_to_send() -> None:
+    """Where they belong, with the word for it."""
+    answer = await judged([row(1), row(2)])
+    assert answer.status == 400
+    told = 'the body is not an object: send a record, or {"records": [record, ...]}'
+    assert answer.json["error"]["message"] == told
+
+
 async def test_a_bad_record_is_told_what_a_request_can_do() -> None:
     """Its caller has no command line: no flag is named."""
     plain = {"prompt": "问", "response": "答"}

@@ -6,12 +6,14 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from guard.server.keyring import KeyRing
 from guard.server.keys import MOST_BYTES, add_key, key_hash, read_keys
 from tests.cli.conftest import Flames
 from tests.guard.server.serving import Stand, says, standing
@@ -74,11 +76,11 @@ TAMPERED: dict[str, tuple[Callable[[Path], None], str]] = {
     "plain_key": (written(entry(sha256="guessed")), NO_FILE_OF_KEYS),
     "unknown_field": (written(entry(admin=True)), NO_FILE_OF_KEYS),
     "no_number": (written(entry(rpm="many")), NO_FILE_OF_KEYS),
-    "large": (_large, NO_FILE_OF_KEYS),
+    "large": (_large, f"is larger than {MOST_BYTES:,} bytes"),
     "deleted": (Path.unlink, "No such file or directory"),
-    "directory": (_directory, NO_FILE_OF_KEYS),
-    "pipe": (_pipe, NO_FILE_OF_KEYS),
-    "device": (_link("/dev/zero"), NO_FILE_OF_KEYS),
+    "directory": (_directory, "Is a directory"),
+    "pipe": (_pipe, "is no plain file"),
+    "device": (_link("/dev/zero"), "is no plain file"),
     "loop": (_link("keys.json"), "Too many levels of symbolic links"),
     "link_to_nothing": (_link("gone.json"), "No such file or directory"),
     "anybody_s": (lambda file: file.chmod(0o606), "can be changed by anybody (chmod o-w "),
@@ -135,6 +137,34 @@ async def test_a_file_that_is_mended_lets_its_callers_in_again(tmp_path: Path) -
             assert await asks(stand, key) == 401
             await asyncio.to_thread(_mended, file, content)
             assert await asks(stand, key) == 200
+
+
+@contextmanager
+def no_free_descriptors() -> Iterator[None]:
+    """This process can open nothing, as while idle connections take all that there are."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_keys_that_change_while_nothing_can_be_opened_are_known_as_soon_as_it_can(
+    tmp_path: Path, logged: pytest.LogCaptureFixture
+) -> None:
+    """Nobody is locked out for good; and it is said once, not with each request."""
+    file = tmp_path / "keys.json"
+    ann = add_key(file, "ann", None, NOW)
+    ring = KeyRing(file)
+    eve = add_key(file, "eve", None, NOW)
+    with no_free_descriptors():
+        assert [ring.find(key) for key in (ann, eve, ann)] == [None] * 3
+    assert [found and found.name for found in map(ring.find, (ann, eve))] == ["ann", "eve"]
+    (line,) = logged.messages
+    assert "Too many open files" in line
 
 
 def _mended(file: Path, content: bytes) -> None:

@@ -90,6 +90,14 @@ def test_a_mistake_is_one_line(
     assert (folder / "keys.json").read_bytes() == before
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="a folder that makes no files")
+def test_a_folder_that_makes_no_files_is_named_as_such(flames: Flames, folder: Path) -> None:
+    """And isn't taken for another command's doing, which is waited for."""
+    ran = flames("keys", "add", "ann", "--keys", "/proc/keys.json")
+    assert (ran.status, ran.err.count("\n")) == (2, 1)
+    assert "/proc/keys.json: can't be written: No such file or directory" in ran.err
+
+
 def test_keys_added_at_the_same_time_are_all_there(tmp_path: Path) -> None:
     """Two commands at once don't undo each other's change."""
     file = tmp_path / "keys.json"

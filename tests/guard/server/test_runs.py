@@ -519,6 +519,22 @@ async def test_a_run_is_cancelled_while_it_is_judged(tmp_path: Path) -> None:
     assert sorted(case.record.id for case in judge.seen) == [f"r{n}" for n in range(5)]
 
 
+async def test_rows_that_a_cancelled_run_had_in_hand_have_not_failed(tmp_path: Path) -> None:
+    """They were paid for, and are still to do: neither progress nor report counts them."""
+    judge = HeldJudge(free=2, paid=True)
+    async with judging(judge, tmp_path) as served:
+        run = await submitted(served, lines([row(n) for n in range(5)]))
+        await reaches(served, run, lambda told: told["done"] == 2)
+        await served.post(f"/v1/runs/{run}/cancel", b"")
+        told = await ended(served, run)
+        assert (told["phase"], told["done"], told["failures"]) == ("cancelled", 2, {})
+        summary = (await got(served, run, "/summary")).json
+        (model,) = summary["models"].values()
+        legality = model["dimensions"]["Legality"]
+        assert (legality["judged"], legality["unjudged"]) == (2, {})
+        assert summary["cost"]["usd"] == 3.0  # of those that were broken off
+
+
 async def test_a_run_that_waits_is_cancelled_at_once(tmp_path: Path) -> None:
     """Though those before it hold all places."""
     limits = Limits(grace_s=1.0, open_runs=9)
