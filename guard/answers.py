@@ -16,7 +16,7 @@ from guard.framed import alike
 from guard.json_replies import Paths, texts_of
 from guard.openai_api import ChatRequest, Completion, CompletionChoice, Envelope, blocked
 from guard.policy import Policy
-from guard.seams import seams
+from guard.seams import seams, seams_of_answer
 
 _SPOKEN: Final = Paths.parse(
     [
@@ -70,24 +70,22 @@ async def look_at_texts(guard: Guard, parts: Sequence[Part], asked: Asked) -> De
     """
     decision = await guard.look("output", parts, asked)
     texts = [part for part in parts if not part.word]
-    decision = await _joined(guard, decision, [part.text for part in texts], asked)
+    decision = await _also(guard, decision, seams(part.text for part in texts), asked)
     lists: dict[str, list[str]] = {}
     for part in texts:
         lists.setdefault(alike(part.where), []).append(part.text)
     if 1 < len(lists) < len(texts):  # what a list says, without what stands between its items
-        decision = await _joined(
-            guard, decision, [one for own in lists.values() for one in own], asked
-        )
+        items = seams(one for own in lists.values() for one in own)
+        decision = await _also(guard, decision, items, asked)
     return decision
 
 
 async def _look(guard: Guard, choice: CompletionChoice, asked: Asked) -> Decision:
     decision = await guard.look("output", parts_of(choice.parts), asked)
-    return await _joined(guard, decision, choice.shown, asked)
+    return await _also(guard, decision, await seams_of_answer(choice.said), asked)
 
 
-async def _joined(guard: Guard, first: Decision, texts: Sequence[str], asked: Asked) -> Decision:
-    joined = seams(texts)
+async def _also(guard: Guard, first: Decision, joined: Sequence[Part], asked: Asked) -> Decision:
     if not joined:
         return first
     return merged(first, await guard.look("output", joined, asked, judged=False, once=True))

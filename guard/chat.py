@@ -88,14 +88,15 @@ async def decided_about(
     Args:
         guard: decides; what can't be read counts as its policy says.
         parts: every text of it.
-        request: the same in OpenAI's form, where it has it: turns that came at once are also read
-            as one.
+        request: the same in OpenAI's form, where it has it: what stands one behind the other is
+            also read as one.
         unread: where something stands that can't be read.
         asked: what it stands in.
     """
     decision = await guard.look("input", parts, asked)
-    if joined := [] if request is None else seams(request.turns):
-        together = await guard.look("input", joined, asked, judged=False, once=True)
+    rows = () if request is None else request.together
+    if joined := [part for texts in rows for part in seams(texts)]:
+        together = await guard.look("input", joined, asked, judged=False)
         decision = merged(decision, together)
     return merged(decision, guard.unread("input", unread)) if unread else decision
 

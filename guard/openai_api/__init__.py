@@ -49,6 +49,7 @@ from guard.openai_api.moderation import (
 )
 from guard.openai_api.parts import (
     ARGUMENTS,
+    NAMES,
     THINKING,
     Channel,
     Dropped,
@@ -83,6 +84,7 @@ __all__ = [
     "DONE_FRAME",
     "KEEP_ALIVE",
     "MOST_CHOICES",
+    "NAMES",
     "NO_TOKENS",
     "THINKING",
     "ApiError",

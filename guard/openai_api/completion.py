@@ -9,7 +9,7 @@ from typing import Any, Final
 from guard.openai_api.envelope import Envelope, read_envelope, read_index
 from guard.openai_api.errors import upstream_unreadable
 from guard.openai_api.found import Found
-from guard.openai_api.parts import THINKING, Dropped, TextPart, UnknownKeys
+from guard.openai_api.parts import Dropped, TextPart, UnknownKeys
 from guard.openai_api.response_keys import CHOICE
 
 _OBJECT = "chat.completion"
@@ -30,11 +30,9 @@ class CompletionChoice:
     parts: tuple[TextPart, ...]
 
     @property
-    def shown(self) -> tuple[str, ...]:
-        """Its texts in the order in which clients show them: the thinking stands above."""
-        said = [part for part in self.parts if part.kind != "joined"]
-        said.sort(key=lambda part: part.kind not in THINKING)
-        return tuple(part.text for part in said)
+    def said(self) -> tuple[tuple[str, str], ...]:
+        """Its texts, each with its kind and once."""
+        return tuple((part.kind, part.text) for part in self.parts if part.kind != "joined")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ Every string of what is forwarded is in `parts` or in `context`, or is a name (`
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -45,6 +46,8 @@ class ChatRequest:
         history: the turns before those, and all turns in their order where more than the question
             is left (a tool's result, an instruction, a begun answer), as a judge knows them:
             developers speak as the system, tools as the user.
+        together: what is read one behind the other, in rows: the operators' turns, the other turns
+            that came at once, the descriptions of tools.
     """
 
     forward: dict[str, Any]
@@ -54,6 +57,7 @@ class ChatRequest:
     dropped: tuple[Dropped, ...]
     prompt: str
     history: tuple[Turn, ...]
+    together: tuple[tuple[str, ...], ...]
 
     @property
     def model(self) -> str:
@@ -74,16 +78,6 @@ class ChatRequest:
     def include_usage(self) -> bool:
         """Whether the stream is to end with a chunk that holds the usage."""
         return bool((self.forward.get("stream_options") or {}).get("include_usage"))
-
-    @property
-    def turns(self) -> tuple[str, ...]:
-        """What each of the newest turns says as its content, operators' turns apart."""
-        said: dict[str, str] = {}
-        for part in self.parts:
-            if part.kind == "content" and part.role not in _OPERATOR:
-                turn = part.path.partition(".")[0]
-                said[turn] = said.get(turn, "") + part.text
-        return tuple(said.values())
 
 
 def read_request(value: dict[str, Any], unknown: UnknownKeys = "drop") -> ChatRequest:
@@ -127,6 +121,7 @@ def read_request(value: dict[str, Any], unknown: UnknownKeys = "drop") -> ChatRe
             for place in range(_told(asked, len(roles)))
             if (text := _text(rebuilt[place]))
         ),
+        together=_together(roles, newest, found, around),
     )
 
 
@@ -174,6 +169,24 @@ def _newest_turn(roles: Sequence[str]) -> int:
     while end and roles[end - 1] == "assistant":
         end -= 1
     return max((p + 1 for p in range(end) if roles[p] == "assistant"), default=0)
+
+
+def _together(
+    roles: Sequence[str], newest: int, found: Sequence[Found], around: Found
+) -> tuple[tuple[str, ...], ...]:
+    operators: list[str] = []
+    runs: defaultdict[int, list[str]] = defaultdict(list)  # by the answers before them
+    answers = 0
+    for place, (role, one) in enumerate(zip(roles, found, strict=True)):
+        said = "".join([part.text for part in one.parts if part.kind == "content"])
+        if role in _OPERATOR:
+            operators.append(said)
+        elif role == "assistant" and place < newest:
+            answers += bool(one.parts)  # an empty one parts nothing
+        else:
+            runs[answers].append(said)
+    tools = [part.text for part in around.parts if part.kind == "tool_description"]
+    return tuple(tuple(row) for row in (operators, *runs.values(), tools) if len(row) > 1)
 
 
 def _asked(roles: Sequence[str], newest: int) -> list[int]:

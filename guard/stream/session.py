@@ -14,9 +14,8 @@ from typing import NamedTuple
 from guard.decision import Decision, Part, merged
 from guard.engine import Asked, Guard, Told
 from guard.escapes import argued
-from guard.openai_api import THINKING
 from guard.policy import Mode
-from guard.seams import seams
+from guard.seams import seams_of_answer
 from guard.stream.windows import Look, Windows
 
 _Released = Callable[[Windows], str]
@@ -54,6 +53,10 @@ class _Channel:
     @property
     def where(self) -> str:
         return f"choices[{self.choice}].{self.key}"
+
+    @property
+    def kind(self) -> str:
+        return str(self.key).partition("[")[0]
 
     @property
     def part(self) -> Part:
@@ -239,8 +242,8 @@ class StreamSession:
 
     async def _look_at_all(self, channels: Sequence[_Channel]) -> None:
         """All that a choice says; where it is several texts, also what they say together."""
-        shown = sorted(channels, key=lambda one: str(one.key) not in THINKING)
-        if self._stopped is None and (joined := seams(one.part.text for one in shown)):
+        said = [(one.kind, "".join(one.pieces)) for one in channels]
+        if self._stopped is None and (joined := await seams_of_answer(said)):
             await self._decide(joined, judged=False, once=True)
         if self._stopped is None and channels:
             await self._decide([one.part for one in channels], judged=True)

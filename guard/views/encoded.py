@@ -11,10 +11,12 @@ import html
 import re
 from collections.abc import Callable, Iterator
 
-from guard.views.signs import BASE64, ESCAPE, HEX, signs
+from guard.views import numbers
+from guard.views.signs import BASE64, ESCAPE, HEX, NUMERALS, signs
 
 ROUNDS, MOST = 3, 8
 _LEAST = 2  # characters of a message
+_MOBILE = 11  # digits
 _TRIGGER = re.compile(
     r"\\(?:u[0-9a-fA-F{]|x[0-9a-fA-F]|[0-3][0-7]{2}|[0-9a-fA-F]{4}"
     r"|(?<=[\u3400-\u9fff]\\)[nrt](?![a-z]))"
@@ -31,10 +33,13 @@ _CHARACTER = re.compile(
 )
 _BLANK = {"n": "\n", "r": "\n", "t": " "}
 _TWO_DIGITS = re.compile(r"\\x|[%=]|\\(?=[0-9])")
-# Enough letters in one piece, or one by one.
-_LETTERS = re.compile(r"[A-Za-z0-9+/_\-](?:[A-Za-z0-9+/_\-]{15}|(?: [A-Za-z0-9+/_\-]){15})")
+# Enough letters in one piece, or one by one; a mobile number alone is fifteen and a sign.
+_LETTERS = re.compile(
+    r"[A-Za-z0-9+/_\-](?:[A-Za-z0-9+/_\-]{14}[A-Za-z0-9+/_\-=]|(?: [A-Za-z0-9+/_\-]){15})"
+)
 _RUN = re.compile(
-    r"[A-Za-z0-9+/_\-]{16,}(?:(?:\n| (?=[A-Za-z0-9+/_\-]{8}))[A-Za-z0-9+/_\-]+)*"
+    r"[A-Za-z0-9+/_\-]{15}(?:[A-Za-z0-9+/_\-]+|(?==))"
+    r"(?:(?:\n| (?=[A-Za-z0-9+/_\-]{8}))[A-Za-z0-9+/_\-]+)*"
     r"|(?<![^\s\"':,;])(?:[A-Za-z0-9+/_\-] ){15,}[A-Za-z0-9+/_\-](?![^\s=\"'.,;])"
 )
 # In groups or lines of four, eight or twelve.
@@ -45,6 +50,11 @@ _GROUPED = re.compile(
 _HEX = re.compile(r"(?<![0-9A-Za-z])(?:(?:, ?|[ :])?(?:0x)?[0-9a-fA-F]{2}){8,}(?![0-9A-Za-z])")
 _CHINESE_IN_HEX = re.compile(r"[eE][3-9](?:, ?|[ :]?)(?:0x)?[89abAB][0-9a-fA-F]")
 _HEX_MARK = re.compile("0x|[ ,:]")
+_NUMBER_IN_HEX = re.compile(
+    rf"(?:0x)?3[0-9](?:(?:, ?|[ :])?(?:0x)?(?:3[0-9]|2[0de])){{{_MOBILE - 1},}}"
+    r"(?:(?:, ?|[ :])?(?:0x)?[57]8)?"
+)
+_PARTED = re.compile("[ ,:](?!0x| 0x)")
 _UNWRITTEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ue000-\uf8ff]")
 # Byte pairs of GB 2312, and ASCII; and the same characters in UTF-16.
 _GBK = re.compile(rb"(?:[\xb0-\xf7][\xa1-\xfe]|[\xa1\xa3][\xa1-\xfe]|[\n\r\t\x20-\x7e])+")
@@ -129,10 +139,25 @@ def _from_hex(text: str) -> str | None:
     return "\n".join(found) or None
 
 
+def _number_from_hex(text: str) -> str | None:
+    """What digits of a telephone or identity number are written for: 3133 is 13.
+
+    Pairs with blanks between may be ages or degrees, unless a word about telephones is beside.
+    """
+    found = _NUMBER_IN_HEX.finditer(text) if text.count("3") >= _MOBILE else ()
+    runs = [
+        bytes.fromhex(_HEX_MARK.sub("", run[0])).decode()
+        for run in found
+        if not _PARTED.search(run[0]) or numbers.is_about(text, *run.span())
+    ]
+    return "\n".join(runs) or None
+
+
 _READERS: tuple[tuple[str, int, Callable[[str], str | None]], ...] = (
     ("escaped", ESCAPE, _unescaped),
     ("base64", BASE64, _from_base64),
     ("hex", HEX, _from_hex),
+    ("hex", NUMERALS, _number_from_hex),
 )
 
 

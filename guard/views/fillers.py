@@ -11,7 +11,9 @@ from itertools import pairwise
 
 from guard.views import pairs
 from guard.views.model import View
+from guard.views.numbers import DIGITS
 from guard.views.signs import ALTERNATES, COUNTED, LINES, STRING
+from judge.embedded import pii
 
 _HAN = "[\u3400-\u4dbf\u4e00-\u9fff]"
 _CHINESE = re.compile(_HAN)
@@ -41,8 +43,8 @@ def without_fillers(view: View) -> View:
     """The text without what stands between each two characters, or without their numbers.
 
     That is: the same letter at every second place, five times or more; a string that starts with
-    a mark, before four characters in a row; a number before each of five characters; the numbers
-    of a list of characters.
+    a mark, before four characters in a row; a number before each of five characters, unless both
+    together are somebody's number; the numbers of a list of characters.
     """
     text, there = view.text, view.signs
     gone = list(_letters(text)) if there & ALTERNATES else []
@@ -94,16 +96,34 @@ def _fills(text: str) -> bool:
 
 
 def _strings(text: str) -> Iterator[tuple[int, int]]:
-    strings = sorted({found[1] for found in _STRING.finditer(text)}, key=len, reverse=True)
+    """The strings between characters; where each is an end and a beginning, these alone as well.
+
+    So `**` before the first character and behind the last, with `****` between.
+    """
+    between = {found[1] for found in _STRING.finditer(text)}
+    strings: set[str] = set()
+    for string in sorted(between, key=len, reverse=True)[:_MOST]:
+        opening = _opening(text, string)
+        strings |= {string, opening, string.removesuffix(opening)} if opening else {string}
     if strings:
-        any_of = re.compile("|".join(map(re.escape, strings[:_MOST])))
+        any_of = re.compile("|".join(map(re.escape, sorted(strings, key=len, reverse=True))))
         yield from (found.span() for found in any_of.finditer(text))
 
 
+def _opening(text: str, string: str) -> str:
+    """What of a string between characters stands before the first of them."""
+    first = max(text.find(string) - 1, 0)
+    ends = (string[at:] for at in range(1, len(string)))
+    return next((end for end in ends if text.endswith(end, 0, first)), "")
+
+
 def _counters(text: str) -> Iterator[tuple[int, int]]:
-    for found in _COUNTED.finditer(text):
-        if not _UNITS.search(found[0]):
-            yield from (one.span() for one in _COUNTER.finditer(text, *found.span()))
+    rows = [row for row in _COUNTED.finditer(text) if not _UNITS.search(row[0])]
+    found = pii.find(text.translate(DIGITS)) if rows else ()
+    personal = {at for one in found for at in range(one.start, one.end)}
+    for row in rows:
+        if personal.isdisjoint(range(*row.span())):
+            yield from (one.span() for one in _COUNTER.finditer(text, *row.span()))
 
 
 def _numbers(text: str) -> Iterator[tuple[int, int]]:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from importlib import resources
 from itertools import pairwise
+from typing import Final
 
 from guard.views.model import View
 from guard.views.signs import COUNTED, NUMERALS
@@ -20,7 +21,8 @@ from judge.embedded import pii
 # 洞, 幺, 两, 拐 and 勾 are said for clearness, 参 is what 參 is simplified to.
 _FROM = "零〇一二三四五六七八九壹贰叁肆伍陆柒捌玖幺弌弍弎参〡〢〣〤〥〦〧〨〩洞两拐勾"
 _TO = "00123456789123456789112331234567890279"
-_DIGITS = str.maketrans(_FROM, _TO)
+DIGITS: Final = str.maketrans(_FROM, _TO)
+"""What numerals stand for, by code."""
 _D = f"[0-9{_FROM}]"
 _RUN = re.compile(rf"{_D}(?:[^0-9{_FROM}]{{0,8}}{_D}){{10,}}(?:[^0-9{_FROM}]{{0,3}}[Xx×叉])?")
 _GROUP = re.compile(rf"{_D}+[Xx]?|[×叉]|(?<=[^A-Za-z])[Xx](?![A-Za-z])")
@@ -86,7 +88,7 @@ def find(view: View) -> Iterator[pii.Found]:
 
 def _in_run(text: str, start: int, end: int) -> Iterator[pii.Found]:
     groups = [found.span() for found in _GROUP.finditer(text, start, end)]
-    digits = "".join([text[slice(*group)] for group in groups]).translate(_DIGITS)
+    digits = "".join([text[slice(*group)] for group in groups]).translate(DIGITS)
     digits = digits.translate({0xD7: "X", 0x53C9: "X"})
     gaps = [text[a[1] : b[0]] for a, b in pairwise(groups)]
 
@@ -100,7 +102,7 @@ def _in_run(text: str, start: int, end: int) -> Iterator[pii.Found]:
         if {*gaps[max(first - 1, 0) : first], *gaps[last : last + 1]} & {*inside, "."}:
             return False  # a part of more numbers
         return _is_dialled(inside, shape) or (
-            _may_be_dialled(inside, shape) and _is_about(text, groups[first][0], groups[last][1])
+            _may_be_dialled(inside, shape) and is_about(text, groups[first][0], groups[last][1])
         )
 
     for hit in pii.in_groups(text, digits, groups, joined):
@@ -108,7 +110,7 @@ def _in_run(text: str, start: int, end: int) -> Iterator[pii.Found]:
             yield hit
 
 
-def _is_about(text: str, start: int, end: int) -> bool:
+def is_about(text: str, start: int, end: int) -> bool:
     """Whether a word about telephones stands directly beside, and no measure."""
     if _MEASURE.match(text, end):
         return False

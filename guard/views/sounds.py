@@ -21,7 +21,8 @@ _TONED = re.compile(f"[{''.join(_TONES)}]")
 _UNTONED = str.maketrans(_TONES)
 _NEARLY = 0.9
 _LETTER, _WORD = re.compile("[A-Za-z]"), re.compile("[a-z]{2}")
-_LETTERS = re.compile(r"[a-z][a-z0-9' ._\-]*")
+_JOINTS = r"._\-·•*/|"  # between syllables, the same each time
+_LETTERS = re.compile(rf"[a-z][a-z0-9' {_JOINTS}]*")
 _VOWEL, _CHINESE = re.compile("[aeiouv]"), re.compile("[\u3400-\u4dbf\u4e00-\u9fff]")
 _BOPOMOFO = re.compile("[\u3105-\u3129]{2}")
 _ALSO = {"lue": "lve", "nue": "nve"}  # spellings without the umlaut that no other sound has
@@ -176,7 +177,7 @@ def _sounds() -> _Sounds:
     row = f"(?>(?:{one}{tone}{joined})+)"
     word = f"{row}(?![a-z]|[0-9](?![0-9]))"
     alone = rf"(?=[a-z]{{2}}){one}{tone}(?![a-z])"
-    parted = rf"(?=[a-z]{{2,6}}[1-5]?[._\-][a-z]){alone}([._\-]){alone}(?:\1{alone})*"
+    parted = rf"(?=[a-z]{{2,6}}[1-5]?[{_JOINTS}][a-z]){alone}([{_JOINTS}]){alone}(?:\1{alone})*"
     none = f"(?P<none>(?=[a-z]++[1-5']){row})"
     run = re.compile(rf"(?<![a-z])(?:{parted}|{word}(?: {word})*|{none})")
     return _Sounds(run, re.compile(one), common, rare)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -10,8 +11,10 @@ from hypothesis import strategies as st
 
 from guard.answers import body_of, look_at_answer
 from guard.chat import asked_by, look_at_request
+from guard.evidence import Scanner
 from guard.openai_api import read_completion, read_request
-from guard.seams import REACH, seams
+from guard.seams import REACH, seams, seams_of_answer
+from guard.stream import StreamSession
 from tests.contracts.guard_marks import ADVERT, BAD, BLOCKING, Marked, marked, story
 from tests.guard.openai_api import servers
 
@@ -64,15 +67,140 @@ async def test_a_text_alone_is_scanned_once() -> None:
     assert given.scanner.seen == [story(300)]
 
 
-async def test_turns_that_come_at_once_are_scanned_together() -> None:
-    """A user who says it in two messages, or a tool that says it in two results."""
-    for role in ("user", "tool"):
-        turns = [{"role": role, "content": text} for text in (ADVERT[:2], ADVERT[2:])]
-        request = read_request({"messages": [{"role": "system", "content": "帮忙"}, *turns]})
-        given = marked(SCANNED)
-        decision, parts = await look_at_request(given.guard, request, asked_by(request, "r"))
-        assert decision.status == "blocked"
-        assert [part.text for part in parts] == ["帮忙", ADVERT[:2], ADVERT[2:]]
+def calling(*arguments: str, name: str = "f") -> list[dict[str, Any]]:
+    return [
+        {"id": f"c{at}", "type": "function", "function": {"name": name, "arguments": one}}
+        for at, one in enumerate(arguments)
+    ]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"content": None, "tool_calls": calling(ADVERT[:2], ADVERT[2:])},
+        {"content": None, "tool_calls": calling(f'{{"a": "{ADVERT[:2]}"}}', f'["{ADVERT[2:]}"]')},
+        {"content": None, "tool_calls": calling(f'{{"a": "{ADVERT[:2]}", "b": "{ADVERT[2:]}"}}')},
+        {"content": None, "tool_calls": calling(f'{{"a": "{ADVERT[:2]}", "a": "{ADVERT[2:]}"}}')},
+        {"content": None, "tool_calls": calling(json.dumps([ADVERT[:1], {"x": ADVERT[1:]}]))},
+        {"content": ADVERT[:2], "tool_calls": calling(f'{{"a": "{ADVERT[2:]}"}}')},
+        {"content": ADVERT[:2], "function_call": {"name": "f", "arguments": ADVERT[2:]}},
+        {"content": ADVERT[:2], "tool_calls": calling("{}", name=ADVERT[2:])},
+        {"refusal": ADVERT[2:], "content": ADVERT[:2]},
+    ],
+)
+async def test_what_a_text_and_tools_say_together_is_scanned(message: dict[str, Any]) -> None:
+    """As whoever runs the tools reads it: without their names and the keys of arguments."""
+    assert await decided(marked(SCANNED), answer(message)) == ["blocked"]
+    given = marked(SCANNED)
+    session = StreamSession(given.guard, asked_by(read_request(ASKED), "r"))
+    for part in read_completion(answer(message)).choices[0].parts:
+        place = part.path.partition("tool_calls")[2][:3]  # [0]
+        await session.feed(0, part.kind + place, part.text, whole=bool(place))
+    await session.finish(0)
+    assert (await session.close()).status == "blocked"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ('{"since": 1700000000, "limit": 5}', "1700000000、5"),
+        ('{"w": "1920", "h": "1080", "quality": "100"}', "1920、1080、100"),
+        (
+            '{"to": "电话138", "x": null, "y": true, "rest": [12345678, "好"]}',
+            "电话138、12345678好",
+        ),
+        ('{"unit": "元", "price": 100, "of": "件"}', "元100件"),
+    ],
+)
+async def test_numbers_of_different_values_are_not_run_together(arguments: str, said: str) -> None:
+    """A time and a limit are no telephone number; beside a word about telephones a list may be."""
+    (found,) = await seams_of_answer([("tool_arguments", arguments)])
+    assert found.text == said
+    scanned = {kind for kind, _ in Scanner.shipped().kinds(said)}
+    assert scanned == ({"pii:mobile"} if "电话" in said else set())
+
+
+async def test_a_call_with_one_argument_is_scanned_once() -> None:
+    """Its name is a word, and its value stands with it already."""
+    given = marked(SCANNED)
+    body = answer({"content": None, "tool_calls": calling('{"city": "北京"}', name="get_weather")})
+    assert await decided(given, body) == ["allowed"]
+    assert given.scanner.seen == ["get_weather", '{"city": "北京"}']
+
+
+@pytest.mark.parametrize("arguments", ["[" * 100_000, '{"a": "b', '{"a": ' + "9" * 5000 + "}"])
+async def test_arguments_that_are_no_json_are_read_as_they_are(arguments: str) -> None:
+    """Whatever a model writes there; also where it nests too deep or counts too far to be read."""
+    texts = [("content", ADVERT[:2]), ("tool_name", "f"), ("tool_arguments", ADVERT[2:])]
+    found = await seams_of_answer([*texts, ("tool_arguments", arguments)])
+    assert any(ADVERT in part.text for part in found)
+
+
+HALVES = (ADVERT[:2], ADVERT[2:])
+
+
+def turns(*said: tuple[str, str]) -> list[dict[str, str]]:
+    return [{"role": role, "content": content} for role, content in said]
+
+
+@pytest.mark.parametrize("first", ["user", "tool", "system", "developer"])
+@pytest.mark.parametrize("later", [[], turns(("assistant", "好的"), ("user", "继续"))])
+async def test_turns_that_come_at_once_are_scanned_together(
+    first: str, later: list[dict[str, str]]
+) -> None:
+    """A user who says it in two messages, a tool in two results, an operator; also earlier ones."""
+    second = "system" if first == "developer" else first
+    halves = turns((first, HALVES[0]), (second, HALVES[1]))
+    request = read_request({"messages": [*halves, *turns(("user", "呢")), *later]})
+    given = marked(SCANNED)
+    decision, parts = await look_at_request(given.guard, request, asked_by(request, "r"))
+    assert decision.status == "blocked"
+    assert {*HALVES, "呢"} <= {part.text for part in parts}
+
+
+@pytest.mark.parametrize(
+    ("between", "status"),
+    [
+        (turns(("assistant", "好的"), ("user", HALVES[1])), "allowed"),
+        (turns(("system", HALVES[1])), "allowed"),
+        (turns(("assistant", ""), ("user", HALVES[1])), "blocked"),
+    ],
+)
+async def test_what_turns_say_with_an_answer_between_is_for_the_judge(
+    between: list[dict[str, str]], status: str
+) -> None:
+    """They did not come at once; nor are an operator's words the user's. Empty answers are none."""
+    request = read_request({"messages": [*turns(("user", HALVES[0])), *between]})
+    given = marked(SCANNED)
+    decision, _ = await look_at_request(given.guard, request, asked_by(request, "r"))
+    assert decision.status == status
+
+
+async def test_descriptions_of_tools_are_scanned_together() -> None:
+    """They stand one behind the other before the model, with names between."""
+    tools = [
+        {"type": "function", "function": {"name": f"f{at}", "description": text}}
+        for at, text in enumerate(HALVES)
+    ]
+    request = read_request({**ASKED, "tools": tools})
+    given = marked(SCANNED)
+    decision, _ = await look_at_request(given.guard, request, asked_by(request, "r"))
+    assert decision.status == "blocked"
+
+
+async def test_what_stood_together_is_scanned_once_in_a_chat() -> None:
+    """Each turn sends all of them again."""
+    given = marked(SCANNED)
+    begun = [*turns(("system", "一"), ("system", "二"), ("user", "三"), ("user", "四"))]
+    begun += turns(("assistant", "五"), ("user", "六"))
+    for more in ([], turns(("assistant", "七"), ("user", "八"))):
+        request = read_request({"messages": begun + more})
+        await look_at_request(given.guard, request, asked_by(request, "r"))
+    assert given.scanner.seen.count("一二") == given.scanner.seen.count("三四") == 1
+
+
+async def test_a_turn_alone_is_scanned_once() -> None:
+    """Most questions are one text: they pay nothing."""
     one = marked(SCANNED)
     request = read_request(ASKED)
     await look_at_request(one.guard, request, asked_by(request, "r"))

@@ -130,7 +130,10 @@ def test_choices_are_told_apart_by_their_number_and_not_by_their_place() -> None
     body = answer({"content": "零"}, {"content": "一"})
     body["choices"].reverse()
     completion = read_completion(body)
-    assert [(c.index, c.shown) for c in completion.choices] == [(1, ("一",)), (0, ("零",))]
+    assert [(c.index, c.said) for c in completion.choices] == [
+        (1, (("content", "一"),)),
+        (0, (("content", "零"),)),
+    ]
     assert blocked(completion, {0: "抱歉"})["choices"][1]["message"]["content"] == "抱歉"
     body["choices"][0]["index"] = 0
     with pytest.raises(ApiError, match="can't be read"):

@@ -67,6 +67,29 @@ def test_what_an_encoding_says_is_read(written: str) -> None:
     assert Scanner.shipped().scan(written)
 
 
+MOBILE = b"13812345678"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        in_base64(MOBILE),
+        f"手机 {in_base64(MOBILE)}",
+        f"data:text/plain;base64,{in_base64(MOBILE)}",
+        in_base64(b"138-1234-5678"),
+        MOBILE.hex(),
+        b"phone 138-1234-5678".hex(),
+        b"11010519491231002X".hex(),
+        ", ".join(f"0x{byte:02x}" for byte in MOBILE),
+        f"手机 {MOBILE.hex(' ')}",
+    ],
+)
+def test_a_number_alone_is_read_behind_an_encoding(written: str) -> None:
+    """It is shorter than other messages, and holds no Chinese."""
+    for text in (written, f"他说{written}，记得打。"):
+        assert {found.kind for found in Scanner.shipped().scan(text)} & {"pii:mobile", "pii:id"}
+
+
 def test_a_message_that_breaks_off_inside_a_character_is_read_up_to_there() -> None:
     """A streamed answer ends anywhere."""
     cut = quote(SAID)[:-3]
@@ -94,6 +117,10 @@ def test_encodings_are_not_followed_for_ever() -> None:
         "增长 50% 和 20%，a=b，c+d，A&B，x % y",
         'print("done\\n")',
         "1, 2, 3, 4, 5, 6, 7, 8, 9, 10",
+        "气温 31 33 38 31 32 33 34 35 36 37 38",
+        "ages: 31, 33, 38, 31, 32, 33, 34, 35, 36, 37, 38",
+        "call(random_generator=3, internationals=4, max_connections=5)",
+        "圆周率3.14159265358979323846264338327950288419716939937510",
     ],
 )
 def test_hashes_numbers_formulas_and_code_say_nothing(text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from functools import cache
 
@@ -9,7 +10,7 @@ import pytest
 
 from guard.evidence import Scanner
 
-MOBILE, ID = "13812345678", "11010519491231002X"
+MOBILE, ID, CARD = "13812345678", "11010519491231002X", "4111111111111111"
 
 
 @cache
@@ -45,6 +46,11 @@ def written(digits: str) -> str:
         "苹果".join(MOBILE),
         "(" + ")(".join(MOBILE) + ")",
         "008613812345678",
+        "1三8一2三4五6七8",
+        "1叁8壹2叁4伍6柒8",
+        "①参8壹2参4伍6柒8",
+        "13八1二3四5六7八",
+        "1一2三3八4一5二6三7四8五9六10七11八",
         "l38I2345678",
         "138OO138OOO",
         "yi san ba yi er san si wu liu qi ba",
@@ -62,6 +68,16 @@ def written(digits: str) -> str:
 def test_a_mobile_number_is_found_behind_words_marks_and_other_digits(number: str) -> None:
     """What a reader can dial needs no word about telephones beside it."""
     assert kinds(f"好的，{number}。") == {"pii:mobile"}
+
+
+@pytest.mark.parametrize("numerals", ["〇一二三四五六七八九", "零壹贰叁肆伍陆柒捌玖"])
+def test_digits_and_numerals_may_stand_for_each_other_in_any_places(numerals: str) -> None:
+    """Read as digits they are a number; as numbers before characters they would be gone."""
+    for number, kind in ((MOBILE, "pii:mobile"), (ID, "pii:id"), (CARD, "pii:card")):
+        for mask in random.Random(0).sample(range(2 ** len(number)), 200):
+            pairs = enumerate(number)
+            mixed = [numerals[int(d)] if mask >> n & 1 and d != "X" else d for n, d in pairs]
+            assert kind in kinds(f"卡号或电话：{''.join(mixed)}，谢谢"), mixed
 
 
 @pytest.mark.parametrize(
@@ -118,6 +134,15 @@ def test_numbers_with_check_digits_are_found_behind_any_marks(text: str, kind: s
         "转账\n4500\n3000\n2000\n1000",
         "一、二、三、四、五、六、七、八、九、十、十一、十二",
         "第1章第3节第8页，第1章第2节第3页，第4章第5节第6页，第7章第8节",
+        "ISBN 978-7-111-54742-6，定价139.00元，2013年8月1日第2版",
+        "订单号20240138123456789，运单SF1381234567890，下单2024-01-03 13:45:28",
+        "版本1.38.1234，上一版1.38.1230，依赖138.0.1234.5678",
+        "售价1380元，原价1588元，满1000减120，限3件",
+        "1三2四3五4六5七6八",
+        "1个三明治，2个四喜丸子，3个五香蛋，8个八宝粥",
+        "气温 31 33 38 31 32 33 34 35 36 37 38",
+        "年龄：31, 33, 38, 31, 32, 33, 34, 35, 36, 37, 38",
+        "0.3133383132333435",
     ],
 )
 def test_measures_lists_and_decimals_are_no_numbers_to_dial(text: str) -> None:

@@ -47,6 +47,12 @@ def in_selectors(text: str) -> str:
         ("赌丨博丨网丨站丨注丨册丨送丨彩丨金", "separators"),
         ("赌🔥博🔥网🔥站🔥注🔥册🔥送🔥彩🔥金", "separators"),
         ("赌博 网站 注册 送彩 金", "separators"),
+        ("**赌****博****网****站****注****册****送****彩****金**", "fillers"),
+        ("*赌**博**网**站**注**册**送**彩**金*", "fillers"),
+        (
+            r"\text{赌}\text{博}\text{网}\text{站}\text{注}\text{册}\text{送}\text{彩}\text{金}",
+            "fillers",
+        ),
         ("贝者博网站注册送彩金", "split"),
         ("\u202e金彩送册注站网博赌\u202c", "reordered"),
         ("\u202d\u202e金彩送册注站网博赌\u202c\u202c", "reordered"),
@@ -130,6 +136,11 @@ def test_three_parts_make_one_character() -> None:
         ("du-bo-wang-zhan", "赌博网站"),
         ("du.bo.wang.zhan", "赌博网站"),
         ("du_bo_wang_zhan", "赌博网站"),
+        ("dǔ·bó·wǎng·zhàn", "赌博网站"),
+        ("dǔ.bó.wǎng.zhàn", "赌博网站"),
+        ("du•bo•wang•zhan", "赌博网站"),
+        ("du/bo/wang/zhan", "赌博网站"),
+        ("du*bo*wang*zhan", "赌博网站"),
         ("du'bo'wang'zhan", "赌博网站"),
         ("赌BO网ZHAN送CAI金", "赌博网站送彩金"),
         ("ㄉㄨˇ ㄅㄛˊ ㄨㄤˇ ㄓㄢˋ", "赌博网站"),
@@ -149,6 +160,7 @@ def test_homophones_and_pinyin_sound_like_what_they_stand_for(
         "我们公司的CEO用AI做PPT，WAN口接路由器",
         "call api_base and can_man.of a dan-gerous no-de, ba_r",
         "版本 v1.2.3-beta_4，文件 a-b-c.txt，邮箱在 x.y",
+        "在 /usr/local/lib 里，and/or，n*m，TCP/IP，km/h",
         "ㄋ好ㄇ，我ㄉ書",
     ],
 )
@@ -280,9 +292,12 @@ HOSTILE += [
     "ㄅㄚ",
     "ba-",
     "ba_b",
+    "ba·",
+    "ba/bo*",
+    "**一**",
     "一二\n",
 ]
-HOSTILE += ["一1", "心白勺", "(一)", "“一”1"]
+HOSTILE += ["一1", "一1三2，", "33", "0x33 ", "QUJDQUJDQUJDQUJ=", "心白勺", "(一)", "“一”1"]
 HOSTILE += ["\U000e0041", "*一二", "*赌", "賭", "\U00020000", "一 ", "_", "İ", "-", "\ud800", "1-"]
 
 
