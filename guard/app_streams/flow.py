@@ -7,8 +7,9 @@ may be shown. An event waits until that reaches the end of what it adds, and kee
 from __future__ import annotations
 
 import re
+import sys
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from guard.app_streams.readings import Channel, Fed, Needs, Readings
@@ -56,7 +57,8 @@ class Flow:
     def __init__(self, setting: Setting) -> None:
         self._setting, self._form = setting, setting.form
         self._session = StreamSession(setting.guard, setting.asked)
-        self._gap = setting.guard.policy.stream.window + setting.guard.policy.stream.overlap
+        self._window = setting.guard.policy.stream.window
+        self._grew: dict[str, int] = {}  # how much had come of all texts when one came last
         self._texts: dict[str, Readings] = {}
         self._channels: dict[str, Channel] = {}
         self._words: dict[str, deque[str]] = {}
@@ -89,6 +91,9 @@ class Flow:
         needs: Needs = {}
         for path, text in grow:
             await self._feed(self._readings(path).take(text, needs))
+            self._grew[path] = self._size
+        for other in self._texts.keys() - {path for path, _ in grow}:
+            await self._pass(other)
         if words:
             self._took(await self._session.aside(words))
         if self.stopped is not None:
@@ -157,15 +162,27 @@ class Flow:
             number, place = len(self._texts), place_of(path)
             if number == MOST_TEXTS:
                 raise upstream_unreadable()
-            one = Readings(place if place != "?" else f"?{number}", self._gap)
-            self._channels |= {channel.name: channel for channel in (one.new, one.whole)}
-            self._texts[path] = one
+            self._texts[path] = Readings(place if place != "?" else f"?{number}")
         return self._texts[path]
 
-    async def _feed(self, fed: Fed) -> None:
-        for channel, said in fed:
-            if said:
-                self._took(await self._session.feed(0, channel.name, self._counted(said)))
+    async def _pass(self, path: str) -> None:
+        """Let nothing wait long for a text that may have ended: others stand behind it."""
+        self._texts[path].settle()
+        if self._size - self._grew[path] > self._window:
+            self._grew[path] = sys.maxsize
+            await self._feed(self._texts[path].hasten())
+
+    async def _feed(self, fed: Iterable[Fed]) -> None:
+        for channel, text, then in fed:
+            self._channels[channel.name] = channel
+            if then == "aside":
+                self._took(await self._session.aside([Part(channel.name, text)]))
+            elif text:
+                self._took(await self._session.feed(0, channel.name, self._counted(text)))
+            if then == "hasten":
+                self._took(await self._session.hasten(0, channel.name))
+            elif then == "drop":
+                self._took(await self._session.drop(0, channel.name))
 
     def _took(self, step: Step) -> None:
         for release in step.released:

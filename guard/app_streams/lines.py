@@ -14,8 +14,6 @@ from guard.openai_api import ApiError, parse_value, serialised, upstream_unreada
 class LineBody:
     """One JSON value a line."""
 
-    _blank = b""  # what a line without one is written as
-
     def __init__(self, setting: Setting) -> None:
         self._setting, self._flow = setting, Flow(setting)
         self._rest = bytearray()
@@ -60,7 +58,7 @@ class LineBody:
             out += self._write(WITHDRAWN)
         out += self._write(flow.last_words())
         if self._whole:
-            return out + b"".join(flow.behind()).lstrip(b"\n")
+            return out + b"".join(flow.behind()).lstrip(b"\r\n")
         if self._setting.form.end:
             return out + self._setting.form.end.strip("\n").encode() + b"\n"
         last = flow.last_event()
@@ -74,12 +72,18 @@ class LineBody:
 
     async def _line(self, line: bytes) -> bytes:
         if not line.strip():
-            return self._flowed(await self._flow.take(self._blank, "", {})) if self._blank else b""
+            blank = self._blank(line)
+            return self._flowed(await self._flow.take(blank, "", {})) if blank else b""
         try:
             value, out = self._read(line)
         except ApiError:
             raise upstream_unreadable() from None
         return self._flowed(await self._flow.take(out, value, {}))
+
+    def _blank(self, line: bytes) -> bytes:
+        """What goes out for a line that says nothing."""
+        del line
+        return b""
 
     def _read(self, line: bytes) -> tuple[Any, bytes]:
         """What a line says, and the line that goes out for it."""

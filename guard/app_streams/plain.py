@@ -16,7 +16,7 @@ from guard.app_streams.lines import LineBody
 from guard.app_streams.setting import Setting
 from guard.app_streams.texts import TextBody
 from guard.decision import Decision
-from guard.framed import framed, objects_in
+from guard.framed import framed, loosely, objects_in
 from guard.openai_api import (
     DONE,
     DONE_FRAME,
@@ -32,7 +32,10 @@ from guard.openai_api import (
 _MARKED: Final = re.compile(rb'[0-9a-z]:["{\[]')
 _BESIDE_DATA: Final = (b"event", b"id", b"retry", b"")
 _BEFORE_EVENTS: Final = re.compile(rb"(?:(?:event|id|retry)?:.*)?\r?", re.DOTALL)
-_BEGINNINGS: Final = (b'{"', b'"', b'["', b"data:", b"event:", b"id:", b"retry:", b":")
+_BEGINNINGS: Final = (b"data:", b"event:", b"id:", b"retry:", b":")
+_JSON: Final = (b'{"', b'"', b'["')
+_QUOTED: Final = re.compile(rb'"(?:[^"\\]|\\.)*(?:\\|"\s*)?', re.DOTALL)
+MOST_HELD: Final = 600  # bytes of a line of JSON that may be a text
 _BESIDE: Final = "2"  # the mark of what is no text
 _TEXTS: Final = ("0", "g", "3")  # of text, thinking and errors
 _ORDER: Final = b"\xef\xbb\xbf"  # a mark of the order of bytes
@@ -103,7 +106,8 @@ class PlainBody:
             if not _BEFORE_EVENTS.fullmatch(line):
                 return self._chosen(line, ended=True)
             self._line = end + 1
-        if len(self._held) < MOST_OF_A_LINE and _is_begun(self._held[self._line : self._line + 8]):
+        begun = bytes(self._held[self._line : self._line + MOST_HELD])
+        if len(self._held) < MOST_OF_A_LINE and _is_begun(begun):
             return None
         return self._chosen(bytes(self._held[self._line :]), ended=False)
 
@@ -124,6 +128,9 @@ class PlainBody:
 class _AsWritten(LineBody):
     """Lines that go out byte for byte as they came."""
 
+    def _blank(self, line: bytes) -> bytes:
+        return line + b"\n"
+
     async def end(self) -> bytes:
         out = await super().end()
         return out.removesuffix(b"\n") if self._rest and not self.over else out
@@ -136,8 +143,6 @@ class TextLines(_AsWritten):
         setting: the answer's.
         events: what is said by the guard is an event too.
     """
-
-    _blank = b"\n"
 
     def __init__(self, setting: Setting, *, events: bool) -> None:
         super().__init__(setting)
@@ -170,13 +175,11 @@ class TextLines(_AsWritten):
             said: the line, or an event's data.
             before: what parts a text from the one before it.
         """
+        text = said.decode().strip()
         try:
             value = parse_value(said, MOST_OF_A_LINE)
-        except ApiError:
-            if is_json(said):
-                raise
-            value = None
-        text = said.decode().strip()
+        except ApiError:  # what readers read differently is judged by all that any of them reads
+            value = _loosely(text) if is_json(said) else None
         self._quoted = isinstance(value, str)
         if not isinstance(value, dict | list | str):  # a number may be a piece of a longer one
             several = [part.text for part in framed(text)]
@@ -210,10 +213,26 @@ class MarkedLines(_AsWritten):
         return f"{mark}:".encode() + serialised(value[mark]) + b"\n"
 
 
-def _is_begun(line: bytes | bytearray) -> bool:
-    """Whether a line that so begins may yet be one of events, or of JSON."""
-    marked = _MARKED.match(line) or len(line) < 3
-    return bool(marked) or any(one.startswith(line[: len(one)]) for one in _BEGINNINGS)
+def _loosely(text: str) -> list[str]:
+    """All that readers find in JSON; raises `ApiError` where it is nested too deep."""
+    try:
+        return [part.text for part in loosely(text)]
+    except (ValueError, RecursionError):
+        raise ApiError("the line can't be read", code="invalid_json") from None
+
+
+def _is_begun(line: bytes) -> bool:
+    """Whether a line that so begins may yet be one of events, or of JSON.
+
+    What begins as JSON may also be a long answer that is JSON, or begins with a quotation.
+    """
+    if any(one.startswith(line[: len(one)]) for one in _BEGINNINGS):
+        return True
+    json = _MARKED.match(line) or any(one.startswith(line[: len(one)]) for one in _JSON)
+    if len(line) >= 3 and not json:
+        return False
+    quoted = not line.startswith(b'"') or _QUOTED.fullmatch(line)
+    return len(line) < MOST_HELD and bool(quoted)
 
 
 def _value(line: bytes) -> dict[str, Any]:

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import MutableMapping, Sequence
+from collections.abc import MutableMapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal, NamedTuple
 
 from guard.escapes import Unescaping
 
 GOING_ON: Final = 3  # pieces in a row that went on from the one before them
 LEAST: Final = 16  # characters: shorter ones may begin alike by chance
+SEAM: Final = 48  # of a piece, beside another: where pieces are new after all, texts meet there
 _TAIL: Final = 32  # characters in which marks are looked for
 # What stands behind a text only while it grows: a cursor, dots, the ends of tags.
 _MARKS: Final = re.compile(r"(?:\s*[\u2581-\u258f_|….]|\s*</[a-z0-9]{1,10}>)+\s*$")
@@ -43,10 +44,20 @@ class Channel:
         return self.added + self.escapes.waits
 
 
+class Fed(NamedTuple):
+    """What is to be judged next, in which channel, and what then.
+
+    `aside`: it is none of the channel's, but where two of its pieces meet. `hasten`: it may have
+    ended. `drop`: it was no reading of the text.
+    """
+
+    channel: Channel
+    text: str
+    then: Literal["go on", "aside", "hasten", "drop"] = "go on"
+
+
 Needs = MutableMapping[Channel, float]
 """How far channels must be shown before an event may go out."""
-Fed = Sequence[tuple[Channel, str]]
-"""What is to be judged next, and in which channel."""
 
 
 class Readings:
@@ -54,74 +65,85 @@ class Readings:
 
     Args:
         name: of its channel.
-        gap: newlines after which all looks at a channel have passed what stands before them.
     """
 
-    def __init__(self, name: str, gap: int) -> None:
+    def __init__(self, name: str) -> None:
         self.new, self.whole = Channel(name), Channel(f"{name}.so_far")
-        self._gap = "\n" * gap
         self._last, self._kept = "", 0
         self._went_on = 0
         self._chain: list[tuple[Needs, int]] = []  # who waits, and how far `new` had come
+        self._since = 0  # how far it had come before the first of those that may be one text
 
-    def take(self, piece: str, needs: Needs) -> Fed:
+    def take(self, piece: str, needs: Needs) -> list[Fed]:
         """Take a piece; `needs` are its event's."""
         before, kept, was_whole = self._last, self._kept, self._are_whole
         goes_on = _goes_on(piece, before, kept) and (was_whole or piece != before)
-        self._last, self._kept = piece, stays(piece)
+        self._last, self._kept = piece, max(stays(piece), kept * (goes_on and was_whole))
         self._went_on = self._went_on + (piece != before) if goes_on else 0
         if not goes_on:
-            self._settle()
-            closing = [(self.whole, before[kept:] + self._gap)] if was_whole else []
-            return [*self._read(*closing), *self._as_new(piece, needs, waits=False)]
+            self.settle()
+            self._chain = []
+            closing: list[Fed] = []
+            if was_whole:  # `new` has not had its end, which this piece may go on from
+                closing.append(Fed(self.whole, self.whole.read(before[kept:]), "hasten"))
+                closing.append(Fed(self.new, self.new.read(before[-SEAM:])))
+            self._since = self.new.added
+            return [*closing, self._as_new(piece, needs, waits=False)]
         if was_whole:
-            return self._as_whole(piece[kept : self._kept], needs)
+            seam = Fed(self.whole, before[-SEAM:] + piece[:SEAM], "aside")
+            return [self._as_whole(piece[kept : self._kept], needs), seam]
         if self._are_whole:
-            return self._known_whole(piece[: self._kept], needs)
-        return self._as_new(piece, needs, waits=True)
+            return self._known_whole(piece, needs)
+        return [self._as_new(piece, needs, waits=True)]
 
-    def end(self) -> Fed:
+    def hasten(self) -> list[Fed]:
+        """Others come meanwhile, and stand behind it: it may have ended."""
+        self.settle()
+        behind = (one for one in (self.new, self.whole) if one.shown < one.added)
+        return [Fed(one, "", "hasten") for one in behind]
+
+    def end(self) -> list[Fed]:
         """No more comes."""
-        self._settle()
+        self.settle()
         rest = self._last[self._kept :] if self._are_whole else ""
         return [
-            (self.new, self.new.read("", final=True)),
-            (self.whole, self.whole.read(rest, final=True)),
+            Fed(self.new, self.new.read("", final=True)),
+            Fed(self.whole, self.whole.read(rest, final=True)),
         ]
+
+    def settle(self) -> None:
+        """What waits for the next piece goes by its being new: another text may come first."""
+        for waiting, end in self._chain:
+            if self.new in waiting:
+                waiting[self.new] = end
 
     @property
     def _are_whole(self) -> bool:
         return self._went_on >= GOING_ON and len(self._last) >= LEAST
 
-    def _read(self, *texts: tuple[Channel, str]) -> Fed:
-        return [(channel, channel.read(text)) for channel, text in texts]
-
     def _as_new(self, piece: str, needs: Needs, *, waits: bool) -> Fed:
-        fed = self._read((self.new, piece))
+        fed = Fed(self.new, self.new.read(piece))
         self._chain.append((needs, self.new.end))
         needs[self.new] = math.inf if waits else self.new.end
         return fed
 
     def _as_whole(self, text: str, needs: Needs) -> Fed:
-        fed = self._read((self.whole, text))
+        fed = Fed(self.whole, self.whole.read(text))
         needs[self.whole] = self.whole.end
         return fed
 
-    def _known_whole(self, text: str, needs: Needs) -> Fed:
+    def _known_whole(self, piece: str, needs: Needs) -> list[Fed]:
         """From now on the pieces are read as all so far; so are those that waited for that."""
-        fed = self._as_whole("\n" * bool(self.whole.added) + text, needs)
+        fed = self._as_whole("\n" * bool(self.whole.added) + piece[: self._kept], needs)
         for waiting, _ in self._chain:
             waiting.pop(self.new, None)
             waiting[self.whole] = self.whole.end
         self._chain = []
-        return [*fed, *self._read((self.new, self._gap))]
-
-    def _settle(self) -> None:
-        """What waited is read as new."""
-        for waiting, end in self._chain:
-            if self.new in waiting:
-                waiting[self.new] = end
-        self._chain = []
+        seam = self.new.read(piece[:SEAM])
+        if self._since:
+            return [fed, Fed(self.new, seam, "hasten")]
+        dropped, self.new = self.new, Channel(self.new.name)  # nobody waits for it any more
+        return [fed, Fed(dropped, seam, "drop")]
 
 
 def _goes_on(piece: str, before: str, kept: int) -> bool:

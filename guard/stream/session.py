@@ -130,6 +130,24 @@ class StreamSession:
             await self._decide(parts, judged=False, once=True)
         return Step(stop=self._stopped)
 
+    async def hasten(self, choice: int, channel: Hashable) -> Step:
+        """Look at a text's tail although it may go on, and release all that came of it."""
+        one = self._channels.get((choice, channel))
+        if self._stopped is not None or one is None or one.whole or self._mode == "buffer":
+            return Step(stop=self._stopped)
+        tail = one.windows.tail()
+        if tail is not None:
+            one.queue.append(tail)
+        if self._looking is not None:
+            await self._looking
+        await self._look()
+        return self._step([one], lambda windows: windows.release(windows.passed))
+
+    async def drop(self, choice: int, channel: Hashable) -> Step:
+        """Forget a text that turns out to be none: what came of it is scanned, as in `aside`."""
+        one = self._channels.pop((choice, channel), None)
+        return Step(stop=self._stopped) if one is None else await self.aside([one.part])
+
     async def finish(self, choice: int) -> Step:
         """The choice has ended: look at its tail and at all of it, and release the rest."""
         if self._stopped is not None:

@@ -101,8 +101,8 @@ def guard(
 def threshold(cut: float = 0.4, alpha: float = 0.05, delta: float = 0.05) -> Threshold:
     """A threshold of 100 harmful rows without a miss."""
     return Threshold(
-        alpha=alpha, delta=delta, cut=cut, method="exact", n=100, misses=0, attained=min(alpha, 0.03),
-        false_alarm=Missing(confidence=0.95, n=0, why="none"),
+        alpha=alpha, delta=delta, cut=cut, method="exact", n=100, misses=0,
+        attained=min(alpha, 0.03), false_alarm=Missing(confidence=0.95, n=0, why="none"),
     )  # fmt: skip
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable
 from itertools import accumulate, pairwise
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from guard.app_streams.readings import GOING_ON, LEAST, Channel, Needs, Readings
+from guard.app_streams.readings import GOING_ON, LEAST, Channel, Fed, Needs, Readings
 
-GAP = 10
 TEXT = "春天来了，公园里的花都开了，孩子们在草地上奔跑，大家都很开心。"
 pieces_of = st.lists(st.text("加微信138 .", min_size=1, max_size=9), max_size=14)
 
@@ -19,17 +20,19 @@ class Read:
     """What was fed for some pieces, and what each of them waits for."""
 
     def __init__(self, pieces: list[str], *, ends: bool = True) -> None:
-        self.readings = Readings("reply", GAP)
-        self.texts = {self.readings.new: "", self.readings.whole: ""}
+        self.readings = Readings("reply")
+        self.texts: defaultdict[Channel, str] = defaultdict(str)
+        self.then: list[str] = []
         self.needs: list[Needs] = [{} for _ in pieces]
         for piece, needs in zip(pieces, self.needs, strict=True):
             self._feed(self.readings.take(piece, needs))
         if ends:
             self._feed(self.readings.end())
 
-    def _feed(self, fed: object) -> None:
-        for channel, text in fed:  # type: ignore[attr-defined]
-            self.texts[channel] += text
+    def _feed(self, fed: Iterable[Fed]) -> None:
+        for channel, text, then in fed:
+            self.texts[channel] += text * (then != "aside")
+            self.then.append(then)
 
     @property
     def new(self) -> str:
@@ -60,7 +63,7 @@ def test_a_text_that_comes_as_all_so_far_is_read_once(steps: list[int]) -> None:
     text = (TEXT * 10)[: ends[-1]]
     read = Read([text[:end] for end in ends])
     assert read.whole == text
-    assert len(read.new) <= sum(ends[: GOING_ON + 1]) + GAP
+    assert read.new == ""  # what was held so is dropped
 
 
 @given(pieces_of, st.booleans())
@@ -89,16 +92,20 @@ def test_a_cursor_behind_all_so_far_is_no_text(mark: str) -> None:
     assert Read(pieces).whole == TEXT
 
 
-def test_what_stands_before_such_a_text_waits_no_longer_than_its_looks() -> None:
+def test_what_stands_before_such_a_text_waits_for_no_more() -> None:
     """The other channel gets no more of it, so that no window would pass it."""
     pieces = ["你好，", *(TEXT[:end] for end in range(1, 30))]
     read = Read(pieces, ends=False)
-    assert read.new.endswith("\n" * GAP)
+    assert read.then.count("hasten") == 1
     assert all(
-        end < float("inf") and end <= len(read.texts[channel])
-        for needs in read.needs
-        for channel, end in needs.items()
+        end <= len(read.texts[channel]) for needs in read.needs for channel, end in needs.items()
     )
+
+
+def test_what_was_no_reading_of_a_text_is_dropped_and_waited_for_by_none() -> None:
+    read = Read([TEXT[:end] for end in range(1, 30)], ends=False)
+    assert read.then.count("drop") == 1
+    assert {channel for needs in read.needs for channel in needs} == {read.readings.whole}
 
 
 def test_a_piece_that_may_be_either_waits_for_the_next() -> None:

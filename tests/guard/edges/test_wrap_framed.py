@@ -180,3 +180,12 @@ def test_events_that_are_stopped_end_as_the_others_do(action: str) -> None:
     finish = "stop" if action == "replace" else "content_filter"
     assert json.loads(end[6:])["choices"] == [{"delta": {}, "finish_reason": finish}]
     assert done == "data: [DONE]\n\n"
+
+
+@pytest.mark.parametrize("between", ["\r\n\r\n", "\n \n", "\n\r\n"])
+@pytest.mark.parametrize("framed", ['data: {{"t": "{}"}}{}', '{{"t": "{}"}}{}', '0:"{}"{}'])
+def test_blank_lines_are_as_they_were_written(framed: str, between: str) -> None:
+    """Byte for byte: pieces are told apart by their lengths."""
+    pieces = [framed.format(char, between) for char in story(200)]
+    stream = wrap(lambda prompt: iter(pieces), advert().guard)
+    assert list(stream("问")) == pieces

@@ -184,3 +184,24 @@ async def test_events_that_say_the_same_do_not_wait_for_another() -> None:
         json.dumps({"t": "天气很好。"}), '{"t":"天气很好。"}'
     )
     assert len([one for one in bodies if one]) > 5
+
+
+@pytest.mark.parametrize("mode", ["window", "async"])
+async def test_a_text_that_went_on_once_holds_up_no_other(mode: str) -> None:
+    """`思考中` and `思考中…` may be all that is ever said there."""
+    status = [event({"status": "思考中"}), event({"status": "思考中…"})]
+    parts = [*status, *(event({"text": char}) for char in story(400))]
+    sent = await call(guarded(streaming(parts, EVENTS), marked(stream={"mode": mode})))
+    bodies = [one["body"] for one in sent.messages if one["type"] == "http.response.body"]
+    assert len([one for one in bodies if one]) > 5
+    assert sent.text.count("data:") == len(parts)
+
+
+async def test_what_goes_out_as_new_is_judged_as_new_also_after_pieces_that_grow() -> None:
+    """Four lines that begin alike may be four lines: the fifth goes on from the last of them."""
+    head = story(20)
+    lines = [head, head + "甲", head + "甲乙", head + "甲乙丙", head + "甲乙丙丁" + ADVERT[:2]]
+    for end in (3, 5):
+        parts = [event({"t": one}) for one in [*lines[:end], ADVERT[2:] if end == 5 else "好。"]]
+        sent = await call(guarded(streaming([*parts, event({"t": "完"})], EVENTS)))
+        assert (SORRY in sent.text) is (end == 5)
