@@ -79,10 +79,10 @@ class GuardEvent(_Value):
 
 
 class AuditSink(Protocol):
-    """Takes events; a sink that can't write raises OSError, and the guard counts it."""
+    """Takes events; one that can neither write nor keep one raises OSError: the guard counts it."""
 
     async def emit(self, event: GuardEvent) -> None:
-        """Record one event; when this returns, the event is safe."""
+        """Record one event; when this returns, it is safe, or waits until it can be written."""
 
 
 def recorded(texts: Sequence[str]) -> str:

@@ -81,7 +81,9 @@ def file_of(place: str) -> Path | None:
 
 
 def open_log(place: str) -> AuditLog:
-    """The same for as long as the process lives; each event is written before its text goes out.
+    """The same for as long as the process lives; before a text goes out, its event is written.
+
+    Where that can't be now, it waits in memory, and is tried again until the process ends.
 
     Raises:
         InputError: as `open_audit`.

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from guard.audit.lines import SharedLines
+from guard.audit.writer import Writer
 from guard.event import GuardEvent
+
+LOCK_WAIT_S = 1.0  # who takes lines out holds the lock a moment; events can wait, callers can't
 
 
 class JsonlLog:
@@ -17,15 +20,16 @@ class JsonlLog:
 
     def __init__(self, file: Path) -> None:
         self._lines = SharedLines(file)
+        self._writer = Writer(self._append, file)
         self.unread = 0
 
     async def emit(self, event: GuardEvent) -> None:
-        """Append one event.
+        """Append one event; it is in the file, or waits in memory, when this returns.
 
         Raises:
-            OSError: it can't be written.
+            OSError: it can't be written, and too many wait.
         """
-        self._lines.append(event.model_dump_json())
+        await self._writer.emit(event.model_dump_json())
 
     def events(self) -> Iterator[GuardEvent]:
         """Every event that can be read; a torn line is none, and counted as unread."""
@@ -53,8 +57,12 @@ class JsonlLog:
         return self._lines.take_out(goes)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Write what waits, and let go of the file."""
+        self._writer.close()
         self._lines.close()
+
+    def _append(self, lines: Sequence[str]) -> None:
+        self._lines.append("\n".join(lines), LOCK_WAIT_S)
 
 
 def _event(line: str | bytes) -> GuardEvent | None:

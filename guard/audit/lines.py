@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-import filelock
-
+from guard.audit.lock import locked
 from judge.errors import InputError
 
 Goes = Callable[[bytes], bool | None]
@@ -33,7 +33,7 @@ class LineFile:
             raise InputError(f"can't be written: {error.strerror}", file=file) from None
 
     def append(self, line: str) -> None:
-        """Append one line; a torn one, which a kill left, is closed off first.
+        """Append a line, or several in one write; closes off a torn one first, which a kill left.
 
         Raises:
             OSError: it can't be written; nothing of it is there.
@@ -66,18 +66,23 @@ class SharedLines:
     def __init__(self, file: Path) -> None:
         self.file = file
         self._lines = LineFile(file)
-        self._lock = filelock.FileLock(file.with_name(file.name + ".lock"))
-        self._taking = filelock.FileLock(file.with_name(file.name + ".new.lock"))
+        self._lock = file.with_name(file.name + ".lock")
+        self._taking = file.with_name(file.name + ".new.lock")
         self._inode = file.stat().st_ino
         self._try_lock()
 
-    def append(self, line: str) -> None:
-        """Append one line.
+    def append(self, line: str, wait_s: float = math.inf) -> None:
+        """Append a line, or several in one write.
+
+        Args:
+            line: without its end.
+            wait_s: for others who hold the lock, in seconds.
 
         Raises:
             OSError: it can't be written.
+            InputError: the file is gone, and no other can be made.
         """
-        with self._lock:
+        with locked(self._lock, wait_s):
             self._follow()
             self._lines.append(line)
 
@@ -93,11 +98,11 @@ class SharedLines:
             InputError: the file can't be written; it is as it was.
         """
         try:
-            with self._taking:
-                gone = self._taken_out(goes)
+            with locked(self._taking):
+                gone = self._taken_out(goes, locked(self._lock))
                 if gone is None:  # it was moved or cut meanwhile, which can't be where all wait
-                    with self._lock:
-                        gone = self._taken_out(goes)
+                    with locked(self._lock):
+                        gone = self._taken_out(goes, nullcontext())
         except FileNotFoundError:  # moved away, and nothing has come since
             return 0
         except OSError as error:
@@ -115,17 +120,21 @@ class SharedLines:
             InputError: so it is.
         """
         try:
-            with self._lock.acquire(timeout=0):
+            with locked(self._lock, 0):
                 pass
-        except filelock.Timeout:  # others hold it
+        except TimeoutError:  # others hold it
             pass
         except OSError as error:
             self.close()
-            file = Path(self._lock.lock_file)
-            raise InputError(f"can't be written: {error.strerror}", file=file) from None
+            raise InputError(f"can't be written: {error.strerror}", file=self._lock) from None
 
-    def _taken_out(self, goes: Goes) -> int | None:
-        """How many lines were taken out; None where the file is no longer the one that was read."""
+    def _taken_out(self, goes: Goes, alone: AbstractContextManager[None]) -> int | None:
+        """How many lines were taken out; None where the file is no longer the one that was read.
+
+        Args:
+            goes: as of `take_out`.
+            alone: held for the rest of them, and while the new file takes the old one's place.
+        """
         file = self.file.resolve()  # what a link leads to is what holds the lines
         new = file.with_name(file.name + ".new")
         mode = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
@@ -137,7 +146,7 @@ class SharedLines:
                 first = lines.readline()
                 lines.seek(0)
                 gone = _copied(lines, kept, goes)
-                with self._lock:
+                with alone:
                     if not self._grown(lines, first):
                         return None
                     gone += _copied(lines, kept, goes, to_the_end=True)
@@ -165,8 +174,8 @@ class SharedLines:
         except FileNotFoundError:
             inode = -1
         if inode != self._inode:
-            self._lines.close()
-            self._lines = LineFile(self.file)
+            before, self._lines = self._lines, LineFile(self.file)
+            before.close()
             self._inode = self.file.stat().st_ino
 
 

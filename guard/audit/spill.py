@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import hashlib
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import filelock
-from pydantic import ValidationError
+import platformdirs
+from sqlalchemy import URL
 
 from guard.audit.lines import LineFile
-from guard.event import GuardEvent
+from guard.audit.lock import locked
+from judge.database import is_sqlite
 from judge.errors import InputError
 
 MOST_AT_ONCE = 500
+LOCK_WAIT_S = 5.0
 
 
 class Spill:
@@ -25,59 +28,80 @@ class Spill:
 
     def __init__(self, file: Path) -> None:
         self.file = file
-        self._lock = filelock.FileLock(file.with_name(file.name + ".lock"), mode=0o600)
+        self._lock = file.with_name(file.name + ".lock")
 
     @property
     def waits(self) -> bool:
         """Whether any do."""
         return self.file.exists()
 
-    def add(self, events: Iterable[GuardEvent]) -> None:
-        """Let events wait.
+    def add(self, lines: Sequence[str]) -> None:
+        """Let events wait: all of them, or none.
+
+        Args:
+            lines: events as JSON.
 
         Raises:
             InputError: the file can't be written.
         """
         try:
-            self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with self._lock:
-                self._append(events)
+            with self.locked():
+                self._append("\n".join(lines))
         except OSError as error:
             problem = f"can't be written: {error.strerror or error}"
             raise InputError(problem, file=self.file) from None
 
     @contextmanager
-    def taken(self) -> Iterator[Iterator[list[GuardEvent]]]:
+    def locked(self) -> Iterator[None]:
+        """Nobody else adds or takes meanwhile.
+
+        Raises:
+            OSError: others go on with it for seconds, or the lock can't be made.
+        """
+        self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with locked(self._lock, LOCK_WAIT_S):
+            yield
+
+    @contextmanager
+    def taken(self) -> Iterator[Iterator[list[str]]]:
         """Those that wait, some at a time; they wait no longer if nothing goes wrong inside.
 
         Raises:
             OSError: the file can't be read.
         """
-        with self._lock:
+        with self.locked():
             yield self._some()
             self.file.unlink(missing_ok=True)
 
-    def _append(self, events: Iterable[GuardEvent]) -> None:
-        lines = LineFile(self.file)
+    def _append(self, lines: str) -> None:
+        file = LineFile(self.file)
         try:
-            for event in events:
-                lines.append(event.model_dump_json())
+            file.append(lines)
         finally:
-            lines.close()
+            file.close()
 
-    def _some(self) -> Iterator[list[GuardEvent]]:
-        found: list[GuardEvent] = []
-        if not self.file.exists():  # another process has moved them
+    def _some(self) -> Iterator[list[str]]:
+        found: list[str] = []
+        if not self.waits:  # another process has moved them
             return
         # bytes: a text that is recorded may hold U+2028, and what looks like an event behind it
         with self.file.open("rb") as lines:
             for line in lines:
-                try:
-                    found.append(GuardEvent.model_validate_json(line))
-                except ValidationError:  # a torn line is none
-                    continue
+                found.append(line.decode("utf-8", "replace").removesuffix("\n"))
                 if len(found) == MOST_AT_ONCE:
                     yield found
                     found = []
         if found:
             yield found
+
+
+def waiting_file(url: URL) -> Path:
+    """Where the events of a database wait: the same for every process.
+
+    A folder for all users would let others read and write it.
+    """
+    if is_sqlite(url):
+        file = Path(url.database or "")
+        return file.with_name(f"{file.name}.waiting.jsonl")
+    place = hashlib.sha256(url.set(password=None).render_as_string().encode()).hexdigest()[:16]
+    return platformdirs.user_state_path("flames-judge", appauthor=False) / f"audit-{place}.jsonl"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import resource
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import filelock
@@ -32,6 +33,17 @@ def going(meanwhile: Callable[[], object]) -> Callable[[bytes], bool]:
         return line.startswith(b"gone")
 
     return goes
+
+
+@contextmanager
+def no_file_beyond(most: int) -> Iterator[None]:
+    """The disk is full: no file may grow beyond so many bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 KEPT = [f"kept {number}" for number in range(1, 10, 2)]
@@ -101,14 +113,24 @@ def test_a_full_disk_leaves_no_half_line(tmp_path: Path) -> None:
     file = tmp_path / "a.jsonl"
     lines = filled(file)
     before = file.read_bytes()
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 9, hard))
-    try:
-        with pytest.raises(OSError, match="only 9 of 21 bytes"):
-            lines.append("a line of 20 letters")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with no_file_beyond(len(before) + 9), pytest.raises(OSError, match="only 9 of 21 bytes"):
+        lines.append("a line of 20 letters")
     assert file.read_bytes() == before
+    lines.close()
+
+
+def test_a_file_that_can_t_be_made_for_a_while_is_made_later(tmp_path: Path) -> None:
+    """Something else stands in its place; each line is tried anew."""
+    file = tmp_path / "a.jsonl"
+    lines = filled(file)
+    file.unlink()
+    file.mkdir()
+    for _ in range(2):
+        with pytest.raises(InputError, match="can't be written: Is a directory"):
+            lines.append("too early")
+    file.rmdir()
+    lines.append("in time")
+    assert file.read_text(encoding="utf-8") == "in time\n"
     lines.close()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sqlite3
 import stat
 import subprocess
@@ -113,11 +114,11 @@ async def test_a_locked_table_holds_nobody_up(
     postgresql: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As by VACUUM FULL: callers would wait as long; events wait in the file in their place."""
-    monkeypatch.setattr("guard.audit.sql.OPEN_WAIT_S", 0.2)
+    monkeypatch.setattr("guard.audit.database.OPEN_WAIT_S", 0.2)
     place, spill = postgresql("locked"), tmp_path / "spill.jsonl"
     log = SqlLog.connect(place, spill)
     await log.emit(event(0))
-    with log._engine.connect() as other:
+    with log._database.engine.connect() as other:
         other.exec_driver_sql("LOCK TABLE flames_guard_event")
         await asyncio.wait_for(emit(log, event(1), event(2)), 20)
         assert len(spill.read_text(encoding="utf-8").splitlines()) == 2
@@ -148,7 +149,7 @@ async def test_events_wait_in_a_file_while_the_database_cant_be_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing recorded is lost, and it is moved in when the database is back."""
-    monkeypatch.setattr("guard.audit.sql.OPEN_WAIT_S", 0.01)
+    monkeypatch.setattr("guard.audit.database.OPEN_WAIT_S", 0.01)
     database, spill = tmp_path / "a.sqlite", tmp_path / "spill.jsonl"
     log = SqlLog.connect(f"sqlite:///{database}", spill)
     await log.emit(event(0))
@@ -162,22 +163,74 @@ async def test_events_wait_in_a_file_while_the_database_cant_be_written(
     log.close()
 
 
-async def test_where_neither_database_nor_file_can_be_written_the_guard_is_told(
+async def test_what_neither_database_nor_file_can_take_waits_in_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """So that it counts the event as lost."""
-    monkeypatch.setattr("guard.audit.sql.OPEN_WAIT_S", 0.01)
-    database = tmp_path / "a.sqlite"
-    (tmp_path / "file").write_text("", encoding="utf-8")
-    log = SqlLog.connect(f"sqlite:///{database}", tmp_path / "file" / "spill.jsonl")
-    with refusing(database), pytest.raises(OSError, match="can't be written"):
-        await log.emit(event(1))
+    """Nothing is lost by a disk that is full for a while, and the next event finds it all there."""
+    monkeypatch.setattr("guard.audit.database.OPEN_WAIT_S", 0.01)
+    monkeypatch.setattr("guard.audit.writer.AGAIN_S", 1e6)
+    database, file = tmp_path / "a.sqlite", tmp_path / "file"
+    file.write_text("", encoding="utf-8")
+    log = SqlLog.connect(f"sqlite:///{database}", file / "spill.jsonl")
+    with refusing(database):
+        await emit(log, event(1), event(2))
+        await log.emit(event(3))
+        assert [one.request_id for one in log.events()] == []
+    await log.emit(event(4))
+    assert [one.request_id for one in log.events()] == ["r1", "r2", "r3", "r4"]
     log.close()
 
 
-async def test_a_full_disk_is_told_and_the_next_event_is_on_a_line_of_its_own(
-    tmp_path: Path,
+@pytest.mark.parametrize("left", ["nothing", "the folder", "the files beside"])
+async def test_a_database_that_was_deleted_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: str
 ) -> None:
+    """By the next event, while the server runs; as a file of lines is."""
+    file = tmp_path / "logs" / "a.sqlite"
+    with open_audit(f"sqlite:///{file}") as log:
+        await log.emit(event(0))
+        if left == "the files beside":
+            file.unlink()
+        else:
+            shutil.rmtree(file.parent)
+        if left == "the folder":
+            file.parent.mkdir()
+        for number in (1, 2):
+            await log.emit(event(number))
+            assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        monkeypatch.setattr("guard.audit.database.YOUNG_S", 0.0)
+        await log.emit(event(3))
+        assert [one.request_id for one in log.events()] == ["r1", "r2", "r3"]
+        assert not list(file.parent.glob("*.jsonl"))
+
+
+@pytest.mark.parametrize("moved", ["a.sqlite*", "a.sqlite"])
+async def test_a_database_that_is_moved_away_keeps_what_it_had(tmp_path: Path, moved: str) -> None:
+    """Also without the file beside, which has the latest; brought back, it gets what came since."""
+    file, away = tmp_path / "a.sqlite", tmp_path / "away"
+    place = f"sqlite:///{file}"
+    with open_audit(place) as one, open_audit(place) as two:
+        await emit(one, event(0), event(1))
+        await two.emit(event(2))
+        move(tmp_path, away, moved)
+        await one.emit(event(3))
+        await two.emit(event(4))
+        assert [found.request_id for found in two.events()] == ["r3", "r4"]
+        with open_audit(f"sqlite:///{away / file.name}") as other:
+            assert [found.request_id for found in other.events()] == ["r0", "r1", "r2"]
+        move(away, tmp_path, moved)
+        await one.emit(event(5))
+        assert [found.request_id for found in one.events()] == [f"r{n}" for n in range(6)]
+
+
+def move(one: Path, other: Path, which: str) -> None:
+    """Files of a folder into another."""
+    other.mkdir(exist_ok=True)
+    for file in list(one.glob(which)):
+        file.rename(other / file.name)
+
+
+async def test_an_event_behind_a_torn_line_is_on_a_line_of_its_own(tmp_path: Path) -> None:
     """A torn line doesn't swallow the event after it."""
     file = tmp_path / "a.jsonl"
     file.write_text(event(0).model_dump_json() + "\n" + '{"format":1,"at":"20', encoding="utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 
 import platformdirs
@@ -10,21 +11,28 @@ import pytest
 from sqlalchemy import make_url
 
 from guard.audit import open_audit
-from guard.audit.spill import MOST_AT_ONCE, Spill
-from guard.audit.sql import SqlLog, _spill_of
+from guard.audit.spill import MOST_AT_ONCE, Spill, waiting_file
+from guard.audit.sql import SqlLog
+from judge.errors import InputError
+from tests.guard.audit.test_lines import no_file_beyond
 from tests.guard.audit.test_logs import emit, event, refusing
 
 
 @pytest.fixture
 def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An SQLite file that is not waited for."""
-    monkeypatch.setattr("guard.audit.sql.OPEN_WAIT_S", 0.01)
+    monkeypatch.setattr("guard.audit.database.OPEN_WAIT_S", 0.01)
     return tmp_path / "a.sqlite"
 
 
 def ids(log: SqlLog) -> list[str]:
     """What a log holds, in its order."""
     return [one.request_id for one in log.events()]
+
+
+def lines(numbers: Iterable[int]) -> list[str]:
+    """Events as they are written."""
+    return [event(number).model_dump_json() for number in numbers]
 
 
 async def test_workers_share_what_waits_and_none_comes_twice(database: Path) -> None:
@@ -34,12 +42,12 @@ async def test_workers_share_what_waits_and_none_comes_twice(database: Path) -> 
         for number, log in enumerate(logs * 3):
             await log.emit(event(number))
     await logs[1].emit(event(9))
-    for log in logs:
-        await log.emit(event(10, request_id="last"))
+    for number, log in enumerate(logs, 10):
+        await log.emit(event(number))
         log.close()
     with open_audit(f"sqlite:///{database}") as log:
         found = [one.request_id for one in log.events()]
-    assert found == [f"r{n}" for n in range(10)] + ["last"] * 3
+    assert found == [f"r{n}" for n in range(13)]
 
 
 async def test_what_a_dead_process_left_is_there_for_whoever_opens_the_log(database: Path) -> None:
@@ -57,9 +65,9 @@ async def test_what_a_dead_process_left_is_there_for_whoever_opens_the_log(datab
 async def test_a_process_that_dies_between_moves_nothing_in_twice(database: Path) -> None:
     """Its transaction was kept, and the file was still there."""
     log = SqlLog.connect(f"sqlite:///{database}")
-    waiting = Spill(_spill_of(log._engine.url))
+    waiting = Spill(waiting_file(log._database.engine.url))
     await emit(log, *(event(n) for n in range(3)))
-    waiting.add([event(n) for n in range(5)])
+    waiting.add(lines(range(5)))
     await log.emit(event(5))
     assert ids(log) == [f"r{n}" for n in range(6)]
     log.close()
@@ -68,11 +76,11 @@ async def test_a_process_that_dies_between_moves_nothing_in_twice(database: Path
 async def test_more_waits_than_is_moved_at_once(database: Path) -> None:
     """A long night without a database, and a torn line in it."""
     log = SqlLog.connect(f"sqlite:///{database}")
-    waiting = Spill(_spill_of(log._engine.url))
+    waiting = Spill(waiting_file(log._database.engine.url))
     many = 2 * MOST_AT_ONCE + 7
-    waiting.add(event(n, request_id=f"r{n}") for n in range(many))
-    with waiting.file.open("ab") as lines:
-        lines.write(b'{"format":1,"at":"20')
+    waiting.add(lines(range(many)))
+    with waiting.file.open("ab") as file:
+        file.write(b'{"format":1,"at":"20')
     await log.emit(event(many))
     assert len(set(ids(log))) == len(ids(log)) == many + 1
     assert not waiting.waits
@@ -82,8 +90,8 @@ async def test_more_waits_than_is_moved_at_once(database: Path) -> None:
 async def test_a_database_that_fails_midway_keeps_all_of_them_waiting(database: Path) -> None:
     """They are moved in one step, or not at all."""
     log = SqlLog.connect(f"sqlite:///{database}")
-    waiting = Spill(_spill_of(log._engine.url))
-    waiting.add(event(n) for n in range(MOST_AT_ONCE + 3))
+    waiting = Spill(waiting_file(log._database.engine.url))
+    waiting.add(lines(range(MOST_AT_ONCE + 3)))
     before = waiting.file.read_bytes()
     with refusing(database):
         log._move_in()
@@ -93,14 +101,24 @@ async def test_a_database_that_fails_midway_keeps_all_of_them_waiting(database: 
     log.close()
 
 
+def test_of_events_that_come_at_once_all_wait_or_none(tmp_path: Path) -> None:
+    """On a full disk they are tried again together: what waits already would come twice."""
+    waiting, [one, two] = Spill(tmp_path / "waiting.jsonl"), lines(range(2))
+    full = no_file_beyond(len(one) + 9)
+    with full, pytest.raises(InputError, match="can't be written: only"):
+        waiting.add([one, two])
+    waiting.add([one, two])
+    assert waiting.file.read_text(encoding="utf-8").splitlines() == [one, two]
+
+
 def test_where_events_wait_is_their_owner_s_alone(database: Path) -> None:
     """Others on the machine can neither read them, nor put some of theirs among them."""
     waiting = Spill(database.with_name("new") / "waiting.jsonl")
-    waiting.add([event(1)])
+    waiting.add(lines([1]))
     assert stat.S_IMODE(waiting.file.stat().st_mode) == 0o600
     assert stat.S_IMODE(waiting.file.parent.stat().st_mode) == 0o700
-    of_postgresql = _spill_of(make_url("postgresql+psycopg://u:secret@h/d"))
+    of_postgresql = waiting_file(make_url("postgresql+psycopg://u:secret@h/d"))
     assert of_postgresql.parent == platformdirs.user_state_path("flames-judge", appauthor=False)
     assert "secret" not in str(of_postgresql)
-    assert of_postgresql == _spill_of(make_url("postgresql+psycopg://u:another@h/d"))
-    assert of_postgresql != _spill_of(make_url("postgresql+psycopg://u:secret@h/e"))
+    assert of_postgresql == waiting_file(make_url("postgresql+psycopg://u:another@h/d"))
+    assert of_postgresql != waiting_file(make_url("postgresql+psycopg://u:secret@h/e"))

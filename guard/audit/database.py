@@ -1,0 +1,201 @@
+"""How a database of events is reached: SQLite or PostgreSQL, each wait for it bounded."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import math
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
+
+from sqlalchemy import URL, Engine, TextClause, create_engine, event, text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from guard.audit.patience import answers_within, bound
+from guard.audit.table import Table
+from judge.database import is_sqlite
+from judge.errors import InputError
+
+OPEN_WAIT_S = 5
+ANSWER_WAIT_S = OPEN_WAIT_S + 1  # the server's own patience ends first, if it is alive
+YOUNG_S = 60.0
+# A server that was given up may yet do what it was asked: who writes shares a lock till the end.
+_PATIENCE = (
+    "SELECT set_config('lock_timeout', :wait, true), set_config('statement_timeout', :wait, true), "
+    "set_config('idle_in_transaction_session_timeout', :wait, true), "
+)
+_TOGETHER = text(f"{_PATIENCE} pg_advisory_xact_lock_shared(:place)")
+_ALONE = text(f"{_PATIENCE} pg_advisory_xact_lock(:place)")
+_log = logging.getLogger("flames_judge.audit")
+
+
+class Database:
+    """A database of events; makes its table if needed.
+
+    Args:
+        url: of SQLite or PostgreSQL.
+        writers: a name of those who must not write an event twice: they share it.
+
+    Raises:
+        InputError: it can't be used. Never shows a password.
+        OSError: the file can't be made.
+        ImportError: psycopg is missing.
+    """
+
+    def __init__(self, url: URL, writers: str) -> None:
+        digest = hashlib.sha256(writers.encode("utf-8", "surrogateescape")).digest()
+        self._writers = int.from_bytes(digest[:8], "big", signed=True)
+        self._ended = threading.Event()
+        self._file = Path(url.database or "") if is_sqlite(url) else None
+        self._made = -math.inf
+        self.engine = _postgresql(url, self._ended) if self._file is None else _sqlite(url)
+        self._inode = None if self._file is None else _make(self._file)
+        self._known = {self._inode}
+        with telling(), answers_within(ANSWER_WAIT_S):
+            Table.metadata.create_all(self.engine)
+
+    def close(self) -> None:
+        """Disconnect; what another thread still asks fails at once, if the server hangs."""
+        self._ended.set()
+        self.engine.dispose()
+
+    @contextmanager
+    def asking(self) -> Iterator[Session]:
+        """A transaction that may take its time.
+
+        Raises:
+            InputError: the database can't be used.
+        """
+        with telling(), Session(self.engine) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        """A transaction that nothing holds up for long: events can wait, callers can't.
+
+        Raises:
+            SQLAlchemyError: it failed; or the server was given up, and may yet do it.
+        """
+        with self._patient(_TOGETHER) as session:
+            yield session
+
+    def settle(self) -> None:
+        """Wait until all that servers were given up with is done, or never will be.
+
+        Raises:
+            SQLAlchemyError: it takes too long.
+        """
+        with self._patient(_ALONE):
+            pass
+
+    @contextmanager
+    def _patient(self, lock: TextClause) -> Iterator[Session]:
+        with answers_within(ANSWER_WAIT_S), Session(self.engine) as session, session.begin():
+            if self._file is None:
+                session.execute(lock, {"wait": f"{OPEN_WAIT_S}s", "place": self._writers})
+            yield session
+
+    @property
+    def is_young(self) -> bool:
+        """Whether the file is new since a moment; the one before may be brought back over it."""
+        return time.monotonic() - self._made < YOUNG_S
+
+    def follow(self, making: AbstractContextManager[None]) -> None:
+        """The file may have been replaced, or taken away: what is open then leads nowhere.
+
+        Args:
+            making: held by whoever makes it anew.
+
+        Raises:
+            SQLAlchemyError: it can't be used.
+            OSError: it can't be made.
+        """
+        if self._file is None:
+            return
+        try:
+            inode = self._file.stat().st_ino
+        except OSError:
+            with making:
+                inode = _make_anew(self._file)
+            self._inode = None
+            self._known.discard(inode)
+        if inode != self._inode:
+            self._let_go()
+            Table.metadata.create_all(self.engine)
+            self._inode = inode
+            self._made = -math.inf if inode in self._known else time.monotonic()
+            self._known.add(inode)
+
+    def _let_go(self) -> None:
+        """A file that was moved away alone gets what is still in the one that was beside it."""
+        with suppress(SQLAlchemyError), self.engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        self.engine.dispose()
+
+    def empty_wal(self) -> None:
+        """SQLite's file beside still holds what was written to the one: what is deleted, too.
+
+        Raises:
+            InputError: the database can't be used.
+        """
+        if self._file is None:
+            return
+        with telling(), self.engine.connect() as connection:
+            [busy, *_] = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
+        if busy:
+            _log.warning("deleted, but %s-wal is in use and may hold texts a while", self._file)
+
+
+@contextmanager
+def telling() -> Iterator[None]:
+    """What the database says is one line of ours; never a statement with its values.
+
+    Raises:
+        InputError: in place of its error.
+    """
+    try:
+        yield
+    except SQLAlchemyError as error:
+        cause = str(getattr(error, "orig", error)).strip().split("\n")[0]
+        raise InputError(f"the database can't be used: {cause}", file="--audit") from None
+
+
+def _postgresql(url: URL, ended: threading.Event) -> Engine:
+    patience = {"connect_timeout": OPEN_WAIT_S, "tcp_user_timeout": 1000 * OPEN_WAIT_S}
+    engine = create_engine(url, pool_pre_ping=True, connect_args=patience)
+    bound(engine, ended)
+    return engine
+
+
+def _sqlite(url: URL) -> Engine:
+    engine = create_engine(url, connect_args={"timeout": OPEN_WAIT_S})
+
+    @event.listens_for(engine, "connect")
+    def _connected(connection: object, _: object) -> None:
+        cursor = connection.cursor()  # type: ignore[attr-defined]
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=NORMAL")
+        cursor.execute("PRAGMA secure_delete=ON")  # what is forgotten is overwritten
+        cursor.close()
+
+    return engine
+
+
+def _make(file: Path) -> int:
+    """Make an SQLite file that only its owner can read, if it isn't there; gives its inode."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
+    return file.stat().st_ino
+
+
+def _make_anew(file: Path) -> int:
+    """The same where a file is gone, and may have left what belongs to it alone."""
+    if not file.exists():
+        for beside in ("-wal", "-shm"):
+            file.with_name(file.name + beside).unlink(missing_ok=True)
+    return _make(file)
