@@ -86,6 +86,7 @@ async def test_a_client_s_stopped_stream_tells_its_tokens(
 
 @pytest.mark.filterwarnings("ignore:.*acompletion' was never awaited:RuntimeWarning")
 @pytest.mark.filterwarnings("ignore:.*`ReadOnly` qualifier:UserWarning")  # of litellm's own types
+@pytest.mark.filterwarnings("ignore:Accessing the 'model_:DeprecationWarning")  # litellm's too
 async def test_litellm_s_stopped_stream_tells_its_tokens(
     server: OpenAIServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
