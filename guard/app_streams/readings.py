@@ -69,7 +69,7 @@ class Readings:
 
     def __init__(self, name: str) -> None:
         self.new, self.whole = Channel(name), Channel(f"{name}.so_far")
-        self._last, self._kept = "", 0
+        self._last, self._kept, self._mark = "", 0, ""
         self._went_on = 0
         self._chain: list[tuple[Needs, int]] = []  # who waits, and how far `new` had come
         self._since = 0  # how far it had come before the first of those that may be one text
@@ -78,7 +78,9 @@ class Readings:
         """Take a piece; `needs` are its event's."""
         before, kept, was_whole = self._last, self._kept, self._are_whole
         goes_on = _goes_on(piece, before, kept) and (was_whole or piece != before)
-        self._last, self._kept = piece, max(stays(piece), kept * (goes_on and was_whole))
+        self._mark = self._mark if goes_on else mark_of(before, piece) or self._mark
+        kept_now = stays(piece, self._mark)
+        self._last, self._kept = piece, max(kept_now, kept) if goes_on and was_whole else kept_now
         self._went_on = self._went_on + (piece != before) if goes_on else 0
         if not goes_on:
             self.settle()
@@ -151,7 +153,17 @@ def _goes_on(piece: str, before: str, kept: int) -> bool:
     return bool(kept) and piece.startswith(before[:kept])
 
 
-def stays(text: str) -> int:
-    """How much of a text stays when it grows."""
+def stays(text: str, mark: str = "") -> int:
+    """How much of a text stays when it grows: all but a mark behind it, this or a usual one."""
+    if mark and text.endswith(mark):
+        return len(text) - len(mark)
     marks = _MARKS.search(text, max(0, len(text) - _TAIL))
     return len(text) if marks is None else marks.start()
+
+
+def mark_of(before: str, piece: str) -> str:
+    """What stands behind both of two texts, of which one is the other gone on; else ""."""
+    for size in range(1, min(_TAIL, len(before) - LEAST) + 1):
+        if piece.startswith(before[:-size]) and piece.endswith(before[-size:]):
+            return before[-size:]
+    return ""

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Any, Final, Literal, NamedTuple, Protocol
 
-from guard.app_streams import Form, PlainBody, Setting, stays
+from guard.app_streams import Form, PlainBody, Setting, mark_of, stays
 from guard.chat import tries_of
 from guard.decision import Decision
 from guard.escapes import Unescaping
@@ -175,7 +175,7 @@ class LiveWhole:
         self._session = StreamSession(exchange.guard, exchange.asked, held)
         self._exchange = exchange
         self._number, self._text = 0, Unescaping()
-        self._got = self._sent = self._last = ""
+        self._got = self._sent = self._last = self._mark = ""
         self._shown = False
         self.stopped: Decision | None = None
 
@@ -192,8 +192,9 @@ class LiveWhole:
                 raise InputError("too many texts that do not go on", file="wrap", mend=mend)
             self._number, self._text = self._number + 1, Unescaping()
             self._got = self._sent = ""
+            self._mark = mark_of(self._last, item) or self._mark
         self._last = item
-        return await self._fed(item[: stays(item)])
+        return await self._fed(item[: stays(item, self._mark)])
 
     async def end(self) -> Out:
         rest = await self._fed(self._last, final=True)

@@ -92,6 +92,16 @@ def test_a_cursor_behind_all_so_far_is_no_text(mark: str) -> None:
     assert Read(pieces).whole == TEXT
 
 
+@pytest.mark.parametrize("mark", ["●", "\n```", "**", "”", '<span class="cursor"></span>', '"}'])
+def test_a_mark_that_nobody_knows_is_learned(mark: str) -> None:
+    """What stands behind two texts in a row, one of which is the other gone on, is none of them."""
+    text = TEXT * 4
+    pieces = [*(text[:end] + mark for end in range(1, len(text))), text]
+    read = Read(pieces)
+    assert read.whole.endswith(text)
+    assert len(read.new) < 300 + 20 * len(mark)
+
+
 def test_what_stands_before_such_a_text_waits_for_no_more() -> None:
     """The other channel gets no more of it, so that no window would pass it."""
     pieces = ["你好，", *(TEXT[:end] for end in range(1, 30))]

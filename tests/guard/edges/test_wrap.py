@@ -238,7 +238,7 @@ def test_pieces_may_be_all_of_the_text_so_far() -> None:
     assert last.endswith(SORRY)
 
 
-@pytest.mark.parametrize("mark", ["", "▌", " …"])
+@pytest.mark.parametrize("mark", ["", "▌", " …", "\n```", "●"])
 def test_a_text_so_far_may_have_a_cursor_and_another_before_it(mark: str) -> None:
     """Such as `thinking`, which the answer then takes the place of."""
 
