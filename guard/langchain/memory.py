@@ -41,6 +41,22 @@ def blank(message: BaseMessage) -> BaseMessage:
     return HumanMessage(WITHHELD, id=message.id)
 
 
+def named(messages: Messages, memory: Messages) -> list[BaseMessage]:
+    """The messages, each by the memory's name for it: middleware may have copied them without."""
+    taken = _names(messages)
+    free = [one for one in reversed(memory) if one.id not in taken]
+    said: list[BaseMessage] = []
+    for one in reversed(messages):
+        same = (old for old in free if type(old) is type(one) and old.content == one.content)
+        found = next(same, None) if one.id is None else None
+        if found is None:
+            said.append(one)
+            continue
+        free.remove(found)
+        said.append(one.model_copy(update={"id": found.id}))
+    return said[::-1]
+
+
 def parted(messages: Messages, memory: Messages) -> tuple[list[BaseMessage], list[BaseMessage]]:
     """What stands before the newest question, and the question with what followed it.
 

@@ -15,7 +15,7 @@ from guard.decision import Decision, merged
 from guard.engine import Asked, Guard, Told
 from guard.errors import Blocked, GuardUnavailable
 from guard.foreign_media import unread_in
-from guard.langchain.memory import blank, held, instructions, parted, removed
+from guard.langchain.memory import blank, held, instructions, named, parted, removed
 from guard.langchain.texts import body_for, parts_of, turns_of
 from guard.objects import plain
 from guard.policy import Side
@@ -59,7 +59,8 @@ class Turn(Exchange):
 
     async def begin(self) -> Answer | None:
         """The answer to a question that the model is not asked."""
-        earlier, question = parted(self.request.messages, self._memory)
+        messages = named(self.request.messages, self._memory)
+        earlier, question = parted(messages, self._memory)
         decision = await self._look([*earlier, *question])
         if decision.stops and earlier:
             decision = await self._without_harm(earlier, question, decision)

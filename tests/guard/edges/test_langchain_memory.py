@@ -78,6 +78,24 @@ def test_harm_in_a_summary_is_taken_out() -> None:
     assert WITHHELD in texts(made)
 
 
+class Copying(AgentMiddleware[Any, Any, Any]):
+    """Gives the model copies of all messages, which have no ids."""
+
+    def wrap_model_call(self, request: Any, handler: Any) -> Any:
+        copies = [type(one)(content=one.content) for one in request.messages]
+        return handler(request.override(messages=copies))
+
+
+def test_a_message_that_was_copied_without_its_id_is_known_by_what_it_says() -> None:
+    """Else the memory would keep what is to be forgotten, and each later question be refused."""
+    model = saying("好")
+    middleware: Any = [Copying(), FlamesGuardMiddleware(marked().guard)]
+    made: Any = create_agent(model, [], middleware=middleware, checkpointer=InMemorySaver())
+    assert [answer(made, text) for text in (ADVERT, "问", "再问")] == [SORRY, "好", "好"]
+    assert ADVERT not in str(model.seen)
+    assert ADVERT not in str(made.get_state(THREAD).values)
+
+
 def test_of_a_question_that_was_withheld_nothing_stays() -> None:
     """Neither in its content nor beside it."""
     made = remembering(saying("好"))
