@@ -15,7 +15,7 @@ from guard.foreign_media import unread_in
 from guard.framed import alike
 from guard.json_replies import Paths, texts_of
 from guard.openai_api import ChatRequest, Completion, CompletionChoice, Envelope, blocked
-from guard.policy import Policy
+from guard.policy import Policy, Side
 from guard.seams import seams, seams_of_answer
 
 _SPOKEN: Final = Paths.parse(
@@ -63,12 +63,14 @@ async def look_at_answer(guard: Guard, completion: Completion, asked: Asked) -> 
     )
 
 
-async def look_at_texts(guard: Guard, parts: Sequence[Part], asked: Asked) -> Decision:
-    """The decision about an answer in a form of its own, not yet recorded.
+async def look_at_texts(
+    guard: Guard, parts: Sequence[Part], asked: Asked, side: Side = "output"
+) -> Decision:
+    """The decision about texts in a form of their own, not yet recorded.
 
-    Where it is several texts, also what they say together.
+    Where they are several, also what they say together.
     """
-    decision = await guard.look("output", parts, asked)
+    decision = await guard.look(side, parts, asked)
     texts = [part for part in parts if not part.word]
     decision = await _also(guard, decision, seams(part.text for part in texts), asked)
     lists: dict[str, list[str]] = {}
@@ -88,7 +90,7 @@ async def _look(guard: Guard, choice: CompletionChoice, asked: Asked) -> Decisio
 async def _also(guard: Guard, first: Decision, joined: Sequence[Part], asked: Asked) -> Decision:
     if not joined:
         return first
-    return merged(first, await guard.look("output", joined, asked, judged=False, once=True))
+    return merged(first, await guard.look(first.side, joined, asked, judged=False, once=True))
 
 
 async def look_at_body(

@@ -143,7 +143,7 @@ class _ToolUse(Exchange):
         """The result as the model may see it, or the user, to whom some tools answer directly."""
         value = plain(result)
         parts = texts_of(None if value is OPAQUE else value, CONTENT)
-        decision = await self._guard.look("input", parts, self.asked)
+        decision = await look_at_texts(self._guard, parts, self.asked, "input")
         await self._guard.record(decision, parts, self.asked, Told())
         if self._direct and not decision.stops:
             decision = (await look_at_texts(self._guard, parts, self.asked)).withheld()

@@ -23,7 +23,7 @@ from litellm.integrations.custom_guardrail import CustomGuardrail
 from litellm.types.guardrails import GuardrailEventHooks
 from litellm.types.utils import ModelResponse, ModelResponseStream
 
-from guard.answers import body_of, look_at_answer, look_at_body
+from guard.answers import body_of, look_at_answer, look_at_body, look_at_texts
 from guard.audit import open_log
 from guard.chat import request_in
 from guard.decision import Decision, merged
@@ -138,7 +138,7 @@ class FlamesGuardrail(CustomGuardrail):
         if value is OPAQUE:
             self._refuse(data, _AFTER, guard_unavailable())
         parts = texts_of(value, _REPLIES)
-        decision = await self._guard.look("output", parts, asked)
+        decision = await look_at_texts(self._guard, parts, asked)
         await self._guard.record(decision.withheld(), parts, asked, Told())
         self._settle(data, decision, _AFTER, asked.prompt)
         return response
@@ -192,7 +192,7 @@ class FlamesGuardrail(CustomGuardrail):
         hook = _BEFORE if side == "input" else _AFTER
         given = {key: item for key, item in plain(dict(inputs)).items() if key != "model"}
         parts, asked = texts_of(given, _TEXTS), asked_in(request_data)
-        decision = await self._guard.look(side, parts, asked)
+        decision = await look_at_texts(self._guard, parts, asked, side)
         if images := given.get("images"):
             wheres = [f"images[{place}]" for place in range(len(images))]
             decision = merged(decision, self._guard.unread(side, wheres))

@@ -13,6 +13,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from guard.answers import look_at_texts
 from guard.chat import asked_by, request_in
 from guard.decision import Decision, Part, merged
 from guard.engine import Asked, Told
@@ -55,7 +56,7 @@ class LitellmApi:
         images = [f"images[{place}]" for place, _ in enumerate(_strings(body, "images"))]
         asked = _asked(body, exchange.request_id)
         async with while_wanted(request.receive, exchange):
-            decision = await guard.look(side, parts, asked)
+            decision = await look_at_texts(guard, parts, asked, side)
             if images:
                 decision = merged(decision, guard.unread(side, images))
             decision = decision.withheld()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
+from guard.answers import look_at_texts
 from guard.chat import parts_of
 from guard.decision import Decision, merged
 from guard.engine import Asked, Guard, Told
@@ -63,8 +64,8 @@ class Moderations:
 async def _decided(guard: Guard, given: ModerationInput, request_id: str) -> Decision:
     """The rules of both sides together, since nobody says whose text it is; recorded once."""
     parts, asked = parts_of(given.parts), Asked(request_id=request_id)
-    decision = await guard.look("output", parts, asked)
-    decision = merged(decision, await guard.look("input", parts, asked))
+    decision = await look_at_texts(guard, parts, asked, "output")
+    decision = merged(decision, await look_at_texts(guard, parts, asked, "input"))
     if given.unread:
         unread = guard.unread("input", [part.path for part in given.unread])
         decision = merged(decision, unread)

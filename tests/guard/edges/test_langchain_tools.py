@@ -35,6 +35,19 @@ async def test_what_a_tool_says_to_the_user_directly_is_judged_as_an_answer() ->
         await made.ainvoke(asking("问"))
 
 
+@tool("search")
+def blocks(query: str) -> list[dict[str, str]]:
+    """Say it in two pieces."""
+    return [{"type": "text", "text": half} for half in (query[:1:-1], query[1::-1])]
+
+
+def test_the_pieces_of_a_tool_s_result_are_read_as_one() -> None:
+    """The model does so."""
+    made = agent(saying(calling(query=ADVERT[::-1]), "好"), marked().guard, [blocks])
+    made_up = made.invoke(asking("问"))["messages"][2]
+    assert (made_up.text, made_up.status) == (SORRY, "error")
+
+
 def test_the_words_about_a_tool_s_parameters_are_read() -> None:
     """The model reads them too, and a server that offers tools may have written them."""
 

@@ -189,6 +189,18 @@ async def test_answers_of_other_forms_are_judged_too() -> None:
     assert refused.value.status_code == 503
 
 
+async def test_answers_of_other_forms_are_read_as_one_too() -> None:
+    """None of their parts holds alone what two of them say together."""
+    rail, halves = guardrail(marked().guard), [ADVERT[:2], ADVERT[2:]]
+    answer = {"output": [{"content": [{"type": "output_text", "text": half} for half in halves]}]}
+    with pytest.raises(HTTPException) as refused:
+        await rail.async_post_call_success_hook({"input": "问"}, None, answer)
+    assert refused.value.detail["code"] == "content_filter"
+    for side in ("request", "response"):
+        with pytest.raises(HTTPException):
+            await rail.apply_guardrail({"texts": halves}, {}, side)
+
+
 async def test_it_runs_when_its_mode_says_so() -> None:
     """`during_call` judges beside the call; a guardrail that is not on does nothing."""
     during = guardrail(marked().guard, event_hook="during_call")

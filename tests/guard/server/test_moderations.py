@@ -106,6 +106,17 @@ async def test_litellm_is_told_to_let_pass_or_to_block() -> None:
     assert await asked(input_type="response", texts=[BAD]) == blocked
 
 
+async def test_texts_that_say_something_together_are_no_way_around() -> None:
+    """A reader takes them in one behind the other."""
+    halves = [ADVERT[:2], ADVERT[2:]]
+    for side in ("request", "response"):
+        assert (await asked(input_type=side, texts=halves))["action"] == "BLOCKED"
+    parts = [{"type": "text", "text": half} for half in halves]
+    async with standing(says("好。")) as stand:
+        answer = await stand.served.post(MODERATE, {"input": parts})
+    assert answer.json["results"][0]["flagged"]
+
+
 async def test_litellm_is_told_to_block_what_a_rule_replaces() -> None:
     """Of streams and tool calls it ignores other words, and lets the answer through."""
     said = await asked([rule_of("replace")], input_type="response", texts=["好", BAD])
