@@ -119,7 +119,7 @@ def body_of(completion: Completion, looked: Looked, policy: Policy, prompt: str)
     """The answer's body as its user may see it: what is withheld is the policy's message."""
     stopped = {index: one for index, one in looked.by_choice.items() if one.stops}
     messages = {index: one.message(policy, prompt) for index, one in stopped.items()}
-    quiet = {index: messages[index] for index, one in stopped.items() if one.action == "replace"}
+    quiet = {index: messages[index] for index, one in stopped.items() if one.finish == "stop"}
     loud = {index: text for index, text in messages.items() if index not in quiet}
     said = replace(completion, forward=blocked(completion, quiet, finish="stop"))
     ours = {"id": looked.around.id, "model": looked.around.model, "created": looked.around.created}

@@ -6,11 +6,24 @@ import time
 from collections.abc import Sequence
 from typing import Any, Final
 
-from guard.decision import Decision, Part, merged, spoken
+from guard.decision import Decision, Finish, Part, merged, spoken
 from guard.engine import Asked, Guard
 from guard.escapes import argued
-from guard.openai_api import ARGUMENTS, ApiError, ChatRequest, Envelope, TextPart, read_request
-from guard.policy import Messages
+from guard.openai_api import (
+    ARGUMENTS,
+    NO_TOKENS,
+    ApiError,
+    ChatRequest,
+    Envelope,
+    Frame,
+    FrameWriter,
+    TextPart,
+    guard_unavailable,
+    input_blocked,
+    read_request,
+    said_frames,
+)
+from guard.policy import Messages, Policy
 from guard.seams import seams
 
 HINT: Final = Messages(
@@ -65,6 +78,27 @@ def envelope_of(asked: Asked) -> Envelope:
     """What stands around an answer of ours, and of a model's where that says nothing itself."""
     name = f"chatcmpl-{asked.request_id}"
     return Envelope(id=name, model=asked.model or "", created=int(time.time()))
+
+
+def refusal_of(decision: Decision, policy: Policy, prompt: str) -> str:
+    """The policy's message, with which a question is answered that is withheld.
+
+    Raises:
+        ApiError: 503 it could not be checked; 400 the policy answers it with an error.
+    """
+    if decision.failed:
+        raise guard_unavailable()
+    message = decision.message(policy, prompt)
+    if decision.action != "replace" and policy.blocked_input == "error":
+        raise input_blocked(message)
+    return message
+
+
+def refusal_frames(request: ChatRequest, asked: Asked, message: str, finish: Finish) -> list[Frame]:
+    """The stream that is answered to a question that is withheld."""
+    envelope = envelope_of(asked)
+    frames = said_frames(envelope, message, n=request.n, finish=finish)
+    return frames + FrameWriter(envelope).usage(NO_TOKENS) if request.include_usage else frames
 
 
 async def look_at_request(

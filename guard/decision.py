@@ -7,12 +7,13 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Literal, NamedTuple
 
 from guard.binding import BoundRule
-from guard.policy import SEVERITY, Action, Messages, Policy, Side
+from guard.policy import PASSES, SEVERITY, Action, Messages, Policy, Side
 from judge.calibration import score_of
 from judge.llm.bill import total_usd
 from judge.text import chinese_share
 from judge.verdict import FailureKind, Outcome, Verdict
 
+Finish = Literal["stop", "content_filter"]
 Status = Literal[
     "allowed", "flagged", "blocked", "replaced", "regenerated", "human", "failed_open", "failed"
 ]
@@ -74,7 +75,7 @@ class Hit:
     """A rule that acts.
 
     `p_harmless` is calibrated where the calibration has a map; `score` is what the cut is compared
-    with. `bound` and `n` are the promise's: the miss rate that its gold bounds, and its rows.
+    with.
     """
 
     rule: BoundRule
@@ -109,9 +110,19 @@ class Decision:
     cost_usd: float | None = None
 
     @property
+    def passes(self) -> bool:
+        """Whether the policy lets the text through, which shadow mode does with every text."""
+        return self.action in PASSES
+
+    @property
     def stops(self) -> bool:
         """Whether the text is withheld."""
-        return not self.shadow and SEVERITY.index(self.action) >= SEVERITY.index("regenerate")
+        return not self.shadow and not self.passes
+
+    @property
+    def finish(self) -> Finish:
+        """How an answer ends that has the policy's message in the text's place."""
+        return "stop" if self.action == "replace" else "content_filter"
 
     @property
     def failed(self) -> bool:
@@ -243,7 +254,7 @@ def _settled(policy: Policy, decision: Decision) -> Decision:
         return replace(decision, action="block", status="failed")
     if decision.abstained and policy.on_abstain == "block":
         return replace(decision, action="block", status="blocked")
-    if decision.missed and decision.action in {"allow", "flag"}:
+    if decision.missed and decision.passes:
         return replace(decision, status="failed_open")
     if decision.action == "allow":
         return decision
@@ -292,6 +303,7 @@ def merged(first: Decision, second: Decision) -> Decision:
         missed=missed,
         abstained=tuple(dict.fromkeys(first.abstained + second.abstained)),
         least=least,
+        outcomes=first.outcomes + second.outcomes,
         elapsed_s=first.elapsed_s + second.elapsed_s,
         cost_usd=total_usd((first.cost_usd, second.cost_usd)),
     )

@@ -8,8 +8,7 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from guard.event import GuardEvent
-
-PASSES = frozenset({"allow", "flag"})
+from guard.policy import PASSES
 
 
 class Exposure(NamedTuple):

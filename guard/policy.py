@@ -35,6 +35,7 @@ SEVERITY: Final[tuple[Action, ...]] = (
     "human",
     "block",
 )
+PASSES: Final = frozenset[Action]({"allow", "flag"})
 EVIDENCE_KINDS: Final = (
     "abuse",
     "gambling",

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from guard.answers import look_at_texts
+from guard.chat import look_at_request
 from guard.decision import Part
 from guard.engine import Asked, Guard
 from guard.event import GuardEvent
+from guard.openai_api import read_request
 from guard.replay import Replayed
-from judge.records import Record
+from judge.records import Record, Turn
 
 
 async def replayed(guard: Guard, record: Record) -> Replayed:
@@ -16,11 +19,14 @@ async def replayed(guard: Guard, record: Record) -> Replayed:
     asked = Asked(
         prompt=record.prompt, history=record.history, request_id=record.id, model=record.model
     )
-    question = await guard.look("input", [Part("prompt", record.prompt)], asked)
-    if question.action not in {"allow", "flag"} or record.response is None:
+    turns = [*record.history, Turn(role="user", content=record.prompt)]
+    request = read_request({"messages": [turn.model_dump() for turn in turns]})
+    question, _ = await look_at_request(guard, request, asked)
+    if not question.passes or record.response is None:
         return Replayed(question, None)
-    answer = await guard.look("output", [Part("response", record.response)], asked)
-    return Replayed(question, answer)
+    return Replayed(
+        question, await look_at_texts(guard, [Part("response", record.response)], asked)
+    )
 
 
 def exchanges(events: Iterable[GuardEvent]) -> Iterator[Record]:

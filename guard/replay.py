@@ -31,7 +31,7 @@ class Replayed(NamedTuple):
     def stopped(self) -> bool:
         """Whether its user would not have got the answer, shadow mode or not."""
         return any(
-            one is not None and one.action not in {"allow", "flag"}
+            one is not None and not one.passes
             for one in (self.question, self.answer)
         )
 

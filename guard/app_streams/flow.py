@@ -135,11 +135,8 @@ class Flow:
         """What tells in the application's own form that no more comes; None where nothing does."""
         value, form = self._template, self._form
         if self.is_openai:
-            quiet = self.stopped is not None and self.stopped.action == "replace"
-            end: dict[str, Any] = {
-                "delta": {},
-                "finish_reason": "stop" if quiet else "content_filter",
-            }
+            finish = "content_filter" if self.stopped is None else self.stopped.finish
+            end: dict[str, Any] = {"delta": {}, "finish_reason": finish}
             chunk = said_in(value, form.reply_paths, "", form.name_keys)
             return {**chunk, "choices": [{**one, **end} for one in chunk["choices"]]}
         if not isinstance(value, dict) or value.get("done") is not False:

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from guard.asgi.headers import Said, asked
+from guard.asgi.headers import GuardHeaders, request_headers
 from guard.asgi.question import (
     Gone,
     Message,
@@ -25,15 +25,15 @@ from guard.asgi.question import (
     read_question,
 )
 from guard.asgi.responder import (
-    Around,
     BrokenOffError,
     Responder,
+    ResponseContext,
     send_bytes,
     send_error,
     send_json,
 )
 from guard.asgi.routes import Route, Routes
-from guard.chat import envelope_of
+from guard.chat import envelope_of, refusal_frames, refusal_of
 from guard.decision import Decision
 from guard.engine import Guard
 from guard.loading import load_guard
@@ -41,10 +41,7 @@ from guard.openai_api import (
     DONE_FRAME,
     ApiError,
     encode_frames,
-    guard_unavailable,
-    input_blocked,
     said,
-    said_frames,
 )
 from guard.policy import Policy
 from guard.stream import settled
@@ -125,7 +122,7 @@ class GuardMiddleware:
                 await self._guard.aclose()
 
     async def _exchange(self, route: Route, scope: Scope, receive: Receive, send: Send) -> None:
-        words = Said(self._policy_id, self._guard.calibration_id, uuid.uuid4().hex)
+        words = GuardHeaders(self._policy_id, self._guard.calibration_id, uuid.uuid4().hex)
         try:
             body = await read_body(scope, receive, self._most)
             question = await read_question(scope, body, route, words.request_id)
@@ -139,7 +136,7 @@ class GuardMiddleware:
         if decision.stops:
             await self._refuse(question, route, decision, words, send)
             return
-        around = Around(self._guard, question, route, words, self._most)
+        around = ResponseContext(self._guard, question, route, words, self._most)
         first: Message = {"type": "http.request", "body": question.body, "more_body": False}
         coming = _Coming(first, receive)
         responder = Responder(around, send, coming.leave, head=scope["method"] == "HEAD")
@@ -158,29 +155,24 @@ class GuardMiddleware:
             await responder.close()
 
     async def _refuse(
-        self, question: Question, route: Route, decision: Decision, words: Said, send: Send
+        self, question: Question, route: Route, decision: Decision, words: GuardHeaders, send: Send
     ) -> None:
         """Answer without asking the application."""
-        if decision.failed:
-            await send_error(send, guard_unavailable(), words)
+        request, asked = question.request, question.asked
+        try:
+            message = refusal_of(decision, self._guard.policy, asked.prompt)
+        except ApiError as error:
+            await send_error(send, error, words)
             return
-        message = decision.message(self._guard.policy, question.asked.prompt)
-        quiet = decision.action == "replace"
-        if not quiet and self._guard.policy.blocked_input == "error":
-            await send_error(send, input_blocked(message), words)
-            return
-        request = question.request
         if request is None:
             await send_json(send, route.form.answer(message), words)
-            return
-        finish = "stop" if quiet else "content_filter"
-        envelope = envelope_of(question.asked)
-        if not request.stream:
-            await send_json(send, said(envelope, message, n=request.n, finish=finish), words)
-            return
-        frames = said_frames(envelope, message, n=request.n, finish=finish)
-        stream = encode_frames(frames) + DONE_FRAME
-        await send_bytes(send, stream, words, 200, b"text/event-stream")
+        elif not request.stream:
+            body = said(envelope_of(asked), message, n=request.n, finish=decision.finish)
+            await send_json(send, body, words)
+        else:
+            frames = refusal_frames(request, asked, message, decision.finish)
+            stream = encode_frames(frames) + DONE_FRAME
+            await send_bytes(send, stream, words, 200, b"text/event-stream")
 
 
 class _Coming:
@@ -233,7 +225,7 @@ def _tell_around(scope: Scope, read: Scope) -> None:
 def _read(scope: Scope, body: bytes) -> Scope:
     """The scope of a request that was read: of its extensions, none that goes round the guard."""
     tls = {key: value for key, value in scope.get("extensions", {}).items() if key == "tls"}
-    return {**scope, "headers": asked(scope["headers"], len(body)), "extensions": tls}
+    return {**scope, "headers": request_headers(scope["headers"], len(body)), "extensions": tls}
 
 
 __all__ = ["GuardMiddleware", "Route"]

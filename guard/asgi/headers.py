@@ -34,6 +34,11 @@ def header(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> str:
     return b", ".join(found).decode("latin-1").strip()
 
 
+def is_utf8(charset: str) -> bool:
+    """Whether a body of this character set can be read: as UTF-8, of which ASCII is a part."""
+    return charset in {"utf-8", "utf8", "us-ascii"}
+
+
 def media_type(headers: Iterable[tuple[bytes, bytes]]) -> tuple[str, str]:
     """The body's media type and character set, in lower case; the latter "utf-8" unless told."""
     media, *parameters = header(headers, b"content-type").lower().split(";")
@@ -46,7 +51,7 @@ def is_plain(headers: Iterable[tuple[bytes, bytes]]) -> bool:
     return header(headers, b"content-encoding").lower() in {"", "identity"}
 
 
-def asked(headers: Iterable[tuple[bytes, bytes]], length: int) -> Raw:
+def request_headers(headers: Iterable[tuple[bytes, bytes]], length: int) -> Raw:
     """The headers of a request whose body was read and written anew."""
     kept = [(key, value) for key, value in headers if key.lower() not in _NOT_ASKED]
     return [
@@ -56,7 +61,7 @@ def asked(headers: Iterable[tuple[bytes, bytes]], length: int) -> Raw:
     ]
 
 
-def told(headers: Iterable[tuple[bytes, bytes]], more: Raw, length: int | None) -> Raw:
+def response_headers(headers: Iterable[tuple[bytes, bytes]], more: Raw, length: int | None) -> Raw:
     """The headers of a response whose body was read and written anew."""
     kept = [
         (key, value)
@@ -67,7 +72,7 @@ def told(headers: Iterable[tuple[bytes, bytes]], more: Raw, length: int | None) 
     return [*kept, *size, *more]
 
 
-class Said:
+class GuardHeaders:
     """What the headers of one response say about the guard.
 
     Args:

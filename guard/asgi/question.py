@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode
 
-from guard.asgi.headers import header, is_plain, media_type
+from guard.asgi.headers import header, is_plain, is_utf8, media_type
 from guard.asgi.routes import Route
 from guard.chat import decided_about, left_over, parts_of, request_in
 from guard.decision import Decision, Part
@@ -16,7 +16,7 @@ from guard.engine import Asked, Guard, Told
 from guard.foreign_media import unread_in
 from guard.framed import framed_beside
 from guard.json_replies import texts_of, turns_of
-from guard.openai_api import ApiError, ChatRequest, is_json, parse_value, serialised
+from guard.openai_api import ApiError, ChatRequest, is_json, is_json_type, parse_value, serialised
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -24,8 +24,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 _INLINE = re.compile(r"data:[\w.+-]+/[\w.+-]+;[\w=;-]*base64,", re.IGNORECASE)
-_JSON = re.compile(r"application/([a-z0-9.+-]+\+)?json")
 _FIELDS: Final = 1000
+MOST_DIGITS: Final = 18  # of a length; more of them may be more than Python reads
 
 
 class Gone(Exception):
@@ -70,7 +70,7 @@ async def read_body(scope: Scope, receive: Receive, most: int) -> bytes:
         )
     too_large = ApiError(f"the body is larger than {most} bytes", status=413, code="body_too_large")
     said = header(scope["headers"], b"content-length")
-    if said.isdigit() and int(said) > most:
+    if said.isascii() and said.isdigit() and (len(said) > MOST_DIGITS or int(said) > most):
         raise too_large
     pieces, size, more = [], 0, True
     while more:
@@ -126,9 +126,9 @@ def _value(scope: Scope, body: bytes) -> tuple[Any, bytes]:
     media, charset = media_type(scope["headers"])
     if not body:
         return None, b""
-    if charset not in {"utf-8", "utf8", "us-ascii"}:
+    if not is_utf8(charset):
         raise ApiError("the body must be in UTF-8", status=415, code="unsupported_media_type")
-    if _JSON.fullmatch(media):
+    if is_json_type(media):
         value = parse_value(body, len(body))
         return value, serialised(value)
     if media == "application/x-www-form-urlencoded":

@@ -6,7 +6,6 @@ The response's start is held until the first verdict, so that its status and its
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,14 +13,13 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from guard.app_streams import Body, EventBody, LineBody, PlainBody, Setting
-from guard.asgi.headers import Said, is_plain, media_type, told
+from guard.asgi.headers import GuardHeaders, is_plain, is_utf8, media_type, response_headers
 from guard.asgi.question import Message, Question, Send
 from guard.asgi.routes import Route
 from guard.asgi.whole import Whole
 from guard.engine import Guard
-from guard.openai_api import KEEP_ALIVE, ApiError, serialised, upstream_unreadable
+from guard.openai_api import KEEP_ALIVE, ApiError, is_json_type, serialised, upstream_unreadable
 
-_JSON = re.compile(r"application/([a-z0-9.+-]+\+)?json")
 _LINES: Final = frozenset(
     {"application/x-ndjson", "application/ndjson", "application/jsonl", "application/jsonlines"}
 )
@@ -39,7 +37,7 @@ class BrokenOffError(RuntimeError):
 
 
 @dataclass(frozen=True)
-class Around:
+class ResponseContext:
     """What a responder works with.
 
     Args:
@@ -54,7 +52,7 @@ class Around:
     guard: Guard
     question: Question
     route: Route
-    said: Said
+    said: GuardHeaders
     most: int
     clock: Callable[[], float] = time.monotonic
 
@@ -77,7 +75,7 @@ class Responder:
     """
 
     def __init__(
-        self, around: Around, send: Send, leave: Callable[[], None], *, head: bool
+        self, around: ResponseContext, send: Send, leave: Callable[[], None], *, head: bool
     ) -> None:
         self._around, self._send, self._leave, self._head = around, send, leave, head
         self._task = asyncio.current_task()
@@ -150,7 +148,7 @@ class Responder:
             return
         if start["status"] == HTTPStatus.PARTIAL_CONTENT or not is_plain(headers):
             raise upstream_unreadable()
-        if charset not in {"utf-8", "utf8", "us-ascii"}:
+        if not is_utf8(charset):
             raise upstream_unreadable()
         if media == _EVENTS:
             self._body = EventBody(around.setting)
@@ -158,7 +156,7 @@ class Responder:
             self._body = LineBody(around.setting)
         elif media == "text/plain" and more:
             self._body = PlainBody(around.setting)
-        elif media == "text/plain" or _JSON.fullmatch(media):
+        elif media == "text/plain" or is_json_type(media):
             self._whole = Whole(
                 around.guard, around.question, around.route.form, around.said, around.most
             )
@@ -202,7 +200,7 @@ class Responder:
 
     async def _begin(self, length: int | None) -> None:
         start = self._start or {}
-        headers = told(start.get("headers", ()), self._around.said.headers, length)
+        headers = response_headers(start.get("headers", ()), self._around.said.headers, length)
         self._begun = True
         status = start["status"]
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
@@ -222,18 +220,22 @@ class Responder:
         await self._send({"type": "http.response.body", "body": told_so, "more_body": False})
 
 
-async def send_error(send: Send, error: ApiError, said: Said) -> None:
+async def send_error(send: Send, error: ApiError, said: GuardHeaders) -> None:
     """Answer with an error."""
     await send_json(send, error.body(), said, error.status)
 
 
-async def send_json(send: Send, value: Any, said: Said, status: int = HTTPStatus.OK) -> None:
+async def send_json(
+    send: Send, value: Any, said: GuardHeaders, status: int = HTTPStatus.OK
+) -> None:
     """Answer with JSON of ours."""
     await send_bytes(send, serialised(value), said, status, b"application/json")
 
 
-async def send_bytes(send: Send, body: bytes, said: Said, status: int, media: bytes) -> None:
+async def send_bytes(
+    send: Send, body: bytes, said: GuardHeaders, status: int, media: bytes
+) -> None:
     """Answer with a body of ours."""
-    headers = told([(b"content-type", media)], said.headers, len(body))
+    headers = response_headers([(b"content-type", media)], said.headers, len(body))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})

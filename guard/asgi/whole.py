@@ -7,7 +7,7 @@ from typing import Any
 
 from guard.answers import body_of, look_at_answer, look_at_texts
 from guard.app_streams import Form
-from guard.asgi.headers import Said
+from guard.asgi.headers import GuardHeaders
 from guard.asgi.question import Question
 from guard.decision import Decision, Part
 from guard.emptied import said_in
@@ -39,7 +39,9 @@ class Whole:
         most: bytes that are held.
     """
 
-    def __init__(self, guard: Guard, question: Question, form: Form, said: Said, most: int) -> None:
+    def __init__(
+        self, guard: Guard, question: Question, form: Form, said: GuardHeaders, most: int
+    ) -> None:
         self._guard, self._question, self._form = guard, question, form
         self._said, self._most = said, most
         self._pieces: list[bytes] = []

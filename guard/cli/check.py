@@ -55,7 +55,7 @@ def check(
         print(encoder.dumps(_as_json(guard, decision), ensure_ascii=False, indent=2))
     else:
         _show(guard, decision)
-    stopped = decision.action not in {"allow", "flag"}
+    stopped = not decision.passes
     raise typer.Exit(STOPPED if stopped else 0)
 
 

@@ -146,8 +146,7 @@ class Turn(Exchange):
 
 def _said(message: str, decision: Decision) -> ModelResponse[Any]:
     """An answer of the policy's: without tool calls, so that the agent ends."""
-    finish = "stop" if decision.action == "replace" else "content_filter"
-    about = {"finish_reason": finish, "flames_decision": decision.status}
+    about = {"finish_reason": decision.finish, "flames_decision": decision.status}
     return ModelResponse([AIMessage(message, response_metadata=about)])
 
 

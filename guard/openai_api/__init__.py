@@ -73,6 +73,7 @@ from guard.openai_api.sse import (
 from guard.openai_api.strict_json import (
     check_headers,
     is_json,
+    is_json_type,
     parse_object,
     parse_value,
     serialised,
@@ -129,6 +130,7 @@ __all__ = [
     "is_completion",
     "is_count",
     "is_json",
+    "is_json_type",
     "is_nobodys",
     "moderation_body",
     "parse_object",

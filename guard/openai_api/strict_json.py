@@ -41,10 +41,15 @@ def check_headers(content_type: str | None, content_encoding: str | None) -> Non
     media, *parameters = (part.strip() for part in (content_type or "").split(";"))
     charset = [p for p in parameters if p.lower().startswith("charset")]
     utf8 = all(p.partition("=")[2].strip(' "').lower() in {"utf-8", "utf8"} for p in charset)
-    if not _JSON_TYPE.fullmatch(media) or not utf8:
+    if not is_json_type(media) or not utf8:
         raise ApiError(
             "the body must be application/json in UTF-8", status=415, code="unsupported_media_type"
         )
+
+
+def is_json_type(media: str) -> bool:
+    """Whether a media type, without its parameters, is one of JSON's."""
+    return _JSON_TYPE.fullmatch(media) is not None
 
 
 def parse_object(

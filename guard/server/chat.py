@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from starlette.types import Receive, Scope, Send
 
-from guard.chat import asked_by, envelope_of, look_at_request
+from guard.chat import asked_by, envelope_of, look_at_request, refusal_frames, refusal_of
 from guard.decision import Decision
 from guard.engine import Asked, Told
 from guard.openai_api import (
     DONE_FRAME,
-    NO_TOKENS,
     ChatRequest,
-    FrameWriter,
     check_types,
     encode_frames,
-    guard_unavailable,
-    input_blocked,
     read_request,
     said,
-    said_frames,
     serialised,
     unread_keys,
 )
@@ -71,21 +66,13 @@ class Chat:
         """Answer without asking the upstream.
 
         Raises:
-            ApiError: 400 the policy blocks the question; 503 it could not be checked.
+            ApiError: as `refusal_of`.
         """
-        if decision.failed:
-            raise guard_unavailable()
-        policy = self._guard.policy
-        message = decision.message(policy, request.prompt)
-        if decision.action != "replace" and policy.blocked_input == "error":
-            raise input_blocked(message)
-        envelope = envelope_of(asked)
-        finish = "stop" if decision.action == "replace" else "content_filter"
+        message = refusal_of(decision, self._guard.policy, request.prompt)
         if not request.stream:
-            body = said(envelope, message, n=request.n, finish=finish)
+            body = said(envelope_of(asked), message, n=request.n, finish=decision.finish)
             await send_json(send, serialised(body))
             return
-        frames = said_frames(envelope, message, n=request.n, finish=finish)
-        frames += FrameWriter(envelope).usage(NO_TOKENS) if request.include_usage else []
+        frames = refusal_frames(request, asked, message, decision.finish)
         stream = EventStream(send, self._state.limits.keep_alive_s)
         await stream.end(encode_frames(frames) + DONE_FRAME)

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from guard.answers import body_of, look_at_answer, look_at_texts
 from guard.chat import decided_about, tries_of
-from guard.decision import Decision, Part
+from guard.decision import Decision, Finish, Part
 from guard.emptied import said_in
 from guard.engine import Guard, Told
 from guard.errors import AnswerBroken, Blocked, GuardUnavailable
@@ -34,7 +34,7 @@ class Refusal(NamedTuple):
     """A question that is answered without the model: with these words."""
 
     message: str
-    finish: Literal["stop", "content_filter"]
+    finish: Finish
     n: int
 
 
@@ -69,9 +69,7 @@ class Exchange:
         await guard.record(decision, parts, self.asked, Told())
         if not decision.stops:
             return None
-        quiet = decision.action == "replace"
-        message = self.withheld(decision, "input")
-        return Refusal(message, "stop" if quiet else "content_filter", call.n)
+        return Refusal(self.withheld(decision, "input"), decision.finish, call.n)
 
     async def judge(self, result: Any) -> Any:
         """Check a whole answer: gives what the caller gets, or `AGAIN`.

@@ -176,6 +176,25 @@ def test_replay_takes_rows_of_any_dimension(flames: Flames, tmp_path: Path) -> N
     assert (done.status, done.json["replays"][0]["n"]) == (0, 2)
 
 
+def test_replay_reads_a_conversation_as_the_guard_does(flames: Flames, tmp_path: Path) -> None:
+    """An earlier turn is part of the question; so is what two turns say together."""
+    turns = [[MOBILE], [MOBILE[:9], MOBILE[9:]], ["你好"]]
+    rows = [
+        {
+            "messages": [{"role": "user", "content": one} for one in [*said, "谢谢"]],
+            "response": "好",
+        }
+        for said in turns
+    ]
+    policy = write_policy(
+        tmp_path / "p.yaml", {"evidence": "pii", "side": "input", "action": "block"}
+    )
+    file = write_rows(tmp_path / "rows.jsonl", *rows)
+    done = flames("guard", "replay", file, "--policy", policy, "--json")
+    statuses = done.json["replays"][0]["statuses"]
+    assert statuses == {"input": {"blocked": 2, "allowed": 1}, "output": {"allowed": 1}}
+
+
 def test_replay_says_which_checks_could_not_be_made(
     flames: Flames, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

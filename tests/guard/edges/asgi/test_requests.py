@@ -119,6 +119,7 @@ async def test_every_string_of_a_request_is_judged(body: Any, headers: Any, scop
         (b"a=%ff", FORM, 400),
         (b'"' + b"x" * 100 + b'"', JSON, 413),
         (b"{}", [*JSON, (b"content-length", b"101")], 413),
+        (b"{}", [*JSON, (b"content-length", b"9" * 5000)], 413),
     ],
 )
 async def test_what_can_t_be_read_is_refused(body: bytes, headers: Any, status: int) -> None:
@@ -215,9 +216,10 @@ async def test_a_refusal_may_be_an_answer() -> None:
     whole = json.loads((await call(guarded(Seen(), given), json.dumps(body).encode())).body)
     said = [(one["message"]["content"], one["finish_reason"]) for one in whole["choices"]]
     assert said == [(SORRY, "content_filter")] * 2
-    streamed = await call(guarded(Seen(), given), json.dumps(body | {"stream": True}).encode())
+    body |= {"stream": True, "stream_options": {"include_usage": True}}
+    streamed = await call(guarded(Seen(), given), json.dumps(body).encode())
     assert streamed.headers["content-type"] == "text/event-stream"
-    assert streamed.text.count(SORRY) == 2
+    assert (streamed.text.count(SORRY), streamed.text.count('"total_tokens":0')) == (2, 1)
     assert streamed.text.endswith("data: [DONE]\n\n")
 
 
