@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from guard.asgi.headers import GuardHeaders, request_headers
+from guard.asgi.headers import request_headers
 from guard.asgi.question import (
     Gone,
     Message,
@@ -44,6 +44,7 @@ from guard.openai_api import (
     said,
 )
 from guard.policy import Policy
+from guard.request_status import RequestStatus, about_guard
 from guard.stream import settled
 from judge.errors import FlamesJudgeError, InputError
 
@@ -88,7 +89,7 @@ class GuardMiddleware:
         except FlamesJudgeError as error:
             self._fault = error
         else:
-            self._policy_id = self._guard.policy.id  # a hash of all of it: too dear each time
+            self._about = about_guard(self._guard.policy.id, self._guard.calibration_id)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -122,7 +123,7 @@ class GuardMiddleware:
                 await self._guard.aclose()
 
     async def _exchange(self, route: Route, scope: Scope, receive: Receive, send: Send) -> None:
-        words = GuardHeaders(self._policy_id, self._guard.calibration_id, uuid.uuid4().hex)
+        words = RequestStatus(uuid.uuid4().hex, self._about)
         try:
             body = await read_body(scope, receive, self._most)
             question = await read_question(scope, body, route, words.request_id)
@@ -155,7 +156,7 @@ class GuardMiddleware:
             await responder.close()
 
     async def _refuse(
-        self, question: Question, route: Route, decision: Decision, words: GuardHeaders, send: Send
+        self, question: Question, route: Route, decision: Decision, words: RequestStatus, send: Send
     ) -> None:
         """Answer without asking the application."""
         request, asked = question.request, question.asked

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
-
-from guard.decision import Decision, Status, worst
 
 Raw = list[tuple[bytes, bytes]]
 
@@ -61,7 +59,9 @@ def request_headers(headers: Iterable[tuple[bytes, bytes]], length: int) -> Raw:
     ]
 
 
-def response_headers(headers: Iterable[tuple[bytes, bytes]], more: Raw, length: int | None) -> Raw:
+def response_headers(
+    headers: Iterable[tuple[bytes, bytes]], more: Mapping[str, str], length: int | None
+) -> Raw:
     """The headers of a response whose body was read and written anew."""
     kept = [
         (key, value)
@@ -69,43 +69,4 @@ def response_headers(headers: Iterable[tuple[bytes, bytes]], more: Raw, length: 
         if key.lower() not in _NOT_TOLD and not key.lower().startswith(b"x-flames-")
     ]
     size = [] if length is None else [(b"content-length", str(length).encode())]
-    return [*kept, *size, *more]
-
-
-class GuardHeaders:
-    """What the headers of one response say about the guard.
-
-    Args:
-        policy: the policy's id.
-        calibration: the calibration's id; None without one.
-        request_id: ours.
-    """
-
-    def __init__(self, policy: str, calibration: str | None, request_id: str) -> None:
-        self.request_id = request_id
-        self._policy, self._calibration = policy, calibration
-        self._status: Status | None = None  # nothing was judged so far
-        self._missed = self._abstained = 0
-
-    def decided(self, decision: Decision) -> None:
-        """Take note of a decision; the most severe one is told."""
-        self._missed += len(decision.missed)
-        self._abstained += len(decision.abstained)
-        self._status = worst(self._status or "allowed", decision.told)
-
-    def failed(self) -> None:
-        """A check failed outside of a decision about a whole text."""
-        self._status = "failed"
-
-    @property
-    def headers(self) -> Raw:
-        """As they are now: of a stream, what is known when it begins."""
-        known = {
-            b"x-flames-decision": self._status,
-            b"x-flames-policy": self._policy,
-            b"x-flames-calibration": self._calibration,
-            b"x-flames-request-id": self.request_id,
-            b"x-flames-missed": str(self._missed) if self._missed else None,
-            b"x-flames-abstained": str(self._abstained) if self._abstained else None,
-        }
-        return [(name, value.encode()) for name, value in known.items() if value is not None]
+    return [*kept, *size, *((name.encode(), value.encode()) for name, value in more.items())]

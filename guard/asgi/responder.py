@@ -13,12 +13,13 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from guard.app_streams import Body, EventBody, LineBody, PlainBody, Setting
-from guard.asgi.headers import GuardHeaders, is_plain, is_utf8, media_type, response_headers
+from guard.asgi.headers import is_plain, is_utf8, media_type, response_headers
 from guard.asgi.question import Message, Question, Send
 from guard.asgi.routes import Route
 from guard.asgi.whole import Whole
 from guard.engine import Guard
 from guard.openai_api import KEEP_ALIVE, ApiError, is_json_type, serialised, upstream_unreadable
+from guard.request_status import RequestStatus
 
 _LINES: Final = frozenset(
     {"application/x-ndjson", "application/ndjson", "application/jsonl", "application/jsonlines"}
@@ -52,7 +53,7 @@ class ResponseContext:
     guard: Guard
     question: Question
     route: Route
-    said: GuardHeaders
+    said: RequestStatus
     most: int
     clock: Callable[[], float] = time.monotonic
 
@@ -220,20 +221,20 @@ class Responder:
         await self._send({"type": "http.response.body", "body": told_so, "more_body": False})
 
 
-async def send_error(send: Send, error: ApiError, said: GuardHeaders) -> None:
+async def send_error(send: Send, error: ApiError, said: RequestStatus) -> None:
     """Answer with an error."""
     await send_json(send, error.body(), said, error.status)
 
 
 async def send_json(
-    send: Send, value: Any, said: GuardHeaders, status: int = HTTPStatus.OK
+    send: Send, value: Any, said: RequestStatus, status: int = HTTPStatus.OK
 ) -> None:
     """Answer with JSON of ours."""
     await send_bytes(send, serialised(value), said, status, b"application/json")
 
 
 async def send_bytes(
-    send: Send, body: bytes, said: GuardHeaders, status: int, media: bytes
+    send: Send, body: bytes, said: RequestStatus, status: int, media: bytes
 ) -> None:
     """Answer with a body of ours."""
     headers = response_headers([(b"content-type", media)], said.headers, len(body))

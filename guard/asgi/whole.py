@@ -7,7 +7,6 @@ from typing import Any
 
 from guard.answers import body_of, look_at_answer, look_at_texts
 from guard.app_streams import Form
-from guard.asgi.headers import GuardHeaders
 from guard.asgi.question import Question
 from guard.decision import Decision, Part
 from guard.emptied import said_in
@@ -26,6 +25,7 @@ from guard.openai_api import (
     unread_keys,
     upstream_unreadable,
 )
+from guard.request_status import RequestStatus
 
 
 class Whole:
@@ -40,7 +40,7 @@ class Whole:
     """
 
     def __init__(
-        self, guard: Guard, question: Question, form: Form, said: GuardHeaders, most: int
+        self, guard: Guard, question: Question, form: Form, said: RequestStatus, most: int
     ) -> None:
         self._guard, self._question, self._form = guard, question, form
         self._said, self._most = said, most

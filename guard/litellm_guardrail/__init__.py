@@ -51,6 +51,7 @@ from guard.objects import OPAQUE, plain
 from guard.openai_api import ApiError, guard_unavailable, read_completion, serialised, unread_keys
 from guard.policy import Side
 from guard.remade import made
+from guard.request_status import about_guard
 from judge.errors import FlamesJudgeError, InputError
 
 _TEXTS = Paths.parse(["texts"])
@@ -88,6 +89,7 @@ class FlamesGuardrail(CustomGuardrail):
         else:
             sinks = [] if audit is None else [open_log(audit)]
             self._guard = load_guard(policy, Given(sinks=sinks))
+        self._about = about_guard(self._guard.policy.id, self._guard.calibration_id)
         self._warm = False
         self._judges_answers = any(one.rule.side == "output" for one in self._guard.rules)
         super().__init__(**options)
@@ -177,7 +179,7 @@ class FlamesGuardrail(CustomGuardrail):
     ) -> dict[str, str] | None:
         """The guard's own headers; of a stream what is known when it begins."""
         said = headers_of(data)
-        return {**said, "x-flames-policy": self._guard.policy.id} if said else None
+        return {**self._about, **said} if said else None
 
     async def apply_guardrail(
         self,

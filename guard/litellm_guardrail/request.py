@@ -9,12 +9,13 @@ from typing import Any, Final, Self
 from fastapi import HTTPException
 
 from guard.chat import asked_by, request_in
-from guard.decision import Decision, Status, worst
+from guard.decision import Decision
 from guard.engine import Asked
 from guard.live import LiveAnswer
 from guard.objects import OPAQUE, holds_bytes, plain
 from guard.openai_api import MOST_CHOICES, ApiError, guard_unavailable
 from guard.read_on import read_on
+from guard.request_status import RequestStatus
 
 _CHAT: Final = frozenset({"completion", "acompletion"})
 _STREAMS: Final = ("stream", "realtime", "websocket")
@@ -50,17 +51,17 @@ class _OurId(str):
     """A request id that was made here: what a caller writes in its place is an ordinary string.
 
     Attributes:
-        came: what came of each decision about the request so far, and how many checks it missed.
+        status: what has been decided about the request so far.
     """
 
-    __slots__ = ("came",)
-    came: list[tuple[Status, int]]
+    __slots__ = ("status",)
+    status: RequestStatus
 
     @classmethod
     def new(cls) -> Self:
         """An id that nobody else has."""
         made = cls(uuid.uuid4().hex)
-        made.came = []
+        made.status = RequestStatus(str(made))
         return made
 
 
@@ -101,18 +102,14 @@ def note(data: dict[str, Any], decision: Decision) -> None:
     """Take note of a decision about a request, for `headers_of`."""
     known = _known(data)
     ours = known if isinstance(known, _OurId) else mark(data)
-    ours.came.append((decision.told, len(decision.missed)))
+    ours.status.decided(decision)
 
 
 def headers_of(data: Mapping[str, Any]) -> dict[str, str]:
     """What a response's headers say of the decisions so far; of a stream, of its question."""
     ours = _known(data)
-    if not isinstance(ours, _OurId) or not ours.came:
-        return {}
-    missed = sum(number for _, number in ours.came)
-    said: dict[str, str] = {"x-flames-decision": worst(*(status for status, _ in ours.came))}
-    said |= {"x-flames-missed": str(missed)} if missed else {}
-    return said | {"x-flames-request-id": str(ours)}
+    judged = isinstance(ours, _OurId) and ours.status.status is not None
+    return ours.status.headers if judged else {}
 
 
 def asked_in(data: Mapping[str, Any]) -> Asked:

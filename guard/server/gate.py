@@ -17,6 +17,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from guard.openai_api import ApiError
+from guard.request_status import RequestStatus, about_guard
 from guard.server.authorization import authorization
 from guard.server.drain import Drain, shutting_down
 from guard.server.exchange import KEY, Exchange
@@ -42,13 +43,9 @@ class Gate:
         self._app, self._state = app, state
         self.limits: Limits = state.limits
         self.drain: Drain = state.drain
-        told = {
-            "x-flames-policy": state.guard.policy.id,
-            "x-flames-calibration": state.guard.calibration_id,
-        }
+        self._about = about_guard(state.guard.policy.id, state.guard.calibration_id)
         # A name has to be another each time, and not a secret: asking the system takes longer.
         self._names = Random()  # noqa: S311
-        self._headers = [(k.encode(), v.encode()) for k, v in told.items() if v is not None]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -57,8 +54,9 @@ class Gate:
         if scope["type"] != "http":
             raise ValueError(f"there is no {scope['type']} here")
         start = time.perf_counter()
-        exchange = Exchange(f"{self._names.getrandbits(128):032x}", Room(self._state.held))
-        reply = _Reply(send, exchange, self._headers)
+        status = RequestStatus(f"{self._names.getrandbits(128):032x}", self._about)
+        exchange = Exchange(status, Room(self._state.held))
+        reply = _Reply(send, exchange)
         scope[KEY] = exchange
         task = self.drain.enter()
         try:
@@ -130,14 +128,16 @@ class Gate:
 class _Reply:
     """One response: adds what every response carries, and remembers what has gone out."""
 
-    def __init__(self, send: Send, exchange: Exchange, headers: list[tuple[bytes, bytes]]) -> None:
-        self._send, self.exchange, self._headers = send, exchange, headers
+    def __init__(self, send: Send, exchange: Exchange) -> None:
+        self._send, self.exchange = send, exchange
         self.status = 499  # the caller left before there was one
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            message["headers"] = [*message.get("headers", ()), *self._headers, *self._told()]
+            told = self.exchange.status.headers.items()
+            ours = ((name.encode(), value.encode()) for name, value in told)
+            message["headers"] = [*message.get("headers", ()), *ours]
         await self._send(message)
 
     async def refuse(self, error: ApiError) -> None:
@@ -145,17 +145,6 @@ class _Reply:
         if self.status != 499:
             raise ConnectionError("a response broke off")
         await send_error(self.send, error)
-
-    def _told(self) -> list[tuple[bytes, bytes]]:
-        exchange = self.exchange
-        told = [(b"x-flames-request-id", exchange.request_id.encode())]
-        if exchange.status is not None:
-            told.append((b"x-flames-decision", exchange.status.encode()))
-        if exchange.missed:
-            told.append((b"x-flames-missed", str(exchange.missed).encode()))
-        if exchange.abstained:
-            told.append((b"x-flames-abstained", str(exchange.abstained).encode()))
-        return told
 
 
 def _key(scope: Scope) -> str:

@@ -229,6 +229,7 @@ async def test_a_response_s_headers_tell_what_was_decided() -> None:
 
     async def headers(text: str, asked: str = "", **policy: Any) -> dict[str, str]:
         given = marked(**policy)
+        given.guard.calibration_id = "c1"
         rail = guardrail(given.guard)
         data = asking(f"说{asked or text}", metadata={"flames_request_id": "x"})
         with contextlib.suppress(HTTPException):
@@ -240,6 +241,7 @@ async def test_a_response_s_headers_tell_what_was_decided() -> None:
         said = await rail.async_post_call_response_headers_hook(data, None, None) or {}
         assert said.pop("x-flames-request-id") == given.events.all[0].request_id
         assert said.pop("x-flames-policy") == given.guard.policy.id
+        assert said.pop("x-flames-calibration") == "c1"
         return said
 
     assert await headers("好") == {"x-flames-decision": "allowed"}

@@ -13,10 +13,10 @@ from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route as AppRoute
 
 from guard.asgi import GuardMiddleware, Route
-from guard.asgi.headers import GuardHeaders
 from guard.asgi.question import read_question
 from guard.asgi.responder import QUIET_S, BrokenOffError, Responder, ResponseContext
 from guard.openai_api import KEEP_ALIVE, SseEvent, SseParser
+from guard.request_status import RequestStatus
 from tests.contracts.guard_marks import (
     ADVERT,
     BAD,
@@ -431,7 +431,7 @@ async def test_a_stream_that_is_held_long_shows_that_it_lives() -> None:
     given = marked(stream={"mode": "buffer"})
     scope = {"headers": [], "query_string": b"", "path": "/chat"}
     question = await read_question(scope, b"", Route("/chat"), "id")
-    said = GuardHeaders("policy", None, "id")
+    said = RequestStatus("id")
     around = ResponseContext(given.guard, question, Route("/chat"), said, 1000, lambda: now[0])
     sent = Sent()
     responder = Responder(around, sent, lambda: None, head=False)
