@@ -173,7 +173,7 @@ def _check_host(host: str, keys: Path | None) -> None:
     Raises:
         InputError: it may.
     """
-    from judge.annotate.serve import is_loopback
+    from judge.listening import is_loopback
 
     if keys is None and not is_loopback(host):
         mend = "make some with `flames-judge keys add NAME --keys FILE`, and give --keys FILE"

@@ -21,7 +21,7 @@ from guard.server.protocol import BoundedProtocol
 from guard.server.settings import Limits, Settings
 from guard.server.sharing import alive, sharing
 from guard.server.state import State, open_state, refuse
-from judge.annotate.serve import listen
+from judge.listening import listen
 
 MOST_FILES = 65_536
 GARBAGE = 20_000  # objects between two collections: a request makes more than Python's own 700

@@ -24,9 +24,9 @@ from guard.server.memory import Held
 from guard.server.settings import Limits, Settings
 from guard.server.upstream import Upstream, upstream_url
 from guard.server.watchers import observers, people
-from judge.annotate.gate import LOOPBACK, Hosts
 from judge.calibration import load_calibration
 from judge.errors import InputError
+from judge.listening import LOOPBACK, Hosts
 from judge.rubric import Rubrics, load_rubrics
 
 if TYPE_CHECKING:

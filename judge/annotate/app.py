@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from judge.annotate.gate import Gate, Hosts
+from judge.annotate.gate import Gate
 from judge.annotate.gold import gold_lines
 from judge.annotate.items import Item
 from judge.annotate.marks import (
@@ -30,6 +30,7 @@ from judge.annotate.marks import (
 )
 from judge.annotate.store import Store
 from judge.annotate.view import item_view, queue_view, rubric_view, standing_view
+from judge.listening import Hosts
 from judge.rubric import Rubric, Rubrics
 
 MOST_BYTES = 64 * 2**10

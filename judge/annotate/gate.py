@@ -9,9 +9,7 @@ its pages may load and run nothing but our own files.
 from __future__ import annotations
 
 import hmac
-import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -19,10 +17,10 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from judge.annotate.marks import Annotator
+from judge.listening import Hosts
 
 PREFIX = "/t/"
 TOKEN_HEADER = "x-flames-token"  # noqa: S105 - its name
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
     "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; "
@@ -34,27 +32,6 @@ HEADERS = {
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
 }
-
-
-@dataclass(frozen=True)
-class Hosts:
-    """The names by which the page may be reached.
-
-    Args:
-        names: those, in lower case.
-        addresses: whether any IP address is one too: an address can't be rebound as a name can.
-    """
-
-    names: frozenset[str] = LOOPBACK
-    addresses: bool = False
-
-    def allow(self, header: str) -> bool:
-        """Whether a Host header names one of them, with any port."""
-        try:
-            name = urlsplit(f"//{header}").hostname or ""
-            return name in self.names or (self.addresses and bool(ipaddress.ip_address(name)))
-        except ValueError:
-            return False
 
 
 class Gate:

@@ -132,7 +132,8 @@ def _serve(
     import webbrowser
 
     from judge.annotate.app import annotate_app
-    from judge.annotate.serve import hosts_for, is_loopback, links, listen, server_for
+    from judge.annotate.serve import links, server_for
+    from judge.listening import hosts_for, is_loopback, listen
 
     host, port = address
     tokens = {secrets.token_urlsafe(32): one for one in who}

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from judge.annotate.app import Work, annotate_app
-from judge.annotate.gate import LOOPBACK, Hosts
 from judge.annotate.items import Item, read_items
 from judge.annotate.marks import Annotator, Role
-from judge.annotate.serve import links, listen, server_for
+from judge.annotate.serve import links, server_for
 from judge.annotate.store import Store
+from judge.listening import LOOPBACK, Hosts, listen
 from tests.annotate.rows import to_label, write_rows
 from tests.cases import rubrics
 

@@ -10,12 +10,12 @@ import httpx
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from judge.annotate.gate import Hosts
-from judge.annotate.serve import hosts_for, links, listen
+from judge.annotate.serve import links
 from judge.annotate.store import Store
 from judge.errors import InputError
 from judge.gold import rows_of
 from judge.gold.files import parse_gold
+from judge.listening import Hosts, hosts_for, listen
 from tests.annotate.conftest import Serve, Site
 from tests.cases import rubrics
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import uvicorn
 
 from examples.chat_page import chat_app, server_for
-from judge.annotate.serve import listen
+from judge.listening import listen
 from tests.contracts.guard_marks import Events, Marked
 from tests.guard.server.serving import serving, state_of
 from tests.guard.upstream import DONE, Call, Upstream, chunk, frame

@@ -27,8 +27,7 @@ from guard.server.run import uvicorn_config
 from guard.server.settings import Limits
 from guard.server.state import State
 from guard.server.upstream import Upstream
-from judge.annotate.gate import LOOPBACK, Hosts
-from judge.annotate.serve import listen
+from judge.listening import LOOPBACK, Hosts, listen
 from judge.rubric import load_rubrics
 from tests.contracts.guard_marks import BLOCKING, Marked, marked
 from tests.guard.upstream import Call, Script, completion, streamed
