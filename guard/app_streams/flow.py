@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
-from guard.app_streams.readings import Channel, Fed, Needs, Readings
+from guard.app_streams.readings import Fed, Needs, Reading, Readings
 from guard.app_streams.setting import Setting
 from guard.decision import Decision, Part
 from guard.emptied import said_in
@@ -60,7 +60,7 @@ class Flow:
         self._window = setting.guard.policy.stream.window
         self._grew: dict[str, int] = {}  # how much had come of all texts when one came last
         self._texts: dict[str, Readings] = {}
-        self._channels: dict[str, Channel] = {}
+        self._channels: dict[str, Reading] = {}
         self._words: dict[str, deque[str]] = {}
         self._spoken: set[str] = set()  # the paths whose words are a text's
         self._scanned: set[str] = set()

@@ -24,7 +24,7 @@ _MARKS: Final = re.compile(r"(?:\s*[\u2581-\u258f_|….]|\s*</[a-z0-9]{1,10}>)+\
 
 
 @dataclass(eq=False)
-class Channel:
+class Reading:
     """One reading of a text: how much of it has come, and how much may be shown."""
 
     name: str
@@ -51,12 +51,12 @@ class Fed(NamedTuple):
     ended. `drop`: it was no reading of the text.
     """
 
-    channel: Channel
+    channel: Reading
     text: str
     then: Literal["go on", "aside", "hasten", "drop"] = "go on"
 
 
-Needs = MutableMapping[Channel, float]
+Needs = MutableMapping[Reading, float]
 """How far channels must be shown before an event may go out."""
 
 
@@ -68,7 +68,7 @@ class Readings:
     """
 
     def __init__(self, name: str) -> None:
-        self.new, self.whole = Channel(name), Channel(f"{name}.so_far")
+        self.new, self.whole = Reading(name), Reading(f"{name}.so_far")
         self._last, self._kept, self._mark = "", 0, ""
         self._went_on = 0
         self._chain: list[tuple[Needs, int]] = []  # who waits, and how far `new` had come
@@ -144,7 +144,7 @@ class Readings:
         seam = self.new.read(piece[:SEAM])
         if self._since:
             return [fed, Fed(self.new, seam, "hasten")]
-        dropped, self.new = self.new, Channel(self.new.name)  # nobody waits for it any more
+        dropped, self.new = self.new, Reading(self.new.name)  # nobody waits for it any more
         return [fed, Fed(dropped, seam, "drop")]
 
 

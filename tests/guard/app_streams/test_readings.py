@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from guard.app_streams.readings import GOING_ON, LEAST, Channel, Fed, Needs, Readings
+from guard.app_streams.readings import GOING_ON, LEAST, Reading, Fed, Needs, Readings
 
 TEXT = "春天来了，公园里的花都开了，孩子们在草地上奔跑，大家都很开心。"
 pieces_of = st.lists(st.text("加微信138 .", min_size=1, max_size=9), max_size=14)
@@ -21,7 +21,7 @@ class Read:
 
     def __init__(self, pieces: list[str], *, ends: bool = True) -> None:
         self.readings = Readings("reply")
-        self.texts: defaultdict[Channel, str] = defaultdict(str)
+        self.texts: defaultdict[Reading, str] = defaultdict(str)
         self.then: list[str] = []
         self.needs: list[Needs] = [{} for _ in pieces]
         for piece, needs in zip(pieces, self.needs, strict=True):
@@ -122,6 +122,6 @@ def test_a_piece_that_may_be_either_waits_for_the_next() -> None:
     read = Read(["1", "13", "138"], ends=False)
     assert read.needs[0][read.readings.new] == 1
     assert read.needs[1:] == [{read.readings.new: float("inf")}] * 2
-    channel: Channel = read.readings.new
+    channel: Reading = read.readings.new
     read.readings.take("。", {})
     assert [needs[channel] for needs in read.needs] == [1, 3, 6]
