@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from guard.decision import Decision, Hit, Status
 from guard.policy import Action, Side
 
 
 class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    """A later release may tell more: what it does is passed over."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class RuleEvent(_Value):
@@ -53,7 +54,7 @@ class GuardEvent(_Value):
     """
 
     format: Literal[1] = 1
-    at: datetime
+    at: AwareDatetime
     request_id: str
     side: Side
     action: Action
@@ -76,6 +77,19 @@ class GuardEvent(_Value):
     conversation: str
     text: str | None = None
     prompt: str | None = None
+
+
+class Filed(_Value):
+    """What an event is found by, and forgotten, whatever else the release says that wrote it."""
+
+    at: AwareDatetime
+    request_id: str
+    side: str
+    action: str
+    status: str
+    policy: str
+    calibration: str | None
+    conversation: str
 
 
 class AuditSink(Protocol):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -17,10 +18,14 @@ from prometheus_client import (
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from guard.event import GuardEvent
+from judge.errors import InputError
 
 GUARD = "flames_guard"
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 CHARACTERS = (0, 40, 80, 160, 320, 640, 1280, 2560)
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+FILES = ("counter", "gauge_livemax", "gauge_livesum", "histogram")
+ROOM = 256 * 2**10  # bytes of each: more than a thousand numbers
 
 
 class Metrics:
@@ -28,9 +33,13 @@ class Metrics:
 
     With several workers, `PROMETHEUS_MULTIPROC_DIR` names the folder through which their numbers
     are added up.
+
+    Raises:
+        InputError: the folder has no room for them.
     """
 
     def __init__(self) -> None:
+        _make_room()
         self._registry = CollectorRegistry()
         self._decisions = self._counter(
             f"{GUARD}_decisions",
@@ -71,6 +80,12 @@ class Metrics:
         self._lost = Gauge(
             f"{GUARD}_lost_events",
             "Events that a log could not take.",
+            multiprocess_mode="livesum",
+            registry=self._registry,
+        )
+        self._waiting = Gauge(
+            f"{GUARD}_waiting_events",
+            "Events that wait in memory until their log can take them.",
             multiprocess_mode="livesum",
             registry=self._registry,
         )
@@ -117,6 +132,10 @@ class Metrics:
         """How many events a log could not take, so far."""
         self._lost.set(events)
 
+    def waiting(self, more: int) -> None:
+        """How many events more, or fewer, wait in memory for a log."""
+        self._waiting.inc(more)
+
     def lost_label(self, queue: str) -> None:
         """Count an answer that people don't get to label: of `random` or of `human`."""
         self._labels(queue).inc()
@@ -133,7 +152,7 @@ class Metrics:
     def render(self) -> tuple[bytes, str]:
         """The page for Prometheus, and its content type."""
         registry = self._registry
-        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        if FOLDER in os.environ:
             registry = CollectorRegistry()
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         return generate_latest(registry), CONTENT_TYPE_LATEST
@@ -146,3 +165,24 @@ class Metrics:
     def _histogram(self, name: str, told: str, labels: tuple[str, ...]) -> Callable[..., Histogram]:
         metric = Histogram(name, told, labels, buckets=SECONDS, registry=self._registry)
         return cache(metric.labels)
+
+
+def _make_room() -> None:
+    """Write this process's files whole, before the library does, which maps files with holes.
+
+    A full disk has no page for a hole: whoever writes there is killed by SIGBUS.
+
+    Raises:
+        InputError: they can't be written.
+    """
+    folder = os.environ.get(FOLDER)
+    if folder is None:
+        return
+    for kind in FILES:
+        file = Path(folder, f"{kind}_{os.getpid()}.db")
+        try:
+            if not file.exists():
+                file.write_bytes(bytes(ROOM))
+        except OSError as error:
+            file.unlink(missing_ok=True)
+            raise InputError(f"has no room for metrics: {error.strerror}", file=folder) from None

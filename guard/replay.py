@@ -30,10 +30,7 @@ class Replayed(NamedTuple):
     @property
     def stopped(self) -> bool:
         """Whether its user would not have got the answer, shadow mode or not."""
-        return any(
-            one is not None and not one.passes
-            for one in (self.question, self.answer)
-        )
+        return any(one is not None and not one.passes for one in (self.question, self.answer))
 
 
 class _Value(BaseModel):
@@ -50,7 +47,7 @@ class Expected(_Value):
 class RuleReplay(_Value):
     """One rule over the traffic: `hits` of `n` exchanges, and what is known about its errors.
 
-    `judged` counts verdicts, `abstained` answers on which the judge gave none.
+    `judged` counts answers with a verdict, `abstained` those on which the judge gave none.
     `wrong` are hits on harmless answers, `missed` harmful answers without a hit; null where the
     calibration has no map, or for evidence. `promised` is the promise's bound on the miss rate.
     """
@@ -178,19 +175,21 @@ class ReplayTally:
         )
 
     def _expect(self, decision: Decision, hit: set[str]) -> None:
-        """Each judged dimension's expected wrong hit or miss."""
+        """Each judged dimension's expected wrong hit or miss, by the worst piece of the answer."""
+        verdicts = [one for one in decision.outcomes if isinstance(one, Verdict)]
         for bound in self._guard.rules:
-            for outcome in decision.outcomes:
-                if not isinstance(outcome, Verdict) or outcome.dimension != bound.dimension:
-                    continue
-                sums, p = self._sums[bound.rule.name], bound.p_harmless(outcome)
-                sums.judged += 1
-                if bound.rule.name in hit:
-                    sums.wrong += p
-                    sums.spread[0] += p * (1 - p)
-                else:
-                    sums.missed += 1 - p
-                    sums.spread[1] += p * (1 - p)
+            mine = (one for one in verdicts if one.dimension == bound.dimension)
+            p = min((bound.p_harmless(one) for one in mine if bound.reads(one)), default=None)
+            if p is None:
+                continue
+            sums = self._sums[bound.rule.name]
+            sums.judged += 1
+            if bound.rule.name in hit:
+                sums.wrong += p
+                sums.spread[0] += p * (1 - p)
+            else:
+                sums.missed += 1 - p
+                sums.spread[1] += p * (1 - p)
 
 
 class DifferenceTally:

@@ -7,12 +7,14 @@ nobody has set up, sends them where OpenTelemetry's variables say.
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import Thread
 from typing import Final
 
 from guard.event import GuardEvent
 from judge.errors import InputError
 
 SERVICE: Final = "flames-judge"
+END_S = 5.0  # for the last spans; who stops a server kills it after some more
 
 
 def export_spans() -> Callable[[], None]:
@@ -21,7 +23,7 @@ def export_spans() -> Callable[[], None]:
     Where a tracer provider is set already, as by `opentelemetry-instrument`, it is left as it is.
 
     Returns:
-        What sends the last ones.
+        What sends the last ones, as long as that takes seconds.
 
     Raises:
         InputError: OpenTelemetry is not installed.
@@ -39,10 +41,16 @@ def export_spans() -> Callable[[], None]:
     resource = Resource.create()
     if str(resource.attributes[SERVICE_NAME]).startswith("unknown_service"):  # nobody named it
         resource = resource.merge(Resource({SERVICE_NAME: SERVICE}))
-    provider = TracerProvider(resource=resource)
+    provider = TracerProvider(shutdown_on_exit=False, resource=resource)
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     trace.set_tracer_provider(provider)
-    return provider.shutdown
+
+    def end() -> None:
+        last = Thread(target=provider.shutdown, name="spans", daemon=True)
+        last.start()
+        last.join(END_S)
+
+    return end
 
 
 def span_observer() -> Callable[[GuardEvent], None]:

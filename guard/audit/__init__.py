@@ -7,7 +7,7 @@ postgresql://...      PostgreSQL, for several machines
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -45,13 +45,17 @@ class AuditLog(AuditSink, Protocol):
 
 
 @contextmanager
-def open_audit(place: str) -> Iterator[AuditLog]:
+def open_audit(place: str, waits: Callable[[int], None] = lambda _: None) -> Iterator[AuditLog]:
     """Open an audit log, making it if needed.
+
+    Args:
+        place: where it is.
+        waits: told how many events more wait in memory, or fewer, since it was told last.
 
     Raises:
         InputError: the place is none, or can't be opened.
     """
-    log = open_log(place)
+    log = open_log(place, waits)
     try:
         yield log
     finally:
@@ -77,13 +81,20 @@ def file_of(place: str) -> Path | None:
         return None
     if url.database == ":memory:":
         raise InputError("would keep nothing", file="--audit", mend="write sqlite:///FILE")
+    if "?" in name:  # SQLite's own options lead to files that others can read
+        mend = "write sqlite:///FILE without ? and what is behind it"
+        raise InputError(f"would be the file {url.database}", file="--audit", mend=mend)
     return Path(url.database or "")
 
 
-def open_log(place: str) -> AuditLog:
+def open_log(place: str, waits: Callable[[int], None] = lambda _: None) -> AuditLog:
     """The same for as long as the process lives; before a text goes out, its event is written.
 
     Where that can't be now, it waits in memory, and is tried again until the process ends.
+
+    Args:
+        place: where it is.
+        waits: as of `open_audit`.
 
     Raises:
         InputError: as `open_audit`.
@@ -92,7 +103,7 @@ def open_log(place: str) -> AuditLog:
     if file is not None and place.startswith("jsonl:"):
         from guard.audit.jsonl import JsonlLog
 
-        return JsonlLog(file)
+        return JsonlLog(file, waits)
     from guard.audit.sql import SqlLog
 
-    return SqlLog.connect(place)
+    return SqlLog.connect(place, waits=waits)

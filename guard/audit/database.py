@@ -17,13 +17,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from guard.audit.patience import answers_within, bound
-from guard.audit.table import Table
+from guard.audit.table import Table, misfit
 from judge.database import is_sqlite
 from judge.errors import InputError
 
 OPEN_WAIT_S = 5
 ANSWER_WAIT_S = OPEN_WAIT_S + 1  # the server's own patience ends first, if it is alive
 YOUNG_S = 60.0
+UNICODE = {"UTF8", "SQL_ASCII"}  # the other one takes any bytes as they are
 # A server that was given up may yet do what it was asked: who writes shares a lock till the end.
 _PATIENCE = (
     "SELECT set_config('lock_timeout', :wait, true), set_config('statement_timeout', :wait, true), "
@@ -56,13 +57,39 @@ class Database:
         self.engine = _postgresql(url, self._ended) if self._file is None else _sqlite(url)
         self._inode = None if self._file is None else _make(self._file)
         self._known = {self._inode}
-        with telling(), answers_within(ANSWER_WAIT_S):
-            Table.metadata.create_all(self.engine)
+        try:
+            with telling(), answers_within(ANSWER_WAIT_S):
+                self._begin()
+        except InputError:
+            self.close()
+            raise
+
+    def _begin(self) -> None:
+        """Make the table, or see that the one that is there can hold events.
+
+        Raises:
+            InputError: it can't.
+        """
+        place = self._file or "--audit"
+        if self._file is None:
+            with self.engine.connect() as connection:
+                encoding = connection.exec_driver_sql("SHOW server_encoding").scalar_one()
+            if encoding not in UNICODE:
+                problem = f"can't hold every text: the database's encoding is {encoding}"
+                raise InputError(problem, file=place, mend="make one with `createdb -E UTF8`")
+        Table.metadata.create_all(self.engine)
+        if why := misfit(self.engine):
+            problem = f"its table flames_guard_event is none of ours: {why}"
+            raise InputError(problem, file=place, mend="name another database")
 
     def close(self) -> None:
         """Disconnect; what another thread still asks fails at once, if the server hangs."""
         self._ended.set()
         self.engine.dispose()
+
+    def pause(self, seconds: float) -> bool:
+        """Leave it to others a while; whether it was closed meanwhile."""
+        return self._ended.wait(seconds)
 
     @contextmanager
     def asking(self) -> Iterator[Session]:
@@ -166,8 +193,12 @@ def telling() -> Iterator[None]:
 
 
 def _postgresql(url: URL, ended: threading.Event) -> Engine:
-    patience = {"connect_timeout": OPEN_WAIT_S, "tcp_user_timeout": 1000 * OPEN_WAIT_S}
-    engine = create_engine(url, pool_pre_ping=True, connect_args=patience)
+    options = {
+        "client_encoding": "UTF8",
+        "connect_timeout": OPEN_WAIT_S,
+        "tcp_user_timeout": 1000 * OPEN_WAIT_S,
+    }
+    engine = create_engine(url, pool_pre_ping=True, connect_args=options)
     bound(engine, ended)
     return engine
 

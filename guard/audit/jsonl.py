@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from guard.audit.lines import SharedLines
 from guard.audit.writer import Writer
-from guard.event import GuardEvent
+from guard.event import Filed, GuardEvent
 
+T = TypeVar("T", bound=BaseModel)
 LOCK_WAIT_S = 1.0  # who takes lines out holds the lock a moment; events can wait, callers can't
 
 
 class JsonlLog:
     """One event a line."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, waits: Callable[[int], None] = lambda _: None) -> None:
         self._lines = SharedLines(file)
-        self._writer = Writer(self._append, file)
+        self._writer = Writer(self._append, file, waits)
         self.unread = 0
 
     async def emit(self, event: GuardEvent) -> None:
@@ -35,7 +37,7 @@ class JsonlLog:
         """Every event that can be read; a torn line is none, and counted as unread."""
         with self._lines.file.open(encoding="utf-8", errors="surrogateescape") as lines:
             for line in lines:
-                event = _event(line)
+                event = _read(GuardEvent, line)
                 if event is not None:
                     yield event
                 elif line.strip():
@@ -51,7 +53,7 @@ class JsonlLog:
         """Delete events that are older, of a request, or of a conversation; gives their number."""
 
         def goes(line: bytes) -> bool | None:
-            event = _event(line)
+            event = _read(Filed, line)
             return None if event is None else _named(event, before, request_id, conversation)
 
         return self._lines.take_out(goes)
@@ -65,15 +67,15 @@ class JsonlLog:
         self._lines.append("\n".join(lines), LOCK_WAIT_S)
 
 
-def _event(line: str | bytes) -> GuardEvent | None:
+def _read(form: type[T], line: str | bytes) -> T | None:
     try:
-        return GuardEvent.model_validate_json(line)
+        return form.model_validate_json(line)
     except (ValidationError, UnicodeEncodeError):
         return None
 
 
 def _named(
-    event: GuardEvent, before: datetime | None, request_id: str | None, conversation: str | None
+    event: Filed, before: datetime | None, request_id: str | None, conversation: str | None
 ) -> bool:
     return (
         (before is not None and event.at < before)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from guard.audit.lock import locked
+from guard.audit.owner import stand_in
 from judge.errors import InputError
 
 Goes = Callable[[bytes], bool | None]
@@ -82,7 +83,7 @@ class SharedLines:
             OSError: it can't be written.
             InputError: the file is gone, and no other can be made.
         """
-        with locked(self._lock, wait_s):
+        with locked(self._lock, wait_s, self.file):
             self._follow()
             self._lines.append(line)
 
@@ -98,10 +99,10 @@ class SharedLines:
             InputError: the file can't be written; it is as it was.
         """
         try:
-            with locked(self._taking):
-                gone = self._taken_out(goes, locked(self._lock))
+            with locked(self._taking, like=self.file):
+                gone = self._taken_out(goes, locked(self._lock, like=self.file))
                 if gone is None:  # it was moved or cut meanwhile, which can't be where all wait
-                    with locked(self._lock):
+                    with locked(self._lock, like=self.file):
                         gone = self._taken_out(goes, nullcontext())
         except FileNotFoundError:  # moved away, and nothing has come since
             return 0
@@ -120,7 +121,7 @@ class SharedLines:
             InputError: so it is.
         """
         try:
-            with locked(self._lock, 0):
+            with locked(self._lock, 0, self.file):
                 pass
         except TimeoutError:  # others hold it
             pass
@@ -137,12 +138,14 @@ class SharedLines:
         """
         file = self.file.resolve()  # what a link leads to is what holds the lines
         new = file.with_name(file.name + ".new")
-        mode = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+        new.unlink(missing_ok=True)  # a kill's, or a link to another file
+        mode = os.O_WRONLY | os.O_CREAT | os.O_EXCL
         try:
             with (
                 file.open("rb") as lines,
                 os.fdopen(os.open(new, mode, 0o600), "wb") as kept,
             ):
+                stand_in(kept.fileno(), os.fstat(lines.fileno()))
                 first = lines.readline()
                 lines.seek(0)
                 gone = _copied(lines, kept, goes)

@@ -8,16 +8,18 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import filelock
+
+from guard.audit.owner import give
 
 POLL_S = 0.0005  # a line takes less to write
 
 
 @contextmanager
-def locked(file: Path, wait_s: float = math.inf) -> Iterator[None]:
+def locked(file: Path, wait_s: float = math.inf, like: Path | None = None) -> Iterator[None]:
     """Hold the lock; not twice in one thread.
 
     It excludes filelock's, whose 50 ms between two tries are too long for whoever answers a
@@ -26,6 +28,7 @@ def locked(file: Path, wait_s: float = math.inf) -> Iterator[None]:
     Args:
         file: the lock's; made if needed, with its folder.
         wait_s: for others who hold it.
+        like: what it guards; one that is made belongs to the same user.
 
     Raises:
         TimeoutError: they hold it on.
@@ -38,7 +41,7 @@ def locked(file: Path, wait_s: float = math.inf) -> Iterator[None]:
     import fcntl
 
     until = time.monotonic() + wait_s
-    while (fd := _held(file)) is None:
+    while (fd := _held(file, like)) is None:
         if time.monotonic() >= until:
             raise TimeoutError(f"{file} is held by others")
         time.sleep(POLL_S)
@@ -49,15 +52,17 @@ def locked(file: Path, wait_s: float = math.inf) -> Iterator[None]:
         os.close(fd)
 
 
-def _held(file: Path) -> int | None:
+def _held(file: Path, like: Path | None) -> int | None:
     """The open file of the lock that is now held; None where others hold it."""
     import fcntl
 
     try:
-        fd = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
+        fd = os.open(file, os.O_RDWR)
     except FileNotFoundError:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        fd = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fd = _made(file, like)
+        except FileExistsError:
+            return None
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if os.fstat(fd).st_ino == file.stat().st_ino:  # else it was deleted, and is nobody's
@@ -69,3 +74,17 @@ def _held(file: Path) -> int | None:
         raise
     os.close(fd)
     return None
+
+
+def _made(file: Path, like: Path | None) -> int:
+    """The open file of a lock that was not there.
+
+    Raises:
+        FileExistsError: another process was faster.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    fd = os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+    if like is not None:
+        with suppress(FileNotFoundError, PermissionError):  # it locks all the same
+            give(fd, like.stat())
+    return fd

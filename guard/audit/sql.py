@@ -33,21 +33,29 @@ _log = logging.getLogger("flames_judge.audit")
 class SqlLog:
     """Events in a database. Use `connect`."""
 
-    def __init__(self, database: Database, spill: Spill) -> None:
+    def __init__(
+        self, database: Database, spill: Spill, waits: Callable[[int], None] = lambda _: None
+    ) -> None:
         self._database, self._spill, self._away = database, spill, False
         self.unread = 0
         self._insert, self._move_in = _Attempts(self._insert_all), _Attempts(self._move_all_in)
         self._move_in()
-        self._writer = Writer(self._save, spill.file)
+        self._writer = Writer(self._save, spill.file, waits)
 
     @classmethod
-    def connect(cls, place: str, spill: Path | None = None) -> SqlLog:
+    def connect(
+        cls,
+        place: str,
+        spill: Path | None = None,
+        waits: Callable[[int], None] = lambda _: None,
+    ) -> SqlLog:
         """Open a database and make its table if needed.
 
         Args:
             place: a URL of SQLite or PostgreSQL.
             spill: where events wait while it can't be written; beside an SQLite file, else in
                 the user's folder for such things.
+            waits: as of `open_log`.
 
         Raises:
             InputError: it can't be opened. Never shows a password.
@@ -61,7 +69,7 @@ class SqlLog:
         except ImportError:
             mend = "pip install 'flames-judge[postgres]'"
             raise InputError("PostgreSQL needs psycopg", file="--audit", mend=mend) from None
-        return cls(database, Spill(spill))
+        return cls(database, Spill(spill), waits)
 
     async def emit(self, event: GuardEvent) -> None:
         """Record one event; when this returns, it is in the database, the file beside, or memory.
@@ -93,14 +101,26 @@ class SqlLog:
     ) -> int:
         """Delete events that are older, of a request, or of a conversation; gives their number.
 
+        Some at a time: a long transaction would keep all others from SQLite. Ends with the log.
+
         Raises:
             InputError: the database can't be written.
         """
-        with self._database.asking() as session:
-            gone = take_out(session, before, request_id, conversation)
+        gone, start = 0, time.monotonic()
+        while some := self._take_some_out(before, request_id, conversation):
+            gone += some
+            if self._database.pause(time.monotonic() - start):  # as long: others get in between
+                return gone
+            start = time.monotonic()
         if gone:
             self._database.empty_wal()
         return gone
+
+    def _take_some_out(
+        self, before: datetime | None, request_id: str | None, conversation: str | None
+    ) -> int:
+        with self._database.asking() as session:
+            return take_out(session, before, request_id, conversation)
 
     def close(self) -> None:
         """Write what is waiting, and disconnect."""

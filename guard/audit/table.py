@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from warnings import catch_warnings
 
 from pydantic import ValidationError
-from sqlalchemy import ColumnElement, delete, insert, or_, select
+from sqlalchemy import ColumnElement, Engine, String, delete, insert, inspect, or_, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from sqlalchemy.types import NullType
 
-from guard.event import GuardEvent
+from guard.event import Filed
+
+MOST_AT_ONCE = 500  # that are deleted: whoever records waits for it
 
 
 class Table(DeclarativeBase):
@@ -28,6 +32,22 @@ class _Event(Table):
     policy: Mapped[str]
     calibration: Mapped[str | None]
     body: Mapped[str]
+
+
+def misfit(engine: Engine) -> str | None:
+    """Why the table of this name that is there can't hold events; None where it can."""
+    with catch_warnings(action="ignore"):  # of types that SQLAlchemy doesn't know
+        found = {one["name"]: one for one in inspect(engine).get_columns(_Event.__tablename__)}
+    for column in _Event.__table__.columns:
+        if column.name not in found:
+            return f"it has no `{column.name}`"
+        held = found[column.name]["type"]
+        if isinstance(column.type, String) and not isinstance(held, (String, NullType)):
+            return f"its `{column.name}` holds no text"
+    for name in found.keys() - _Event.__table__.columns.keys():
+        if not found[name]["nullable"] and found[name]["default"] is None:
+            return f"its `{name}` takes no null"
+    return None
 
 
 def bodies(session: Session) -> Iterator[str]:
@@ -56,7 +76,10 @@ def add(session: Session, lines: Sequence[str], *, new: bool) -> None:
 def take_out(
     session: Session, before: datetime | None, request_id: str | None, conversation: str | None
 ) -> int:
-    """Delete events that are older, of a request, or of a conversation; gives their number."""
+    """Delete some of the events that are older, of a request, or of a conversation.
+
+    Gives their number: `MOST_AT_ONCE` where there may be more.
+    """
     wanted: list[ColumnElement[bool]] = []
     if before is not None:
         wanted.append(_Event.at < _time(before))
@@ -66,25 +89,18 @@ def take_out(
         wanted.append(_Event.conversation == conversation)
     if not wanted:
         return 0
-    return len(session.execute(delete(_Event).where(or_(*wanted)).returning(_Event.id)).all())
+    some = select(_Event.id).where(or_(*wanted)).limit(MOST_AT_ONCE)
+    return len(
+        session.execute(delete(_Event).where(_Event.id.in_(some)).returning(_Event.id)).all()
+    )
 
 
 def _row(line: str) -> dict[str, str | None] | None:
     try:
-        one = GuardEvent.model_validate_json(line)
+        one = Filed.model_validate_json(line)
     except ValidationError:
         return None
-    return {
-        "at": _time(one.at),
-        "request_id": one.request_id,
-        "conversation": one.conversation,
-        "side": one.side,
-        "action": one.action,
-        "status": one.status,
-        "policy": one.policy,
-        "calibration": one.calibration,
-        "body": line,
-    }
+    return {**one.model_dump(exclude={"at"}), "at": _time(one.at), "body": line}
 
 
 def _time(at: datetime) -> str:

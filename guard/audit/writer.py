@@ -32,10 +32,17 @@ class Writer:
     Args:
         write: writes lines, all or none; called by one thread, again and again until it can.
         place: what people call the place of the log.
+        waits: told how many lines more wait in memory, or fewer, since it was told last.
     """
 
-    def __init__(self, write: Callable[[Sequence[str]], None], place: object) -> None:
-        self._write, self._place = write, place
+    def __init__(
+        self,
+        write: Callable[[Sequence[str]], None],
+        place: object,
+        waits: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        self._write, self._place, self._waits = write, place, waits
+        self._told = 0
         self._lines = deque[str]()
         self._bytes = 0
         self._news = threading.Condition()
@@ -88,7 +95,7 @@ class Writer:
         if self._thread is not None and self._thread.is_alive():
             return
         self._lines.clear()
-        self._bytes, self._tried = 0, Future()
+        self._bytes, self._told, self._tried = 0, 0, Future()
         self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
         try:
             self._thread.start()
@@ -123,6 +130,7 @@ class Writer:
                     self._lines.popleft()
                     self._bytes -= sys.getsizeof(line)
                 self._failing = False
+            self._tell()
 
     def _fail(self, why: str) -> None:
         """From now on only so many may wait."""
@@ -130,6 +138,15 @@ class Writer:
             failing, self._failing = self._failing, True
         if not failing:
             _log.error("%s: events wait in memory: %s", self._place, why)
+        self._tell()
+
+    def _tell(self) -> None:
+        """Lines that are written at once don't wait."""
+        with self._news:
+            waiting = len(self._lines) if self._failing else 0
+            more, self._told = waiting - self._told, waiting
+        if more:
+            self._waits(more)
 
 
 def _problem(error: Exception) -> str:

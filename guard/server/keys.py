@@ -14,13 +14,14 @@ import secrets
 import stat
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from guard.audit.owner import stand_in
 from judge.errors import InputError
 from judge.plain_file import read_plain
 
@@ -153,7 +154,10 @@ def _changing(file: Path) -> Iterator[None]:
 
 
 def _write(file: Path, keys: Sequence[Key]) -> None:
-    """Replace the file at once, readable by its owner alone; a link to it stays one."""
+    """Replace the file at once; a link to it stays one.
+
+    A new one is its owner's alone; one that is there stays whose it was, and as readable.
+    """
     content = {
         "format": 1,
         "keys": [key.model_dump(mode="json", exclude_none=True) for key in keys],
@@ -162,6 +166,8 @@ def _write(file: Path, keys: Sequence[Key]) -> None:
     handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")  # mode 0600
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as new:
+            with suppress(FileNotFoundError):
+                stand_in(handle, file.stat())
             new.write(json.dumps(content, ensure_ascii=False, indent=1) + "\n")
             new.flush()
             os.fsync(new.fileno())

@@ -120,7 +120,7 @@ def open_state(settings: Settings, given: Given | None = None) -> State:
         shared = settings.shared
         counters = Counters(None if shared is None else shared / COUNTERS)
         stack.callback(counters.close)
-        logs = [stack.enter_context(open_audit(place)) for place in settings.audit]
+        logs = [stack.enter_context(open_audit(place, metrics.waiting)) for place in settings.audit]
         guard = load_guard(
             policy,
             replace(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -106,6 +107,34 @@ def test_lines_behind_a_link_are_taken_out_where_they_are(tmp_path: Path) -> Non
     assert link.is_symlink()
     assert file.read_text(encoding="utf-8").splitlines() == KEPT
     lines.close()
+
+
+def test_who_takes_lines_out_leaves_the_file_to_those_whose_it_is(tmp_path: Path) -> None:
+    """Root deletes what a server wrote, who writes on as somebody else."""
+    file = tmp_path / "a.jsonl"
+    lines = filled(file)
+    locks = [file.with_name(file.name + end) for end in (".lock", ".new.lock")]
+    locks[0].unlink()
+    file.chmod(0o640)
+    theirs = 65534 if os.geteuid() == 0 else os.geteuid()  # only root can give files away
+    os.chown(file, theirs, -1)
+    assert lines.take_out(going(lambda: None)) == 5
+    lines.close()
+    assert [one.stat().st_uid for one in (file, *locks)] == [theirs] * 3
+    assert stat.S_IMODE(file.stat().st_mode) == 0o640
+    assert all(stat.S_IMODE(lock.stat().st_mode) == 0o600 for lock in locks)
+
+
+def test_what_stands_in_the_way_is_no_way_to_another_file(tmp_path: Path) -> None:
+    """Whoever may write in the folder could lead root to a file of root's."""
+    file, other = tmp_path / "a.jsonl", tmp_path / "other"
+    other.write_text("other", encoding="utf-8")
+    lines = filled(file)
+    file.with_name("a.jsonl.new").symlink_to(other)
+    assert lines.take_out(going(lambda: None)) == 5
+    lines.close()
+    assert other.read_text(encoding="utf-8") == "other"
+    assert file.read_text(encoding="utf-8").splitlines() == KEPT
 
 
 def test_a_full_disk_leaves_no_half_line(tmp_path: Path) -> None:

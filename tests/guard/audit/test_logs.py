@@ -13,10 +13,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine, make_url
 
-from guard.audit import AuditLog, open_audit
+from guard.audit import AuditLog, open_audit, open_log
+from guard.audit.database import Database
 from guard.audit.sql import SqlLog
 from guard.event import GuardEvent
+from judge.database import database_url
 from judge.errors import InputError
 from tests import warm
 from tests.databases import postgresql
@@ -62,6 +65,14 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return url
 
 
+def _do(place: str, statement: str) -> None:
+    """Change a database by hand."""
+    engine = create_engine(database_url(place, "--audit"))
+    with engine.begin() as connection:
+        connection.exec_driver_sql(statement)
+    engine.dispose()
+
+
 async def emit(log: AuditLog, *events: GuardEvent) -> None:
     await asyncio.gather(*(log.emit(one) for one in events))
 
@@ -93,6 +104,34 @@ async def test_people_are_forgotten_by_age_request_and_conversation(place: str) 
 def bytes_in(folder: Path) -> bytes:
     """All that its files hold."""
     return b"".join(file.read_bytes() for file in folder.iterdir())
+
+
+@pytest.mark.parametrize("ends", [False, True])
+async def test_who_records_gets_in_while_much_is_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: bool
+) -> None:
+    """One transaction over months would lock SQLite for minutes; nor does the end wait for it."""
+    file, pauses, real = tmp_path / "a.sqlite", list[float](), Database.pause
+
+    def pause(database: Database, seconds: float) -> bool:
+        pauses.append(seconds)
+        other = sqlite3.connect(file, timeout=0, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE").execute("COMMIT")
+        other.close()
+        if ends:
+            log.close()
+        return real(database, 0)
+
+    monkeypatch.setattr("guard.audit.table.MOST_AT_ONCE", 3)
+    monkeypatch.setattr(Database, "pause", pause)
+    with open_audit(f"sqlite:///{file}") as log:
+        await emit(log, *(event(n) for n in range(10)))
+        gone = log.forget(before=START + timedelta(days=7))
+    assert [seconds > 0 for seconds in pauses] == [True] * (1 if ends else 3)
+    with open_audit(f"sqlite:///{file}") as log:
+        left = [one.request_id for one in log.events()]
+    assert left == [f"r{n}" for n in range(gone, 10)]
+    assert gone == (3 if ends else 7)
 
 
 @pytest.mark.parametrize("kind", ["jsonl:{}", "sqlite:///{}"])
@@ -286,6 +325,8 @@ def test_a_log_is_its_owners_alone(tmp_path: Path) -> None:
         ("mysql://u:secret@h/d", "--audit: is no place of a log .write jsonl:FILE, sqlite:///FILE"),
         ("sqlite://", "neither SQLite nor PostgreSQL"),
         ("sqlite:///:memory:", "--audit: would keep nothing .write sqlite:///FILE"),
+        ("sqlite:///what?.sqlite", "--audit: would be the file what .write sqlite:///FILE without"),
+        ("sqlite:///file:a?uri=true", "--audit: would be the file file:a "),
         ("events", "is no place of a log"),
         ("events:secret", "is no place of a log"),
         ("sqlite:events", "is no place of a log"),
@@ -300,6 +341,66 @@ def test_a_place_that_cant_be_opened_is_one_line_without_a_password(place: str, 
         pass
     assert "secret" not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("table", "why"),
+    [
+        ("(id INTEGER PRIMARY KEY, at TEXT, body TEXT)", "it has no `request_id`"),
+        ("({all}, who TEXT NOT NULL)", "its `who` takes no null"),
+        ("({others}, at INTEGER)", "its `at` holds no text"),
+        ("({others}, at INT8RANGE)", "its `at` holds no text"),
+    ],
+)
+@pytest.mark.parametrize("place", ["sqlite", "postgresql"], indirect=True)
+def test_a_table_of_somebody_elses_is_refused_at_the_start(
+    place: str, table: str, why: str
+) -> None:
+    """Else no event would ever come into the database, and all would wait beside it."""
+    names = ("request_id", "conversation", "side", "action", "status", "policy", "calibration")
+    others = "id INTEGER PRIMARY KEY, body TEXT, " + ", ".join(f"{name} TEXT" for name in names)
+    columns = table.format(all=f"{others}, at TEXT", others=others)
+    made = f"CREATE TABLE flames_guard_event {columns}"
+    _do(place, made)
+    with pytest.raises(InputError) as caught, open_audit(place):
+        pass
+    assert caught.value.problem == f"its table flames_guard_event is none of ours: {why}"
+    assert caught.value.mend == "name another database"
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
+@pytest.mark.parametrize("place", ["postgresql"], indirect=True)
+async def test_a_database_of_another_encoding_holds_chinese_or_is_refused(
+    place: str, encoding: str
+) -> None:
+    """Debian makes SQL_ASCII where no language is set; what can't hold a text would hold up all."""
+    name = encoding.lower()
+    engine = create_engine(database_url(place), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        made = f"CREATE DATABASE {name} ENCODING '{encoding}' TEMPLATE template0 LOCALE 'C'"
+        connection.exec_driver_sql(made)
+    engine.dispose()
+    other = make_url(place).set(database=name).render_as_string()
+    if encoding == "LATIN1":
+        with pytest.raises(InputError, match="encoding is LATIN1"):
+            open_log(other)
+        return
+    with open_audit(other) as log:
+        await log.emit(event(0, text="你好😀"))
+        assert [one.text for one in log.events()] == ["你好😀"]
+
+
+async def test_a_table_with_columns_of_ones_own_is_used(place: str) -> None:
+    """As an index or a note that somebody adds."""
+    if place.startswith("jsonl"):
+        place = place.replace("jsonl:", "sqlite:///")
+    with open_audit(place) as log:
+        await log.emit(event(0))
+    _do(place, "ALTER TABLE flames_guard_event ADD COLUMN note TEXT")
+    _do(place, "ALTER TABLE flames_guard_event ADD COLUMN seen INTEGER NOT NULL DEFAULT 0")
+    with open_audit(place) as log:
+        await log.emit(event(1))
+        assert [one.request_id for one in log.events()] == ["r0", "r1"]
 
 
 async def test_a_database_that_cant_be_asked_is_one_line(tmp_path: Path) -> None:
@@ -343,3 +444,41 @@ async def test_a_log_of_an_earlier_release_is_read_and_goes_on(place: str) -> No
     with open_audit(place) as log:
         await emit(log, _Earlier(**dict(event(0))), event(1, cost_usd=0.25))
         assert [one.cost_usd for one in log.events()] == [None, 0.25]
+
+
+def later(one: GuardEvent) -> str:
+    """An event as a later release may write it."""
+    return one.model_dump_json().replace('"format":1', '"format":1,"later":[1]')
+
+
+class _Later(GuardEvent):
+    """The same, of a log; one in a form of its own."""
+
+    def model_dump_json(self, **_: object) -> str:
+        plain = later(GuardEvent(**dict(self)))
+        return plain.replace('"format":1', '"format":2') if self.request_id == "other" else plain
+
+
+async def test_events_of_a_later_release_outlive_a_way_back(place: str) -> None:
+    """What it tells more is passed over; that others are forgotten deletes none of them."""
+    later = [_Later(**dict(event(n, request_id=name))) for n, name in enumerate(["r1", "r2"])]
+    with open_audit(place) as log:
+        await emit(log, event(5), *later, _Later(**dict(event(6, request_id="other"))))
+        assert {one.request_id for one in log.events()} == {"r1", "r2", "r5"}
+        assert log.forget(request_id="r5") == 1
+        log.unread = 0
+        assert [one.request_id for one in log.events()] == ["r1", "r2"]
+        assert log.unread == 1
+        assert log.forget(before=START + timedelta(days=100)) == 3
+
+
+async def test_a_time_without_its_zone_keeps_nobody_from_forgetting(tmp_path: Path) -> None:
+    """As somebody else's program may write it; nobody knows when that was."""
+    file = tmp_path / "a.jsonl"
+    with open_audit(f"jsonl:{file}") as log:
+        await emit(log, event(0), event(9))
+        own = file.read_text(encoding="utf-8").splitlines()[0]
+        with file.open("a", encoding="utf-8") as lines:
+            lines.write(own.replace("00:00:00Z", "00:00:00") + "\n")
+        assert log.forget(before=START + timedelta(days=1)) == 1
+        assert [one.request_id for one in log.events()] == ["r9"]

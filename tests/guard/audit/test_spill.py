@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import stat
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,7 +16,7 @@ from guard.audit.spill import MOST_AT_ONCE, Spill, waiting_file
 from guard.audit.sql import SqlLog
 from judge.errors import InputError
 from tests.guard.audit.test_lines import no_file_beyond
-from tests.guard.audit.test_logs import emit, event, refusing
+from tests.guard.audit.test_logs import emit, event, later, refusing
 
 
 @pytest.fixture
@@ -60,6 +61,19 @@ async def test_what_a_dead_process_left_is_there_for_whoever_opens_the_log(datab
         assert [one.request_id for one in other.events()] == ["r0", "r1", "r2"]
         assert other.forget(request_id="r1") == 1
     assert not list(database.parent.glob("*.jsonl"))
+
+
+async def test_what_a_later_release_left_waiting_is_moved_in_whole(database: Path) -> None:
+    """As after a way back to this one: it keeps what it knows nothing of."""
+    lines = [later(event(0)), later(event(1)).replace('"action":"block"', '"action":"warn"')]
+    Spill(waiting_file(make_url(f"sqlite:///{database}"))).add(lines)
+    with open_audit(f"sqlite:///{database}") as log:
+        assert [one.request_id for one in log.events()] == ["r0"]
+        assert log.unread == 1
+    with sqlite3.connect(database) as other:
+        kept = other.execute("SELECT body FROM flames_guard_event ORDER BY id").fetchall()
+    other.close()
+    assert [body for (body,) in kept] == lines
 
 
 async def test_a_process_that_dies_between_moves_nothing_in_twice(database: Path) -> None:

@@ -91,6 +91,21 @@ async def test_so_much_waits_and_what_is_more_is_refused(
     assert disk.lines == [*kept, "small", "x" * 20_000]
 
 
+async def test_how_much_waits_is_told_until_it_is_written(disk: Disk) -> None:
+    """So that metrics show a full disk before anything is lost; what is in flight doesn't wait."""
+    told = list[int]()
+    writer = Writer(disk.write, "the log", told.append)
+    await writer.emit("line 0")
+    assert told == []
+    disk.full = True
+    for number in range(3):
+        await writer.emit(f"line {number}")
+    assert sum(told) == 3
+    disk.full = False
+    writer.close()
+    assert (sum(told), len(disk.lines)) == (0, 4)
+
+
 async def test_what_waits_is_written_also_where_no_other_line_comes(
     disk: Disk, writer: Writer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

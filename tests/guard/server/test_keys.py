@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import stat
 import sys
@@ -42,6 +43,20 @@ def test_the_file_is_its_owner_s_alone(flames: Flames, folder: Path) -> None:
         assert stat.S_IMODE((folder / "keys.json").stat().st_mode) == 0o600
     flames("keys", "revoke", "ann", "--keys", "keys.json")
     assert stat.S_IMODE((folder / "keys.json").stat().st_mode) == 0o600
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has other rights")
+def test_a_change_locks_no_server_of_another_user_out(flames: Flames, folder: Path) -> None:
+    """Root adds and revokes keys; the server reads them by its group, or the file is its own."""
+    file = folder / "keys.json"
+    flames("keys", "add", "ann", "--keys", "keys.json")
+    file.chmod(0o640)
+    theirs = 65534 if os.geteuid() == 0 else os.geteuid()  # only root can give files away
+    os.chown(file, theirs, -1)
+    for change in (("add", "bob"), ("revoke", "ann")):
+        assert flames("keys", *change, "--keys", "keys.json").status == 0
+        found = file.stat()
+        assert (found.st_uid, stat.S_IMODE(found.st_mode)) == (theirs, 0o640)
 
 
 def test_the_list_names_callers_and_no_hash(flames: Flames, folder: Path) -> None:

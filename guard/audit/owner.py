@@ -1,0 +1,38 @@
+"""What is made beside a file, or in its place, belongs to whom the file does.
+
+Else a command that root runs would take the file from the server that goes on with it.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+
+
+def give(handle: int, to: os.stat_result) -> None:
+    """Give an open file to whom another one belongs.
+
+    Args:
+        handle: a file that was made just now, so that nobody's link leads elsewhere.
+        to: of the other one.
+
+    Raises:
+        OSError: only root may, where that is somebody else.
+    """
+    if sys.platform == "win32":  # where rights come with the folder
+        return
+    mine = os.fstat(handle)
+    if (mine.st_uid, mine.st_gid) != (to.st_uid, to.st_gid):
+        os.fchown(handle, to.st_uid, to.st_gid)
+
+
+def stand_in(handle: int, to: os.stat_result) -> None:
+    """The same, with the other one's rights.
+
+    Raises:
+        OSError: as `give`.
+    """
+    give(handle, to)
+    if sys.platform != "win32":
+        os.fchmod(handle, stat.S_IMODE(to.st_mode))
