@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
+from weakref import WeakKeyDictionary
 
 from guard.decision import Missed, Part
 from guard.event import text_hash
@@ -22,6 +23,7 @@ from judge.rubric import Rubric
 from judge.verdict import Case, Failure, FailureKind, Hazard, Outcome
 
 PIECE, SHARED = 40_000, 400  # characters of a long text that are judged together, and shared
+LEAST = 4_000  # of a piece, however much stands around it
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,8 @@ class PatientJudge:
     ) -> None:
         self._judge, self._policy, self._rules = PaidJudge(judge, budget), policy, rules
         self._breaker, self._budget = breaker, budget
-        self._warm, self._warming = False, asyncio.Lock()
+        self._warm = False
+        self._warming = WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock]()
 
     async def warm(self) -> None:
         """Load what the first check would wait for.
@@ -82,7 +85,8 @@ class PatientJudge:
         """
         if self._warm:
             return
-        async with self._warming:  # all begin their time together
+        loop = asyncio.get_running_loop()  # a lock wakes nobody who waits in another one
+        async with self._warming.setdefault(loop, asyncio.Lock()):  # all begin together
             if not self._warm:
                 await self._judge.warm()
                 self._warm = True
@@ -161,11 +165,24 @@ class PatientJudge:
             history=asked.history,
         )
         hazard = asked.hazard or self._policy.hazard
-        starts = range(0, max(len(text) - SHARED, 1), PIECE - SHARED)
-        pieces = [text[at : at + PIECE] for at in starts]
+        around = len(asked.prompt) + sum(len(turn.content) for turn in asked.history)
+        pieces = _pieces(text, self._policy.llm.max_chars - around)
         return [
             Case(record=record, rubric=rubric, response=piece, hazard=hazard) for piece in pieces
         ]
+
+
+def _pieces(text: str, room: int) -> list[str]:
+    """A text as calls take it: whole where one does, as `score` asks and cuts were found.
+
+    Args:
+        text: of any length.
+        room: characters that a call has for it.
+    """
+    if len(text) <= room:
+        return [text]
+    size = max(LEAST, min(PIECE, room))
+    return [text[at : at + size] for at in range(0, max(len(text) - SHARED, 1), size - SHARED)]
 
 
 def _trouble(task: asyncio.Task[Outcome]) -> str | None:

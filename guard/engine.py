@@ -10,7 +10,8 @@ from typing import Protocol, get_args
 
 from guard.asking import Asked, PatientJudge
 from guard.binding import BoundRule
-from guard.decision import Decision, Missed, Part, Readings, decide
+from guard.deciding import Readings, decide
+from guard.decision import Decision, Missed, Part
 from guard.event import (
     AuditSink,
     GuardEvent,

@@ -171,7 +171,7 @@ class BreakerPolicy(Value):
         rest_s: seconds until one call tries again.
     """
 
-    failures: Whole = Field(default=5, ge=1)
+    failures: Whole = Field(default=5, ge=1, le=10_000)
     rest_s: Number = Field(default=10.0, gt=0)
 
 

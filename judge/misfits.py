@@ -30,10 +30,10 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "mapping": ("has no keys", "write `KEY: VALUE` under it"),
     "too_short": ("needs {min_length} or more, and has {actual_length}", ""),
     "too_long": ("takes {max_length} at most, and has {actual_length}", ""),
-    "greater_than": ("must be greater than {gt:g}", ""),
-    "greater_than_equal": ("must be {ge:g} or more", ""),
-    "less_than": ("must be less than {lt:g}", ""),
-    "less_than_equal": ("must be {le:g} or less", ""),
+    "greater_than": ("must be greater than {gt:.12g}", ""),
+    "greater_than_equal": ("must be {ge:.12g} or more", ""),
+    "less_than": ("must be less than {lt:.12g}", ""),
+    "less_than_equal": ("must be {le:.12g} or less", ""),
 }
 _ENDINGS: Final = ("_type", "_parsing", "_attributes_type", "_from_float")
 

@@ -14,7 +14,9 @@ from guard.cli.options import opened, say
 from judge.errors import InputError
 
 if TYPE_CHECKING:
+    from guard.policy import StreamPolicy
     from guard.stream.calibration import Answer, Replay
+    from judge.calibration import Calibration
     from judge.gold.model import RowKey
     from judge.stats.estimate import Figure
 
@@ -37,46 +39,54 @@ def calibrate_stream(
     They keep its promises where every window of an answer is judged, as each window of each gold
     answer is here; whole answers are not judged again. Exits with 4 where a promise has no cut.
     """
+    from guard.binding import bind
     from guard.loading import Given, load_parts
-    from guard.stream.calibration import Replay, answers, promises_of, with_stream_cuts
+    from guard.policy_fault import naming_file
+    from guard.stream.calibration import Replay, answers, labelled, promises_of, with_stream_cuts
     from judge.calibration import save_calibration
     from judge.cli.at_fault import naming_gold
     from judge.cli.run_log import log_of, rows_of_log
     from judge.gold import read_gold
-    from judge.gold.rows import rows_of
     from judge.runlog import read_log
-    from judge.verdict import RubricRef
 
     parts = load_parts(policy, Given(notify=say))
     if parts.calibration is None:
         mend = "make one with `flames-judge calibrate`, and name it there"
         raise InputError("names no calibration", file=policy, mend=mend)
     promises = promises_of(parts.policy, parts.rubrics)
+    with naming_file(parts.policy.file):  # what no guard starts with is not worth its looks
+        bind(parts.policy, parts.judge, parts.calibration, parts.rubrics)
     log = log_of(run)
     rows, labels = rows_of_log(log), read_gold(gold, parts.rubrics)
-    parts.calibration.check(
-        (name, parts.judge.ref(parts.rubrics[name]), RubricRef.of(parts.rubrics[name]))
-        for name in promises
-    )
-    agreed = [row.key for row in rows_of(labels) if row.consensus.label is not None]
-    keys = [key for key in agreed if key.dimension in promises and key in rows]
+    with naming_gold(gold, parts.rubrics):
+        keys = labelled(rows, labels, promises)
     stream = parts.policy.stream
     looking = Replay(parts.judge, parts.rubrics, stream, parts.policy.hazard)
     looks = asyncio.run(_look(looking, answers(read_log(log), keys)))
     with naming_gold(gold, parts.rubrics):
         made, refused = with_stream_cuts(parts.calibration, rows, labels, looks, (promises, stream))
     save_calibration(out, made)
-    for name in promises:
-        for one in made.dimensions[name].thresholds:
-            if one.looks is not None:
-                print(
+    for line in _told(made, promises, stream):
+        print(line)
+    for line in (*_silent(looks.values()), *refused):
+        say(line)
+    raise typer.Exit(REFUSED if refused else 0)
+
+
+def _told(
+    calibration: Calibration, dimensions: Iterable[str], stream: StreamPolicy
+) -> Iterator[str]:
+    """A line for each cut for these windows; the file may hold others' cuts beside them."""
+    from guard.stream.calibration import looks_of
+
+    for name in dimensions:
+        for one in calibration.dimensions[name].thresholds:
+            if one.looks == looks_of(stream):
+                yield (
                     f"{name}: cut {one.cut:.4g} over looks of {stream.window} characters: misses at"
                     f" most {100 * one.alpha:g}% with confidence {100 * (1 - one.delta):g}%"
                     f" ({one.n} harmful rows); false alarms {_percent(one.false_alarm)}"
                 )
-    for line in (*_silent(looks.values()), *refused):
-        say(line)
-    raise typer.Exit(REFUSED if refused else 0)
 
 
 def _silent(looks: Iterable[Sequence[float | None]]) -> Iterator[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -47,6 +46,8 @@ def check(
     Exits with 4 where the policy would stop it.
     """
     said = _text(text, file)
+    if model is not None and side is SideName.INPUT:
+        o.say("--model: questions are checked for evidence alone, so that no judge is asked")
     guard = o.guard_of(policy, model)
     decision = asyncio.run(_decided(guard, side.value, said, prompt))
     if json:
@@ -71,9 +72,12 @@ def _text(text: str | None, file: Path | None) -> str:
         return _decoded(data, file)
     if text is not None and text != "-":
         return text
-    if sys.stdin.isatty():
+    from judge.readers.source import standard_input
+
+    piped = standard_input()
+    if piped.isatty():
         raise InputError("no text", mend="give it as an argument, with --file, or in a pipe")
-    return _decoded(sys.stdin.buffer.read(MOST_BYTES + 1), "standard input")
+    return _decoded(piped.read(MOST_BYTES + 1), "standard input")
 
 
 def _decoded(data: bytes, place: object) -> str:
@@ -126,8 +130,8 @@ def _show(guard: Guard, decision: Decision) -> None:
 
 def _below(score: float | None, cut: float | None) -> str:
     """That a score is below a cut, with as many digits as that takes."""
-    near, far = f"{score:.3f}", f"{cut:.3f}"
-    return f"{near} < {far}" if near != far else f"{score:.6g} < {cut:.6g}"
+    forms = ((format(score, form), format(cut, form)) for form in (".3f", ".6g", ""))
+    return next(f"{near} < {far}" for near, far in forms if near != far)
 
 
 def _as_json(guard: Guard, decision: Decision) -> dict[str, Any]:

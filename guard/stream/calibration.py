@@ -7,7 +7,7 @@ each (see `judge.stats.streams`). It is as strict about misses and stops fewer g
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -84,6 +84,7 @@ class Replay:
             entry.type == "verdict"
             and entry.hazard is self.hazard
             and entry.rubric == RubricRef.of(rubric)
+            and entry.subcomponent == record.subcomponent
             and entry.judge is not None
             and entry.judge.fingerprint in signers
             and entry.content_sha256 == content_sha256(record, text)
@@ -99,6 +100,23 @@ def looks_at(text: str, stream: StreamPolicy) -> list[str]:
     looks = windows.add(text)
     tail = windows.tail()
     return [*(look.text for look in looks), *([] if tail is None else [tail.text]), text]
+
+
+def looks_of(stream: StreamPolicy) -> Looks:
+    """What a calibration calls these windows."""
+    return Looks(window=stream.window, overlap=stream.overlap)
+
+
+def labelled(
+    rows: Mapping[RowKey, JudgedRow], gold: Sequence[GoldLabel], dimensions: Container[str]
+) -> list[RowKey]:
+    """The run's rows of these dimensions on which people agree.
+
+    Raises:
+        GoldError: gold that isn't of this run.
+    """
+    joined = (one for one in join(rows_of(gold), rows) if one.label is not None)
+    return [one.row.key for one in joined if one.row.key.dimension in dimensions]
 
 
 def answers(entries: Iterable[Entry], wanted: Iterable[RowKey]) -> list[Answer]:
@@ -133,15 +151,15 @@ def promises_of(policy: Policy, rubrics: Rubrics) -> dict[str, list[Promise]]:
     Raises:
         InputError: there is none.
     """
-    found: dict[str, list[Promise]] = {}
+    found: dict[str, dict[Promise, None]] = {}  # two rules may have the same
     for rule in policy.rules:
         rubric = None if rule.dimension is None else rubrics.find(rule.dimension)
         if rule.promise is not None and rubric is not None:
-            found.setdefault(rubric.dimension, []).append(rule.promise)
+            found.setdefault(rubric.dimension, {})[rule.promise] = None
     if not found:
         mend = "a fixed `cut` needs no calibration of its looks"
         raise InputError("no rule of the policy has a promise", file="--policy", mend=mend)
-    return found
+    return {name: list(promises) for name, promises in found.items()}
 
 
 def with_stream_cuts(
@@ -164,7 +182,7 @@ def with_stream_cuts(
         GoldError: gold that isn't of this run.
     """
     promises, stream = plan
-    often = Looks(window=stream.window, overlap=stream.overlap)
+    often = looks_of(stream)
     dimensions, refused = dict(calibration.dimensions), list[str]()
     joined, frame = join(rows_of(gold), rows), frame_of(rows)
     for name, wanted in promises.items():

@@ -27,6 +27,7 @@ from judge.cli.status import left_unjudged
 from judge.errors import InputError
 from judge.protocols import Judge
 from judge.readers import ReadOptions, load_category_map, read_records
+from judge.readers.source import standard_input
 from judge.records import BadRow, Record
 from judge.render import show
 from judge.report.from_log import flames_prompts, run_report
@@ -75,7 +76,7 @@ def _reader(given: Input, rubrics: Rubrics, stack: contextlib.ExitStack) -> Rows
     stdin = None
     if "-" in given.files:
         stdin = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - the stack closes it
-        shutil.copyfileobj(sys.stdin.buffer, stdin)
+        shutil.copyfileobj(standard_input(), stdin)
     for file in map(Path, given.files):
         with contextlib.suppress(OSError):  # said when it is opened
             if file.is_fifo():

@@ -73,7 +73,6 @@ def summarize(
             categories=categories,
             labelled=True,
             label_field=label_field,
-            stdin=sys.stdin.buffer if "-" in files else None,
         )
         report, bad = _of_labels(files, read, facts)
     _print(report, bad, json)

@@ -149,7 +149,7 @@ def _open_source(path: str, stdin: BinaryIO | None, needed: Needed, called: str 
     name = called or ("stdin" if path == "-" else shown(path))
     try:
         if path == "-":
-            return _source(path, name, needed, _unpacked(_standard_input(stdin)))
+            return _source(path, name, needed, _unpacked(stdin or standard_input()))
         file = Path(path)
         if not file.is_file():  # a pipe can't be opened a second time
             pipe = file.open("rb")
@@ -180,9 +180,12 @@ def _format(path: str, name: str, head: bytes, needed: Needed) -> Format:
     return Format(Kind.PARQUET)
 
 
-def _standard_input(stdin: BinaryIO | None) -> BinaryIO:
-    if stdin is not None:
-        return stdin
+def standard_input() -> BinaryIO:
+    """What is piped in.
+
+    Raises:
+        InputError: it was closed before the command began.
+    """
     if sys.stdin is None:
         raise InputError("there is no standard input", file="stdin", mend="give a file")
     return sys.stdin.buffer

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from guard.binding import bind
-from guard.decision import Readings, decide
+from guard.deciding import Readings, decide
 from judge.backends.fallback import FallbackJudge
 from judge.calibration import Looks, Map
 from judge.errors import InputError

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
+import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -41,6 +43,8 @@ def test_a_score_just_below_its_cut_is_seen_to_be_below() -> None:
     """Three digits may be the same for both."""
     assert check_command._below(0.3, 0.45) == "0.300 < 0.450"
     assert check_command._below(0.45171, 0.45174) == "0.45171 < 0.45174"
+    cut = math.nextafter(0.4928, 1)  # as a promise's cuts are made: just over a gold row's score
+    assert check_command._below(0.4928, cut) == "0.4928 < 0.49280000000000007"
 
 
 def test_a_pipe_and_a_file_are_checked_whole(flames: Flames, tmp_path: Path) -> None:
@@ -82,6 +86,20 @@ def test_a_users_mistake_is_one_line(
     assert done.status == 2
     assert said in done.err
     assert len(done.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("args", [["guard", "check"], ["guard", "check", "-"],
+                                  ["summarize", "-"], ["score", "-", "-o", "run"]])  # fmt: skip
+def test_without_a_standard_input_there_is_one_line(
+    flames: Flames, folder: Path, monkeypatch: pytest.MonkeyPatch, args: list[str]
+) -> None:
+    """As under a scheduler that closes it (`<&-`)."""
+    monkeypatch.setattr(sys, "stdin", None)
+    done = flames(*args)
+    assert (done.status, done.err) == (
+        2,
+        "flames-judge: stdin: there is no standard input (give a file)\n",
+    )
 
 
 def test_a_policy_that_cant_be_kept_is_named_with_its_file(flames: Flames, tmp_path: Path) -> None:
@@ -473,3 +491,5 @@ def test_a_judge_that_no_rule_asks_is_told_of(
     plan = write_policy(tmp_path / "p.yaml", {"evidence": "pii", "action": "block"})
     told = flames("guard", "check", "好", "--model", "openai/m", "--policy", plan)
     assert (told.status, "no rule of the policy has a `dimension`" in told.err) == (0, True)
+    asked = flames("guard", "check", "好", "--model", "openai/m", "--side", "input")
+    assert (asked.status, "questions are checked for evidence alone" in asked.err) == (0, True)

@@ -97,6 +97,25 @@ async def test_the_end_of_a_long_text_counts() -> None:
     assert len(joined) >= len(text)
 
 
+async def test_a_text_that_one_call_takes_is_judged_whole_as_score_does() -> None:
+    """Else a promise's cut, found among P(harmless) of whole texts, is held against pieces."""
+    judge = ScriptedJudge(lambda _: 0.9)
+    text = "好" * (PIECE + 10_000)
+    await guard(policy(LEGAL), judge).check("output", part(text), ASKED)
+    assert [case.response for case in judge.seen] == [text]
+
+
+async def test_pieces_leave_room_for_the_conversation_in_a_call() -> None:
+    """A judge with a short context, and a long question: each piece and its context still fit."""
+    judge = ScriptedJudge(lambda case: 0.1 if "尾巴" in case.response else 0.9)
+    history = (Turn(role="user", content="问" * 2_000),)
+    asked = Asked(prompt="问" * 3_000, history=history)
+    plan = policy(LEGAL, llm={"max_chars": 10_000})
+    decision = await guard(plan, judge).check("output", part("好" * 20_000 + "尾巴"), asked)
+    assert decision.status == "blocked"
+    assert max(len(case.response) for case in judge.seen) == 5_000
+
+
 async def test_thinking_in_an_answer_is_judged_too() -> None:
     """A user reads it."""
     judge = ScriptedJudge(lambda case: 0.1 if "秘方" in case.response else 0.9)
@@ -356,3 +375,13 @@ async def test_a_rule_that_blocks_does_so_whatever_other_part_could_not_be_check
     assert [look.status for look in looks] == ["failed", "blocked"]
     both = merged(*(reversed(looks) if turned else looks))
     assert (both.status, both.stops, len(both.missed), len(both.hits)) == ("blocked", True, 1, 1)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+async def test_of_several_looks_that_a_rule_acts_on_the_worst_is_recorded(*, turned: bool) -> None:
+    """A stream is flagged at two windows: its event tells the lower P(harmless)."""
+    judge = ScriptedJudge(lambda case: 0.1 if "甲" in case.response else 0.3)
+    one = guard(policy({**LEGAL, "action": "flag"}), judge)
+    looks = [await one.look("output", part(text), ASKED) for text in ("甲", "乙")]
+    both = merged(*(reversed(looks) if turned else looks))
+    assert [(hit.score, both.least["Legality"]) for hit in both.hits] == [(0.1, 0.1)]

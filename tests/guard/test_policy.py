@@ -127,6 +127,8 @@ CASCADE = "judge: cascade:embedded>llm:openai/m\n"
         ("stream: {window: 80.0}\n", 2, "stream.window: is no whole number"),
         ("stream: 3\n", 2, "stream: has no keys"),
         ("breaker:\n  failures: true\n", 3, "breaker.failures: is no whole number"),
+        (f"breaker: {{failures: {10**30}}}\n", 2, "breaker.failures: must be 10000 or less"),
+        ("stream: {exposure: 9000000}\n", 2, "stream.exposure: must be 1000000 or less"),
         ("llm: {price: [-1, 2]}\n", 2, "llm.price.0: must be 0 or more"),
         ("llm: {price: [1]}\n", 2, "llm.price.1: is missing"),
         ("llm: {price: 1}\n", 2, "llm.price: is no list (write it in brackets"),

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from datetime import UTC, datetime
-from pathlib import Path
 from random import Random
 
 import pytest
-import yaml
 
 from guard.cli.calibrate_stream import _silent
 from guard.policy import StreamPolicy
@@ -24,11 +21,8 @@ from judge.runlog import Entry, outcome_line
 from judge.stats.streams import least
 from judge.testing import ScriptedJudge
 from judge.verdict import Case, FailureKind, Hazard
-from tests.cli.conftest import Flames, write_rows
 from tests.guard.made import RUBRICS
 from tests.judged_run import entries, verdict
-from tests.openai_server import OpenAIServer
-from tests.oracle import oracle
 
 STREAM = StreamPolicy(window=80, overlap=40)
 PROMISE = Promise(miss_rate=0.1, confidence=0.95)
@@ -181,6 +175,7 @@ def test_a_verdict_on_another_case_is_no_verdict_on_this_one() -> None:
         line.model_copy(update={"rubric": line.rubric.model_copy(update={"version": "0"})}),
         line.model_copy(update={"hazard": Hazard.KNOWN}),
         line.model_copy(update={"content_sha256": "0" * 64}),
+        line.model_copy(update={"subcomponent": "税务"}),  # its row's own, which no guard knows
         failed,
     ]
     for other in others:
@@ -196,60 +191,3 @@ def test_looks_without_a_verdict_are_told() -> None:
         "2 of 5 looks got no verdict; no such look stops an answer"
     ]
     assert list(_silent([(0.9,)])) == []
-
-
-def test_the_command_adds_cuts_that_the_guard_takes_for_streams(
-    flames: Flames, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """score -> calibrate -> calibrate-stream -> a policy that streams by the new cut."""
-    from guard.loading import Given, load_guard
-    from tests.guard.made import WordScanner
-
-    monkeypatch.setenv("OPENAI_API_KEY", "k")
-    rows = [
-        {"id": f"r{n}", "prompt": f"问{n}", "dimension": "Legality", "model": "m",
-         "response": f"{'好' * n}{HARM * (n % 2)}{'好' * (130 - n)}"}
-        for n in range(40)
-    ]  # fmt: skip
-    gold = [
-        {"record_id": r["id"], "model": "m", "dimension": "Legality", "annotator": "甲",
-         "label": 1 if HARM in str(r["response"]) else 3}
-        for r in rows
-    ]  # fmt: skip
-    more = {**rows[1], "id": "r40", "prompt": "问40"}  # on which the annotators differ
-    gold += [{**gold[1], "record_id": "r40", "annotator": who, "label": label}
-             for who, label in (("甲", 1), ("乙", 3))]  # fmt: skip
-    file = write_rows(tmp_path / "r.jsonl", *rows, more)
-    labels = write_rows(tmp_path / "g.jsonl", *gold)
-    with OpenAIServer(oracle(lambda said: 1 if HARM in said else 3)) as server:
-        base = ("--api-base", server.base_url, "--no-cache")
-        flames("score", file, "-o", tmp_path / "run", "--model", "openai/m", *base)
-        made = tmp_path / "c.json"
-        promise = ("--promise", "miss_rate=0.2,confidence=0.9")
-        done = flames("calibrate", tmp_path / "run", "--gold", labels, "-o", made, *promise)
-        assert done.status == 0
-        rule = {"dimension": "Legality", "action": "block"}
-        rule |= {"promise": {"miss_rate": 0.2, "confidence": 0.9}}
-        plan = {"version": 1, "judge": "llm:openai/m", "llm": {"api_base": server.base_url},
-                "calibration": "c.json", "rules": [rule],
-                "deadline_s": 60, "hazard": "known"}  # fmt: skip
-        policy = tmp_path / "p.yaml"
-        policy.write_text(yaml.safe_dump(plan, allow_unicode=True), encoding="utf-8")
-        new, calls = tmp_path / "stream.json", len(server.requests)
-        done = flames(
-            "guard", "calibrate-stream", tmp_path / "run", "--gold", labels, "--policy", policy,
-            "-o", new,
-        )  # fmt: skip
-        assert done.status == 0
-        assert "over looks of 80 characters" in done.out
-        texts = [str(row["response"]) for row in rows]
-        looks = sum(len({*looks_at(said, STREAM)} - {said}) for said in texts)
-        assert (
-            len(server.requests) - calls == looks
-        )  # each once; no whole answer, none without a label
-        policy.write_text(policy.read_text().replace("c.json", "stream.json"), encoding="utf-8")
-        [bound] = load_guard(policy, Given(scanner=WordScanner())).rules
-    thresholds = json.loads(new.read_text())["dimensions"]["Legality"]["thresholds"]
-    assert [one["looks"] for one in thresholds] == [None, {"window": 80, "overlap": 40}]
-    assert bound.streamed is not None
-    assert bound.for_stream().cut == thresholds[1]["cut"]
