@@ -45,9 +45,7 @@ def plain(value: Any, depth: int = 0, *, written: bool = True) -> Any:
         own = value.model_dump(exclude_none=True, warnings=False) if written else _fields(value)
         return plain(own, depth + 1, written=written)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = dataclasses.fields(value)
-        own = {one.name: getattr(value, one.name) for one in fields}
-        return plain(own, depth + 1, written=written)
+        return plain(_attributes(value), depth + 1, written=written)
     if isinstance(value, Enum):
         return plain(value.value, depth + 1, written=written)
     if isinstance(value, PurePath) or hasattr(type(value), "unicode_string"):  # pydantic's URLs
@@ -60,6 +58,12 @@ def _fields(value: Any) -> dict[str, Any]:
     if not hasattr(value, "__dict__"):
         return dict(value.model_dump())
     return {**vars(value), **(getattr(value, "__pydantic_extra__", None) or {})}
+
+
+def _attributes(value: Any) -> dict[str, Any]:
+    """A dataclass's fields, and what it has set beside them."""
+    fields = {one.name: getattr(value, one.name, None) for one in dataclasses.fields(value)}
+    return {**fields, **getattr(value, "__dict__", {})}
 
 
 def is_readable(value: Any, depth: int = 0) -> bool:
@@ -77,8 +81,7 @@ def is_readable(value: Any, depth: int = 0) -> bool:
     if hasattr(type(value), "model_dump"):
         return all(is_readable(one, depth + 1) for one in _fields(value).values())
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = dataclasses.fields(value)
-        return all(is_readable(getattr(value, one.name), depth + 1) for one in fields)
+        return all(is_readable(one, depth + 1) for one in _attributes(value).values())
     if isinstance(value, Number | date | time | timedelta | UUID):
         return True
     if isinstance(value, bytes | bytearray):

@@ -37,6 +37,6 @@ def made(kind: type[Any], body: dict[str, Any], sample: Any = None) -> Any:
         own = getattr(sample, hidden, None)
         if isinstance(own, dict):
             own = {key: own[key] for key in _KEPT if key in own}
-        if own is not None:
+        if own is not None or kind.__module__.startswith("openai."):  # whose ids may be None
             setattr(built, hidden, own)
     return built

@@ -9,7 +9,8 @@ whole, once it has passed. `astream_events` (v1, v2) and `astream_log` have no e
 and the tools, but those of the steps that they run in. An agent that is asked by a tool needs a
 guard of its own where a client streams with `subgraphs`, as v3 of `astream_events` does. What a
 tool streams or asks itself, by `get_stream_writer` or `interrupt`, goes out unread.
-Callbacks and traces see what the model said, as they do without a guard.
+Callbacks and traces see what the model said, as they do without a guard. Of what an answer tells
+about itself log probabilities are left out; of a tool's artifact what is no JSON goes unread.
 
 A question is judged with all that stands before it. Where that is withheld, the question decides by
 itself: if it passes, it is answered without what harms before it. For a message that was withheld
@@ -31,7 +32,9 @@ from langgraph.types import Command
 from guard.answers import look_at_texts
 from guard.bridge import run
 from guard.chat import asked_by, request_in
+from guard.decision import merged
 from guard.engine import Asked, Guard, Told
+from guard.foreign_media import unread_in
 from guard.json_replies import texts_of
 from guard.langchain.runs import unheard, unheard_inside
 from guard.langchain.texts import CONTENT, arguments_of, turns_of
@@ -147,6 +150,8 @@ class _ToolUse(Exchange):
         await self._guard.record(decision, parts, self.asked, Told())
         if self._direct and not decision.stops:
             decision = (await look_at_texts(self._guard, parts, self.asked)).withheld()
+            if unread := unread_in(value["content"] if isinstance(result, ToolMessage) else value):
+                decision = merged(decision, self._guard.unread("output", unread))
             await self._guard.record(decision, parts, self.asked, Told())
         return self._message(self.withheld(decision, decision.side)) if decision.stops else result
 

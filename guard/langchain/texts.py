@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from langchain.agents.middleware.types import ModelRequest
+from langchain_core.messages import BaseMessage
 from langchain_core.messages.utils import convert_to_openai_messages
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
@@ -16,7 +17,6 @@ from guard.objects import plain
 
 CONTENT: Final = Paths.parse(["content", "content[*].text", "update.messages[*].content"])
 _ROLES: Final = {"ai": "assistant", "system": "system", "tool": "tool"}
-_ABOUT: Final = ("id", "type", "response_metadata", "usage_metadata")
 
 
 def body_for(request: ModelRequest[Any]) -> dict[str, Any]:
@@ -52,12 +52,16 @@ def _message(message: Any) -> Any:
 
 
 def parts_of(body: dict[str, Any]) -> list[Part]:
-    """The texts of an answer; what is about it is scanned for personal data alone."""
-    about = {key: value for key, value in body.items() if key in _ABOUT}
-    said = {key: value for key, value in body.items() if key not in _ABOUT}
-    calls = arguments_of(body.get("tool_calls") or ())
-    about_it = [one._replace(word=True) for one in texts_of(about)]
-    return [*texts_of(said, CONTENT), *calls, *about_it]
+    """The texts of an answer, and what its provider tells about it."""
+    return [*texts_of(body, CONTENT), *arguments_of(body.get("tool_calls") or ())]
+
+
+def told(message: BaseMessage) -> BaseMessage:
+    """A message without its log probabilities: their tokens are nothing that could be judged."""
+    about = message.response_metadata
+    if not about.get("logprobs"):
+        return message
+    return message.model_copy(update={"response_metadata": {**about, "logprobs": None}})
 
 
 def arguments_of(calls: Sequence[Any]) -> list[Part]:

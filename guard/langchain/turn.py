@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from typing import Any
 
 from langchain.agents.middleware.types import ExtendedModelResponse, ModelRequest, ModelResponse
@@ -16,7 +17,7 @@ from guard.engine import Asked, Guard, Told
 from guard.errors import Blocked, GuardUnavailable
 from guard.foreign_media import unread_in
 from guard.langchain.memory import blank, held, instructions, named, parted, removed
-from guard.langchain.texts import body_for, parts_of, turns_of
+from guard.langchain.texts import body_for, parts_of, told, turns_of
 from guard.objects import plain
 from guard.policy import Side
 
@@ -75,6 +76,7 @@ class Turn(Exchange):
     async def judge(self, answer: Any) -> Any:
         """What the agent gets for an answer; None where the model is to be asked once more."""
         given = ModelResponse([answer]) if isinstance(answer, AIMessage) else answer
+        given = replace(given, result=[told(message) for message in given.result])
         bodies = [plain(message) for message in given.result]
         parts = [part for body in bodies for part in parts_of(body)]
         decision = await look_at_texts(self._guard, parts, self.asked)

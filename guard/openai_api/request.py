@@ -207,8 +207,13 @@ def _told(asked: Sequence[int], end: int) -> int:
 
 
 def _text(message: dict[str, Any]) -> str:
+    """What a message says; a refusal stands beside its content, or among its parts."""
     content = message.get("content")
+    content = message.get("refusal") if content is None else content
     if isinstance(content, str):
         return content
-    texts = [part.get("text") if isinstance(part, dict) else part for part in content or ()]
+    texts = [
+        part.get("text", part.get("refusal")) if isinstance(part, dict) else part
+        for part in content or ()
+    ]
     return "\n".join(text for text in texts if isinstance(text, str))

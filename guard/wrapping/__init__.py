@@ -38,8 +38,8 @@ def wrap(
     OpenAI's messages, alone or within JSON or an object of pydantic's, and gives text, JSON, or
     OpenAI's or litellm's objects, whole or in pieces.
     Of a client (`OpenAI`, `AsyncOpenAI`, `litellm`, a litellm `Router`) chat completions are
-    guarded, and other ways to a model refused. Every string of the arguments and of the answer is
-    judged.
+    guarded (of OpenAI's `create` and `parse`), and other ways to a model refused. Every string of
+    the arguments and of the answer is judged.
 
     Args:
         chat: the function or the client.
@@ -47,7 +47,8 @@ def wrap(
             synchronous and asynchronous functions each their own, or a policy.
         ask: the parameter that holds the prompt or the messages, where its name does not tell.
         on_block: `answer` gives the policy's message in place of a text that is withheld; `raise`
-            raises `Blocked`. A question that is withheld is not asked.
+            raises `Blocked`, as `answer` does where a message has no place: in a tuple, or an
+            object of a class of your own. A question that is withheld is not asked.
         yields: whether a generator's pieces are what is new, or all of the text so far.
 
     Raises:

@@ -17,6 +17,7 @@ from guard.wrapping.refusals import Refusing
 from judge.errors import InputError
 
 _CHAT: Final = "chat.completions.create"
+_PARSE: Final = "chat.completions.parse"
 _PASSED: Final = ("models", "moderations", "embeddings", "close", "is_closed")
 _RENEWED: Final = ("with_options", "copy")
 _LITELLM: Final = ("completion", "acompletion")
@@ -89,11 +90,14 @@ class _Part:
 
 
 class GuardedOpenAI(_Part):
-    """An `OpenAI` or `AsyncOpenAI` whose `chat.completions.create` is guarded."""
+    """An `OpenAI` or `AsyncOpenAI` whose `chat.completions.create` and `parse` are guarded."""
 
     def __init__(self, client: Any, how: Wrapping) -> None:
-        create = wrapped(client.chat.completions.create, replace(how, refusing=_openai_refusing()))
-        super().__init__(_Held(client, "", {_CHAT: create}, how))
+        chat = client.chat.completions
+        known = {_CHAT: wrapped(chat.create, replace(how, refusing=_openai_refusing()))}
+        if hasattr(chat, "parse"):  # which says by its annotation what it gives
+            known[_PARSE] = wrapped(chat.parse, how)
+        super().__init__(_Held(client, "", known, how))
 
     def __getattr__(self, name: str) -> Any:
         if name in _RENEWED:

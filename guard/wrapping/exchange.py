@@ -19,6 +19,7 @@ from guard.objects import OPAQUE, is_readable, plain
 from guard.openai_api import ApiError, is_completion, read_completion, unread_keys
 from guard.policy import Side
 from guard.remade import like
+from guard.wrapping.older import OLDER, as_chat, as_older
 from guard.wrapping.parsed import parsed_again, read_as_parsed
 from guard.wrapping.question import Call
 from judge.errors import InputError
@@ -85,8 +86,10 @@ class Exchange:
             name = type(result).__name__
             mend = "give text, JSON, or an answer in OpenAI's form"
             raise InputError(f"the answer is a {name}, which can't be read", file="wrap", mend=mend)
+        older = type(result).__name__ in OLDER
+        value = as_chat(value, "message") if older else value
         if is_completion(value):
-            return await self._completion(result, value)
+            return await self._completion(result, value, older=older)
         if not is_readable(result):
             mend = "give text, numbers and JSON alone"
             raise InputError("the answer holds what can't be read", file="wrap", mend=mend)
@@ -126,10 +129,11 @@ class Exchange:
             raise Blocked(message, side)
         return message
 
-    async def _completion(self, result: Any, value: dict[str, Any]) -> Any:
+    async def _completion(self, result: Any, value: dict[str, Any], *, older: bool) -> Any:
         policy = self.guard.policy
+        n = None if older else self.n  # which counts the answers to one prompt of several
         try:
-            completion = read_completion(value, policy.unknown_keys, self.n)
+            completion = read_completion(value, policy.unknown_keys, n)
         except ApiError as error:
             raise broken(error) from None
         completion = read_as_parsed(completion, result)
@@ -141,7 +145,8 @@ class Exchange:
             return AGAIN
         if decision.stops:
             self.withheld(decision, "output")
-        answer = like(result, body_of(completion, looked, policy, self.call.prompt))
+        body = body_of(completion, looked, policy, self.call.prompt)
+        answer = like(result, as_older(body) if older else body)
         return parsed_again(answer, result)
 
     async def _text(self, value: Any, result: Any) -> Any:
@@ -159,7 +164,8 @@ class Exchange:
             return result
         message = self.withheld(decision, "output")
         answer = said_in(value, _REPLIES, message)
-        if answer is None or not isinstance(result, str | dict | list):
+        by_name = hasattr(type(result), "__getattr__")  # a dict whose keys are read as attributes
+        if answer is None or by_name or not isinstance(result, str | dict | list):
             raise Blocked(message, "output")
         return answer
 

@@ -209,9 +209,10 @@ def _plain(one: _Function) -> Callable[..., Any]:
             if not text and inspect.isawaitable(result):
                 return _later(one, exchange, result)
             if isinstance(result, Iterator):
-                return GuardedStream(_given(one, exchange, result))
+                return GuardedStream(_given(one, exchange, result), result)
             if not text and isinstance(result, AsyncIterable):
-                return AsyncGuardedStream(apieces(one.stream(exchange), as_async(result), one.ask))
+                answer = apieces(one.stream(exchange), as_async(result), one.ask)
+                return AsyncGuardedStream(answer, result)
             answer = run(exchange.judge(result))
             if answer is not AGAIN:
                 return answer
@@ -247,7 +248,7 @@ async def _answered(one: _Function, exchange: Exchange, result: Any) -> Any:
     while True:
         if isinstance(result, AsyncIterable | Iterator) and not isinstance(result, str):
             answer = apieces(one.stream(exchange), as_async(result), one.ask)
-            return AsyncGuardedStream(answer)
+            return AsyncGuardedStream(answer, result)
         judged = await exchange.judge(result)
         if judged is not AGAIN:
             return judged

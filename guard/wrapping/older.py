@@ -18,14 +18,14 @@ def is_older(value: dict[str, Any]) -> bool:
     )
 
 
-def as_chat(value: dict[str, Any]) -> dict[str, Any]:
-    """A piece of such a completion as a chunk of a chat."""
+def as_chat(value: dict[str, Any], said: str = "delta") -> dict[str, Any]:
+    """A piece of such a completion as a chunk of a chat; a whole one with `message`."""
     if not is_older(value):
         return value
     choices = [
         {
             **{key: item for key, item in one.items() if key != "text"},
-            "delta": {"content": one["text"]},
+            said: {"content": one["text"]},
         }
         if _has_text(one)
         else one

@@ -54,10 +54,10 @@ def parsed_again(answer: Any, given: Any) -> Any:
 
 
 def _choices(answer: Any) -> Iterator[tuple[int, Any]]:
-    """The choices of an object of OpenAI's whose texts may be parsed, by their numbers."""
-    for choice in getattr(answer, "choices", None) or ():
+    """The choices of an object of OpenAI's whose texts may be parsed, by number, else by place."""
+    for place, choice in enumerate(getattr(answer, "choices", None) or ()):
         if hasattr(getattr(choice, "message", None), "parsed"):
-            yield choice.index, choice
+            yield (place if choice.index is None else choice.index), choice
 
 
 def _parts(choice: Any) -> list[_Parsed]:

@@ -68,9 +68,9 @@ def live_for(sample: Any, exchange: Exchange, yields: Yields) -> Live:
         return live_text(exchange, yields)
     value = plain(sample)
     if isinstance(value, dict) and is_older(value):
-        return LiveOlder(exchange, sample)
+        return LiveOlder(exchange, sample, None)  # `n` counts the answers to one prompt of several
     if isinstance(value, dict) and ("choices" in value or "error" in value):
-        return LiveChunks(exchange, sample)
+        return LiveChunks(exchange, sample, exchange.n)
     mend = "yield text, or chunks in OpenAI's form"
     raise InputError(f"a {type(sample).__name__} was yielded, which can't be read", mend=mend)
 
@@ -234,8 +234,8 @@ class LiveWhole:
 class LiveChunks:
     """Chunks in OpenAI's form, as dicts or objects; what goes out is of the kind that came."""
 
-    def __init__(self, exchange: Exchange, sample: Any) -> None:
-        self._answer = LiveAnswer(exchange.guard, exchange.asked, exchange.n)
+    def __init__(self, exchange: Exchange, sample: Any, n: int | None) -> None:
+        self._answer = LiveAnswer(exchange.guard, exchange.asked, n)
         self._sample = sample
 
     @property

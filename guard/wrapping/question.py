@@ -169,7 +169,7 @@ class Reader:
         """
         main = self._place(args, kwargs)
         value = self._default if main is None else _at(main, args, kwargs)
-        said = plain(value)
+        said = OPAQUE if _is_connection(value) else plain(value)
         if said is OPAQUE or not isinstance(said, str | list | dict | None):
             mend = "name the parameter that holds the prompt or the messages with `ask`"
             raise InputError(
@@ -225,7 +225,8 @@ class Reader:
         given = {self._name(place): value for place, value in enumerate(args)}
         named = self._bound | given | dict(kwargs)
         own = self._main if main is None else self._name(main) if isinstance(main, int) else main
-        named = {k: v for k, v in named.items() if k != own and k not in _TRANSPORT}
+        about = {k for k, v in named.items() if k in _TRANSPORT or _is_connection(v)}
+        named = {k: v for k, v in named.items() if k != own and k not in about}
         unread = [
             name
             for name, value in named.items()
@@ -244,6 +245,15 @@ def _bound(chat: Callable[..., Any]) -> dict[str, Any]:
     except (TypeError, ValueError):  # some builtins have no signature
         first = {f"({place})": value for place, value in enumerate(chat.args)}
     return {**first, **chat.keywords}
+
+
+def _is_connection(value: object) -> bool:
+    """Whether it is a framework's request or socket: a mapping of its ASGI scope, and no text.
+
+    By its class: keys may be anybody's.
+    """
+    own = (getattr(type(value), name, None) for name in ("url", "headers", "cookies"))
+    return isinstance(value, Mapping) and all(isinstance(one, property) for one in own)
 
 
 def _at(place: int | str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:

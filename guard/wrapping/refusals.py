@@ -38,6 +38,12 @@ _CHUNKS: Final = {
     ("litellm", "ModelResponse"): ("litellm.types.utils", "ModelResponseStream"),
 }
 
+_WAYS: Final = {"text_completion": "TextCompletionResponse", "completion": "ModelResponse"}
+"""What litellm's functions give, by how their names end."""
+
+_SAYS_NOTHING: Final = {Any, object, type(None)}
+"""Annotations that say nothing of a refusal."""
+
 Gives = Literal["whole", "later", "pieces", "pieces in time", "unknown"]
 
 
@@ -46,7 +52,8 @@ class Refusing:
     """How one function's refusals look.
 
     Args:
-        whole: the class of an answer: `str`, `dict` (OpenAI's form), or one of a client's.
+        whole: the class of an answer: `str`, `dict` (OpenAI's form), one of a client's, or one that
+            has no place for a message.
         chunk: the class of a piece of a streamed answer.
     """
 
@@ -75,16 +82,18 @@ class Refusing:
     def _made(self, kind: type[Any], body: dict[str, Any], refusal: Refusal) -> Any:
         if kind is dict:
             return body
-        if not hasattr(kind, "model_dump"):
+        if not _has_choices(kind):
             raise Blocked(refusal.message, "input")
         return made(kind, as_older(body) if kind.__name__ in OLDER else body)
 
 
 def refusing(chat: Callable[..., Any]) -> Refusing:
     """How a function's refusals look, by its annotation; text where it has none."""
-    kinds = [kind for kind in _kinds(_annotated(chat)) if _is_answer(kind)]
-    kind = kinds[0] if kinds else _of_library(chat)
-    if issubclass(kind, abc.Mapping):
+    kinds = [kind for kind in _kinds(_annotated(chat)) if kind not in _SAYS_NOTHING]
+    kind = next(filter(_is_answer, kinds), kinds[0] if kinds else _of_library(chat))
+    if _is_text(kind):
+        kind = str
+    elif _is_answer(kind) and issubclass(kind, abc.Mapping):
         kind = dict
     return Refusing(whole=kind, chunk=_chunk_of(kind))
 
@@ -93,7 +102,9 @@ def _of_library(chat: Callable[..., Any]) -> type[Any]:
     """The class of the answers of a function that does not say it: not all of litellm's do."""
     if str(getattr(chat, "__module__", "")).partition(".")[0] != "litellm":
         return str
-    kind: type[Any] = getattr(sys.modules.get("litellm.types.utils"), "ModelResponse", str)
+    ways = (way for way in _WAYS if inspect.unwrap(chat).__name__.endswith(way))
+    name = _WAYS.get(next(ways, ""), "")
+    kind: type[Any] = getattr(sys.modules.get("litellm.types.utils"), name, types.NoneType)
     return kind
 
 
@@ -135,7 +146,21 @@ def gives(chat: Callable[..., Any]) -> Gives:
 
 def _is_answer(kind: type[Any]) -> bool:
     """Whether a refusal can be of this class."""
-    return issubclass(kind, abc.Mapping) or kind is str or hasattr(kind, "model_dump")
+    named = typing.is_typeddict(kind) or not issubclass(kind, abc.Mapping)  # its keys are
+    return _is_text(kind) or _has_choices(kind) if named else True
+
+
+def _is_text(kind: type[Any]) -> bool:
+    try:
+        return issubclass(str, kind) or issubclass(kind, str)
+    except TypeError:  # a protocol, or keys: nothing is said to be of such a class
+        return False
+
+
+def _has_choices(kind: type[Any]) -> bool:
+    """Whether a class has OpenAI's form, which says where the message stands."""
+    keys = kind.__annotations__ if typing.is_typeddict(kind) else getattr(kind, "model_fields", {})
+    return "choices" in keys
 
 
 def _annotated(chat: Callable[..., Any]) -> Any:

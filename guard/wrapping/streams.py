@@ -189,16 +189,23 @@ async def _alet_go(source: Any) -> None:
 
 
 class GuardedStream:
-    """A guarded answer as a client's stream: iterate it, close it, use it in a `with`."""
+    """A guarded answer as a client's stream: iterate it, close it, use it in a `with`.
 
-    def __init__(self, pieces: Generator[Any, None, None]) -> None:
-        self._pieces = pieces
+    Args:
+        pieces: the answer.
+        source: what it is read from. The pieces close it, but for two cases: nobody has begun to
+            read them, or another thread waits for the next one.
+    """
+
+    def __init__(self, pieces: Generator[Any, None, None], source: object = None) -> None:
+        self._pieces, self._source, self._begun = pieces, source, False
 
     def __iter__(self) -> Iterator[Any]:
+        self._begun = True
         return self._pieces
 
     def __next__(self) -> Any:
-        return next(self._pieces)
+        return next(iter(self))
 
     def __enter__(self) -> Self:
         return self
@@ -208,20 +215,25 @@ class GuardedStream:
 
     def close(self) -> None:
         """Read no further."""
-        self._pieces.close()
+        awaited_elsewhere = getattr(self._pieces, "gi_running", False)
+        if not awaited_elsewhere:
+            self._pieces.close()
+        if awaited_elsewhere or not self._begun:
+            let_go(self._source)
 
 
 class AsyncGuardedStream:
-    """The same for asynchronous code."""
+    """The same for asynchronous code, whose tasks are as threads."""
 
-    def __init__(self, pieces: AsyncGenerator[Any, None]) -> None:
-        self._pieces = pieces
+    def __init__(self, pieces: AsyncGenerator[Any, None], source: object = None) -> None:
+        self._pieces, self._source, self._begun = pieces, source, False
 
     def __aiter__(self) -> AsyncIterator[Any]:
+        self._begun = True
         return self._pieces
 
     async def __anext__(self) -> Any:
-        return await anext(self._pieces)
+        return await anext(aiter(self))
 
     async def __aenter__(self) -> Self:
         return self
@@ -231,6 +243,10 @@ class AsyncGuardedStream:
 
     async def close(self) -> None:
         """Read no further."""
-        await self._pieces.aclose()
+        awaited_elsewhere = getattr(self._pieces, "ag_running", False)
+        if not awaited_elsewhere:
+            await self._pieces.aclose()
+        if awaited_elsewhere or not self._begun:
+            await _alet_go(self._source)
 
     aclose = close  # as a generator has it

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import io
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from guard import wrap
+from judge.errors import InputError
 from tests.contracts.guard_marks import ADVERT, SORRY, marked
 
 FLAGS = [{"evidence": "abuse", "side": "input", "action": "flag"}]
@@ -117,3 +119,19 @@ async def test_two_guards_may_stand_around_one_function() -> None:
     assert isinstance(twice(ADVERT), str)
     twice = wrap(wrap(later, marked().guard), marked(FLAGS).guard)
     assert (await twice("好"), await twice(ADVERT)) == ("好", SORRY)
+
+
+def test_a_framework_s_request_beside_the_question_is_no_text() -> None:
+    """An endpoint of FastAPI's takes one: it is a mapping of what is known of the connection."""
+    from starlette.requests import Request
+
+    headers = [(b"user-agent", b"curl")]
+    request = Request({"type": "http", "path": "/chat", "raw_path": b"/chat", "headers": headers})
+
+    async def chat(message: str, request: Request) -> str:
+        return message
+
+    guarded = wrap(chat, marked().guard)
+    assert [asyncio.run(guarded(text, request)) for text in ("好", ADVERT)] == ["好", SORRY]
+    with pytest.raises(InputError, match="the prompt is a Request, no text"):
+        wrap(lambda request: "好", marked().guard)(request)

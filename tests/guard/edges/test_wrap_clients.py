@@ -70,6 +70,13 @@ def test_a_synchronous_client_is_guarded(server: OpenAIServer) -> None:
         assert len(server.requests) == times
 
 
+def test_an_answer_has_the_attributes_of_its_class(server: OpenAIServer) -> None:
+    """Whether it is good, withheld, or refused: most servers tell no request's id."""
+    with client(server) as guarded:
+        for asked in (say("好"), say(BAD), BLOCKED):
+            assert guarded.chat.completions.create(model="m", messages=asked)._request_id is None
+
+
 def test_a_synchronous_stream_is_guarded(server: OpenAIServer) -> None:
     """Iterated, in a `with`, and closed early."""
     guarded = client(server)
@@ -167,7 +174,6 @@ def test_a_client_may_raise(server: OpenAIServer) -> None:
     "path",
     [
         "responses.create",
-        "chat.completions.parse",
         "chat.completions.stream",
         "chat.completions.with_raw_response",
         "chat.with_raw_response",

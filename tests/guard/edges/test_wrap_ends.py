@@ -7,15 +7,18 @@ import gc
 import subprocess
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
+import openai
 import pytest
 
 from guard import wrap
 from guard.bridge import run
 from guard.wrapping.pieces import LiveStrings
 from tests.contracts.guard_marks import marked, story
+from tests.guard.upstream import Call, Upstream
 from tests.warm import python
 
 HELD = """
@@ -161,6 +164,53 @@ async def test_a_stream_whose_request_is_cancelled_is_recorded(mode: str) -> Non
     await request()
     await asyncio.to_thread(given.events.came["output"].wait, 5)
     assert len(given.events.of("output")) == 1
+
+
+TURNS = [{"role": "user", "content": "问"}]
+ASK: dict[str, Any] = {"model": "m", "messages": TURNS, "stream": True}
+
+
+@asynccontextmanager
+async def endless() -> AsyncIterator[tuple[str, asyncio.Event]]:
+    """The address of a server that never ends its answer, and whether its caller is gone."""
+    gone = asyncio.Event()
+
+    async def script(call: Call) -> None:
+        await call.begin()
+        await call.gone()
+        gone.set()
+
+    async with Upstream(script) as upstream:
+        yield upstream.url, gone
+
+
+@pytest.mark.parametrize("later", [False, True])
+async def test_a_stream_that_is_closed_before_it_is_read_lets_its_server_go(later: bool) -> None:
+    """Else the model writes on for nobody, and the connection is never free again."""
+    async with endless() as (url, gone):
+        kind: Any = openai.AsyncOpenAI if later else openai.OpenAI
+        client: Any = kind(base_url=url, api_key="k", max_retries=0)
+        create = wrap(client, marked().guard).chat.completions.create
+        if later:
+            async with await create(**ASK):
+                pass
+        else:
+            stream = await asyncio.to_thread(create, **ASK)
+            await asyncio.to_thread(stream.close)
+        await asyncio.wait_for(gone.wait(), 5)
+        await client.close() if later else client.close()
+
+
+async def test_a_stream_can_be_closed_while_another_task_reads_it() -> None:
+    """As the client's own: so a user stops an answer that is still being written."""
+    async with endless() as (url, gone), openai.AsyncOpenAI(base_url=url, api_key="k") as client:
+        stream: Any = await wrap(client, marked().guard).chat.completions.create(**ASK)
+        reading = asyncio.ensure_future(anext(stream))
+        await asyncio.sleep(0)  # it waits for the first piece
+        await stream.close()
+        await asyncio.wait([reading], timeout=5)
+        assert reading.exception() is not None  # the client's own
+        await asyncio.wait_for(gone.wait(), 5)
 
 
 def test_a_stream_of_pieces_keeps_no_copy_of_what_has_gone_out() -> None:

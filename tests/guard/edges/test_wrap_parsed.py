@@ -9,6 +9,7 @@ from typing import Any
 
 import openai
 import pytest
+from openai.types.chat import ParsedChatCompletion
 from pydantic import BaseModel
 
 from guard import wrap
@@ -56,6 +57,19 @@ def parsing(server: OpenAIServer, *, later: bool) -> Callable[..., Any]:
         return asyncio.run(given) if later else given
 
     return ask
+
+
+def test_a_guarded_client_parses_too(server: OpenAIServer) -> None:
+    """Its method is guarded as the function is; so are a copy's."""
+    client = openai.OpenAI(base_url=server.base_url, api_key="k", max_retries=0)
+    guarded = wrap(client, marked().guard).with_options(timeout=5)
+    for text, value in (("好", Said(answer="好\n的")), ("坏", None), (ADVERT, None)):
+        answer = guarded.chat.completions.parse(
+            model="m", messages=[{"role": "user", "content": text}], response_format=Said
+        )
+        assert isinstance(answer, ParsedChatCompletion)
+        assert answer.choices[0].message.parsed == value
+        assert (answer.choices[0].message.content == SORRY) is (value is None)
 
 
 @pytest.mark.parametrize("later", [False, True])
@@ -112,3 +126,13 @@ def test_a_value_that_is_not_of_its_text_does_not_pass(server: OpenAIServer, val
     else:
         with pytest.raises(InputError, match="no Other can be made of an answer that was judged"):
             wrap(chat, marked().guard)("好")
+
+
+def test_choices_without_a_number_are_parsed_too() -> None:
+    """Some providers leave it out: it is their place then, as in what is judged."""
+    choices = [{"message": {"role": "assistant", "content": written(text)}} for text in ("好", BAD)]
+    around = {"id": "c", "object": "chat.completion", "created": 1, "model": "m"}
+    with OpenAIServer(Reply({**around, "choices": choices})) as server:
+        first, second = parsing(server, later=False)("问", n=2).choices
+    assert (first.message.parsed, second.message.parsed) == (Said(answer="好"), None)
+    assert second.message.content == SORRY

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -204,6 +204,22 @@ def test_turns_are_asked_again_as_they_were(asked: Any, hinted: bool) -> None:
     assert {type(turn) for turn in got[1]} == {type(turn) for turn in asked}
     assert got[1][-1] is asked[-1]
     assert any("安全检查" in getattr(turn, "content", "") for turn in got[1]) is hinted
+
+
+@dataclass
+class Made:
+    seed: InitVar[str]
+
+    def __post_init__(self, seed: str) -> None:
+        self.text = seed
+
+
+def test_what_an_object_sets_beside_its_fields_is_judged() -> None:
+    """Who reads the object reads that too."""
+    good = Made("好")
+    assert wrap(lambda _: good, marked().guard)("问") is good
+    with pytest.raises(Blocked):
+        wrap(lambda _: Made(BAD), marked().guard)("问")
 
 
 class Reply(BaseModel):

@@ -50,6 +50,13 @@ def test_an_answer_that_the_caller_has_begun_is_judged_as_new() -> None:
     assert texts(continued.parts) == ["问", "开头"]
 
 
+def test_what_was_refused_before_is_known() -> None:
+    """As `score` reads it: beside an empty content, or as a part of it."""
+    for refused in (said(None, refusal="不行"), said([{"type": "refusal", "refusal": "不行"}])):
+        request = asking(user("旧问"), refused, user("问"))
+        assert [turn.content for turn in request.history] == ["旧问", "不行"]
+
+
 def test_a_tools_result_is_judged_and_the_question_is_still_known() -> None:
     """Behind a tool call the newest turn is the result; the prompt is what the user had asked."""
     call = {"id": "c1", "type": "function", "function": {"name": "查", "arguments": '{"a": "参"}'}}
