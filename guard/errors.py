@@ -1,9 +1,14 @@
-"""What an in-process edge raises when there is no answer for its caller to show."""
+"""What an in-process edge does about a text that is withheld: its message, or an error."""
 
 from __future__ import annotations
 
-from guard.policy import Side
+from typing import Literal
+
+from guard.decision import Decision
+from guard.policy import Policy, Side
 from judge.errors import FlamesJudgeError
+
+OnBlock = Literal["answer", "raise"]
 
 
 class Blocked(FlamesJudgeError):
@@ -44,3 +49,20 @@ class GuardUnavailable(FlamesJudgeError):
     def __init__(self, side: Side) -> None:
         self.side = side
         super().__init__(f"the guard could not judge the {side}: it is withheld")
+
+
+def message_for(
+    decision: Decision, policy: Policy, prompt: str, side: Side, on_block: OnBlock
+) -> str:
+    """The policy's message, in place of a text that is withheld.
+
+    Raises:
+        Blocked: that is to raise; a text that is replaced never does.
+        GuardUnavailable: the text could not be checked.
+    """
+    if decision.failed:
+        raise GuardUnavailable(side)
+    message = decision.message(policy, prompt)
+    if on_block == "raise" and decision.action != "replace":
+        raise Blocked(message, side)
+    return message

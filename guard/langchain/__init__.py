@@ -22,7 +22,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from langchain.agents.middleware import AgentMiddleware
 from langchain_core.messages import ToolMessage
@@ -34,6 +34,7 @@ from guard.bridge import run
 from guard.chat import asked_by, request_in
 from guard.decision import merged
 from guard.engine import Asked, Guard, Told
+from guard.errors import OnBlock
 from guard.foreign_media import unread_in
 from guard.json_replies import texts_of
 from guard.langchain.runs import unheard, unheard_inside
@@ -42,6 +43,7 @@ from guard.langchain.turn import Exchange, Request, Turn
 from guard.loading import load_guard
 from guard.objects import OPAQUE, plain
 from guard.policy import Policy
+from judge.errors import InputError
 
 ToolAnswer = ToolMessage | Command[Any]
 
@@ -55,16 +57,20 @@ class FlamesGuardMiddleware(AgentMiddleware[Any, Any, Any]):
 
     Args:
         guard: a guard, a policy, or a policy file.
-        raises: raise `Blocked` instead of answering in the policy's words.
+        on_block: `answer` gives the policy's words in place of a text that is withheld; `raise`
+            raises `Blocked`.
 
     Raises:
-        InputError: the policy can't be kept.
+        InputError: the policy can't be kept, or `on_block` is neither.
     """
 
-    def __init__(self, guard: Guard | Policy | Path | str, *, raises: bool = False) -> None:
+    def __init__(self, guard: Guard | Policy | Path | str, *, on_block: OnBlock = "answer") -> None:
         super().__init__()
+        if on_block not in get_args(OnBlock):
+            mend = "write 'answer' or 'raise'"
+            raise InputError(f"on_block={on_block!r} is not known", mend=mend)
         self._guard = guard if isinstance(guard, Guard) else load_guard(guard)
-        self._raises = raises
+        self._on_block = on_block
 
     def wrap_model_call(self, request: Request, handler: Callable[[Request], Any]) -> Any:
         """Judge the question, ask the model, judge its answer, and ask again if the policy says so.
@@ -73,7 +79,7 @@ class FlamesGuardMiddleware(AgentMiddleware[Any, Any, Any]):
             Blocked: a text is withheld, and that is to raise.
             GuardUnavailable: a text could not be checked.
         """
-        turn = Turn(self._guard, request, raises=self._raises)
+        turn = Turn(self._guard, request, self._on_block)
         refusal = run(turn.begin())
         if refusal is not None:
             return refusal
@@ -88,7 +94,7 @@ class FlamesGuardMiddleware(AgentMiddleware[Any, Any, Any]):
         self, request: Request, handler: Callable[[Request], Awaitable[Any]]
     ) -> Any:
         """The same in asynchronous code."""
-        turn = Turn(self._guard, request, raises=self._raises)
+        turn = Turn(self._guard, request, self._on_block)
         refusal = await turn.begin()
         if refusal is not None:
             return refusal
@@ -108,7 +114,7 @@ class FlamesGuardMiddleware(AgentMiddleware[Any, Any, Any]):
             Blocked: a text is withheld, and that is to raise.
             GuardUnavailable: a text could not be checked.
         """
-        use = _ToolUse(self._guard, _hushed(request), raises=self._raises)
+        use = _ToolUse(self._guard, _hushed(request), self._on_block)
         refusal = run(use.begin())
         return run(use.judge(handler(request))) if refusal is None else refusal
 
@@ -116,7 +122,7 @@ class FlamesGuardMiddleware(AgentMiddleware[Any, Any, Any]):
         self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Awaitable[ToolAnswer]]
     ) -> ToolAnswer:
         """The same in asynchronous code."""
-        use = _ToolUse(self._guard, _hushed(request), raises=self._raises)
+        use = _ToolUse(self._guard, _hushed(request), self._on_block)
         refusal = await use.begin()
         return await use.judge(await handler(request)) if refusal is None else refusal
 
@@ -124,8 +130,8 @@ class FlamesGuardMiddleware(AgentMiddleware[Any, Any, Any]):
 class _ToolUse(Exchange):
     """One call of a tool."""
 
-    def __init__(self, guard: Guard, request: ToolCallRequest, *, raises: bool) -> None:
-        super().__init__(guard, raises=raises)
+    def __init__(self, guard: Guard, request: ToolCallRequest, on_block: OnBlock) -> None:
+        super().__init__(guard, on_block)
         self._call = request.tool_call
         self._direct = getattr(request.tool, "return_direct", False)
         state = request.state if isinstance(request.state, dict) else {}

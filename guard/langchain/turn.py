@@ -14,7 +14,7 @@ from guard.answers import look_at_body, look_at_texts
 from guard.chat import asked_by, hint_of, request_in, tries_of
 from guard.decision import Decision, merged
 from guard.engine import Asked, Guard, Told
-from guard.errors import Blocked, GuardUnavailable
+from guard.errors import OnBlock, message_for
 from guard.foreign_media import unread_in
 from guard.langchain.memory import blank, held, instructions, named, parted, removed
 from guard.langchain.texts import body_for, parts_of, told, turns_of
@@ -30,33 +30,25 @@ class Exchange:
 
     asked: Asked
 
-    def __init__(self, guard: Guard, *, raises: bool) -> None:
-        self._guard, self._raises = guard, raises
+    def __init__(self, guard: Guard, on_block: OnBlock) -> None:
+        self._guard, self._on_block = guard, on_block
 
     def withheld(self, decision: Decision, side: Side) -> str:
-        """The policy's message.
-
-        Raises:
-            Blocked: that is to raise.
-            GuardUnavailable: the text could not be checked.
-        """
-        if decision.failed:
-            raise GuardUnavailable(side)
-        message = decision.message(self._guard.policy, self.asked.prompt)
-        if self._raises and decision.action != "replace":
-            raise Blocked(message, side)
-        return message
+        """The policy's message; raises as `guard.errors.message_for`."""
+        policy, prompt = self._guard.policy, self.asked.prompt
+        return message_for(decision, policy, prompt, side, self._on_block)
 
 
 class Turn(Exchange):
     """One question to the model, and its answers."""
 
-    def __init__(self, guard: Guard, request: Request, *, raises: bool) -> None:
-        super().__init__(guard, raises=raises)
+    def __init__(self, guard: Guard, request: Request, on_block: OnBlock) -> None:
+        super().__init__(guard, on_block)
         self._name, self._tries = uuid.uuid4().hex, 0
         self._memory: list[Any] = request.state.get("messages") or []
         self._forgotten: list[BaseMessage] = []
         self.request = request
+        self._unhinted: Request | None = None
 
     async def begin(self) -> Answer | None:
         """The answer to a question that the model is not asked."""
@@ -87,7 +79,8 @@ class Turn(Exchange):
         await self._guard.record(done, parts, self.asked, Told())
         if again:
             self._tries += 1
-            self.request = _hinted(self.request, hint_of(decision, self.asked.prompt))
+            self._unhinted = self._unhinted or self.request
+            self.request = _hinted(self._unhinted, hint_of(decision, self.asked.prompt))
             return None
         return self._remembering(
             _said(self.withheld(done, "output"), done) if done.stops else given

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, TypeVar, cast, get_args
 
 from guard.engine import Guard
+from guard.errors import OnBlock
 from guard.loading import load_guard
 from guard.policy import Policy
 from guard.wrapping.clients import GuardedLitellm, GuardedOpenAI, is_litellm, is_openai
-from guard.wrapping.exchange import OnBlock
 from guard.wrapping.functions import Wrapping, wrapped
 from guard.wrapping.pieces import Yields
 from judge.errors import InputError

@@ -5,14 +5,14 @@ from __future__ import annotations
 import sys
 import uuid
 from collections.abc import Sequence
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from guard.answers import body_of, look_at_answer, look_at_texts
 from guard.chat import decided_about, tries_of
 from guard.decision import Decision, Finish, Part
 from guard.emptied import said_in
 from guard.engine import Guard, Told
-from guard.errors import AnswerBroken, Blocked, GuardUnavailable
+from guard.errors import AnswerBroken, Blocked, OnBlock, message_for
 from guard.framed import framed_beside
 from guard.json_replies import REPLIES, Paths, texts_of
 from guard.objects import OPAQUE, is_readable, plain
@@ -24,7 +24,6 @@ from guard.wrapping.parsed import parsed_again, read_as_parsed
 from guard.wrapping.question import Call
 from judge.errors import InputError
 
-OnBlock = Literal["answer", "raise"]
 AGAIN: Final = object()
 """In place of an answer: the model is to be asked once more."""
 
@@ -50,6 +49,7 @@ class Exchange:
 
     def __init__(self, guard: Guard, call: Call, on_block: OnBlock) -> None:
         self.guard, self.call, self._on_block = guard, call, on_block
+        self._first = call
         self.asked = call.asked(uuid.uuid4().hex)
         self._tries, self._withheld = 0, False
 
@@ -111,7 +111,7 @@ class Exchange:
         if self._tries >= tries_of(decision):
             return False
         self._tries += 1
-        self.call = self.call.again(decision)
+        self.call = self._first.again(decision)  # which has no hint yet
         return True
 
     def withheld(self, decision: Decision, side: Side) -> str:
@@ -122,12 +122,8 @@ class Exchange:
             GuardUnavailable: the text could not be checked.
         """
         self._withheld = True
-        if decision.failed:
-            raise GuardUnavailable(side)
-        message = decision.message(self.guard.policy, self.call.prompt)
-        if self._on_block == "raise" and decision.action != "replace":
-            raise Blocked(message, side)
-        return message
+        policy, prompt = self.guard.policy, self.call.prompt
+        return message_for(decision, policy, prompt, side, self._on_block)
 
     async def _completion(self, result: Any, value: dict[str, Any], *, older: bool) -> Any:
         policy = self.guard.policy

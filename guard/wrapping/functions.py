@@ -19,7 +19,8 @@ from typing import Any, Final, Self
 
 from guard.bridge import run
 from guard.engine import Guard
-from guard.wrapping.exchange import AGAIN, Exchange, OnBlock, Refusal
+from guard.errors import OnBlock
+from guard.wrapping.exchange import AGAIN, Exchange, Refusal
 from guard.wrapping.pieces import Yields
 from guard.wrapping.question import Call, Reader
 from guard.wrapping.refusals import Gives, Refusing, gives, refusing, said_anyhow

@@ -85,7 +85,7 @@ def calling(**args: Any) -> AIMessage:
 
 
 def agent(model: Model, guard: Guard, tools: Any = (), **options: Any) -> Any:
-    own = {name: options.pop(name) for name in ("raises",) if name in options}
+    own = {name: options.pop(name) for name in ("on_block",) if name in options}
     return create_agent(
         model, list(tools), middleware=[FlamesGuardMiddleware(guard, **own)], **options
     )
@@ -163,7 +163,7 @@ def test_it_guards_synchronous_agents_too() -> None:
     assert not model.seen
     for text, side in ((ADVERT, "input"), ("问", "output")):
         with pytest.raises(Blocked) as blocked:
-            agent(saying(BAD), guard, raises=True).invoke(asking(text))
+            agent(saying(BAD), guard, on_block="raise").invoke(asking(text))
         assert blocked.value.side == side
 
 
@@ -296,10 +296,11 @@ def test_thinking_and_extra_fields_of_an_answer_are_judged() -> None:
 
 
 def test_the_model_hears_the_hint_behind_its_system_prompt() -> None:
-    """When it is asked once more."""
+    """Once, however often it is asked."""
     again = {"dimension": "Legality", "cut": 0.5, "action": "regenerate", "hint": "换个说法。"}
-    model = saying(BAD, "好")
+    again["tries"] = 2
+    model = saying(BAD, BAD, "好")
     made = agent(model, marked([again]).guard, system_prompt="你是助手。")
     assert last(made.invoke(asking("问"))) == ("好", None)
     prompts = [messages[0].text for messages in model.seen]
-    assert prompts == ["你是助手。", "你是助手。\n\n换个说法。"]
+    assert prompts == ["你是助手。", *["你是助手。\n\n换个说法。"] * 2]

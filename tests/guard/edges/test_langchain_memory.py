@@ -109,7 +109,7 @@ def test_of_a_question_that_was_withheld_nothing_stays() -> None:
 async def test_a_thread_goes_on_after_a_question_that_raised(asynchronous: bool) -> None:
     """An exception leaves the question in the memory; the next one is not blamed for it."""
     model = saying("好")
-    made = remembering(model, raises=True)
+    made = remembering(model, on_block="raise")
     for text in (ADVERT, f"又是{ADVERT}"):
         with pytest.raises(Blocked) as blocked:
             made.invoke(asking(text), THREAD)
@@ -160,7 +160,7 @@ def test_what_a_person_puts_in_a_tool_s_place_is_forgotten_alone() -> None:
 def test_earlier_questions_that_harm_only_together_are_taken_out() -> None:
     """Where a run that raised left both of them in the memory."""
     model = saying("好")
-    made = remembering(model, raises=True)
+    made = remembering(model, on_block="raise")
     halves = [HumanMessage(ADVERT[:2]), HumanMessage(ADVERT[2:])]
     with pytest.raises(Blocked):
         made.invoke({"messages": halves}, THREAD)
@@ -185,7 +185,7 @@ def test_a_call_that_is_taken_out_keeps_its_result_s_place() -> None:
 def test_a_thread_goes_on_after_a_tool_s_result_that_raised() -> None:
     """The call without a result, which providers refuse, is given a blank one."""
     model = saying(calling(query=ADVERT[::-1]), "好")
-    made = remembering(model, raises=True)
+    made = remembering(model, on_block="raise")
     with pytest.raises(Blocked):
         made.invoke(asking("查"), THREAD)
     assert answer(made) == "好"

@@ -194,15 +194,15 @@ def test_the_model_is_asked_again_with_the_rule_s_hint() -> None:
 
     def chat(prompt: str) -> str:
         seen.append(prompt)
-        return BAD if len(seen) == 1 else "好"
+        return BAD if len(seen) < 3 else "好"
 
     async def form(messages: list[dict[str, str]]) -> str:
         seen.append(messages)
         return BAD if len(seen) == 1 else "好"
 
-    guard = marked([{**AGAIN, "hint": "请换个说法。"}]).guard
+    guard = marked([{**AGAIN, "tries": 2, "hint": "请换个说法。"}]).guard
     assert wrap(chat, guard)("问") == "好"
-    assert seen == ["问", "问\n\n请换个说法。"]
+    assert seen == ["问", *["问\n\n请换个说法。"] * 2]
     seen.clear()
     assert asyncio.run(wrap(form, guard)([{"role": "user", "content": "问"}])) == "好"
     assert seen[1][0] == {"role": "system", "content": "请换个说法。"}
