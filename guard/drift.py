@@ -6,8 +6,8 @@ by construction. An alarm stays valid however often one looks (see `judge.stats.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 from random import Random
@@ -25,6 +25,7 @@ RULES = "rules"  # of "no rule acted" (1) and "a rule acted" (0), where all coul
 REMEMBERED = 100_000  # conversations, of which each counts once
 MARK = 6  # bytes of a conversation's hash, by which it is known: of 3e9 new ones one seems known
 SAVE_EVERY = 100
+_log = logging.getLogger("flames_judge.guard")
 
 
 class DriftFile(BaseModel):
@@ -172,7 +173,7 @@ class KeptWatch:
     """
 
     def __init__(self, watch: DriftWatch, file: Path) -> None:
-        self._watch, self._file, self._since = watch, file, 0
+        self._watch, self._file, self._since, self._told = watch, file, 0, False
         known = file.exists()
         self.resumed = known and watch.resume(load_drift(file))
         if not known:
@@ -183,8 +184,18 @@ class KeptWatch:
         self._watch(event)
         self._since += 1
         if self._since >= SAVE_EVERY:
-            with suppress(InputError):  # no request fails for it; it is tried again later
-                self.save()
+            self.keep()
+
+    def keep(self) -> None:
+        """Save; no request fails where that can't be done, nor an end: it is told."""
+        try:
+            self.save()
+        except InputError as error:
+            if not self._told:
+                _log.error("the watch for drift is not kept: %s", error)
+            self._told = True
+        else:
+            self._told = False
 
     def save(self) -> None:
         """Write the state in one step.

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import platformdirs
 from sqlalchemy import URL
@@ -16,6 +18,8 @@ from judge.database import is_sqlite
 from judge.errors import InputError
 
 MOST_AT_ONCE = 500
+MOST_BYTES = 4 * 2**20  # of them, unless one is longer
+STEP = 2**18
 LOCK_WAIT_S = 5.0
 
 
@@ -63,15 +67,26 @@ class Spill:
             yield
 
     @contextmanager
-    def taken(self) -> Iterator[Iterator[list[str]]]:
-        """Those that wait, some at a time; they wait no longer if nothing goes wrong inside.
+    def taken(self) -> Iterator[list[str]]:
+        """The last of those that wait; they wait no longer if nothing goes wrong inside.
+
+        So many that nobody has to wait long for them.
 
         Raises:
-            OSError: the file can't be read.
+            OSError: the file can't be read, or cut.
         """
         with self.locked():
-            yield self._some()
-            self.file.unlink(missing_ok=True)
+            if not self.waits:  # another process has moved them
+                yield []
+                return
+            with self.file.open("r+b") as file:
+                start = _last(file)
+                file.seek(start)
+                # bytes: a text that is recorded may hold U+2028, and what looks like an event then
+                yield [line.decode("utf-8", "replace") for line in file.read().split(b"\n")]
+                file.truncate(start)
+            if not start:
+                self.file.unlink(missing_ok=True)
 
     def _append(self, lines: str) -> None:
         file = LineFile(self.file)
@@ -80,19 +95,18 @@ class Spill:
         finally:
             file.close()
 
-    def _some(self) -> Iterator[list[str]]:
-        found: list[str] = []
-        if not self.waits:  # another process has moved them
-            return
-        # bytes: a text that is recorded may hold U+2028, and what looks like an event behind it
-        with self.file.open("rb") as lines:
-            for line in lines:
-                found.append(line.decode("utf-8", "replace").removesuffix("\n"))
-                if len(found) == MOST_AT_ONCE:
-                    yield found
-                    found = []
-        if found:
-            yield found
+
+def _last(file: BinaryIO) -> int:
+    """Where the last lines of a file begin: as many as are taken at once, and one at least."""
+    start = end = file.seek(0, os.SEEK_END)
+    data, ends = b"", 0
+    while start and (ends < 2 or (ends <= MOST_AT_ONCE and len(data) < MOST_BYTES)):
+        before, start = start, max(0, start - STEP)
+        file.seek(start)
+        data = file.read(before - start) + data
+        ends = data.count(b"\n")
+    lines = data.split(b"\n")[1 if start else 0 :]  # of the first one there may be half
+    return end - len(b"\n".join(lines[-MOST_AT_ONCE - 1 :]))
 
 
 def waiting_file(url: URL) -> Path:

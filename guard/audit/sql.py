@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from guard.audit.database import Database
 from guard.audit.spill import Spill, waiting_file
-from guard.audit.table import add, bodies, take_out
+from guard.audit.table import add, beginning, bodies, take_out
 from guard.audit.writer import Writer
 from guard.event import GuardEvent
 from judge.database import database_url
@@ -38,8 +38,8 @@ class SqlLog:
     ) -> None:
         self._database, self._spill, self._away = database, spill, False
         self.unread = 0
-        self._insert, self._move_in = _Attempts(self._insert_all), _Attempts(self._move_all_in)
-        self._move_in()
+        self._insert, self._move_in = _Attempts(self._insert_all), _Attempts(self._move_some_in)
+        self._move_all_in()
         self._writer = Writer(self._save, spill.file, waits)
 
     @classmethod
@@ -80,13 +80,21 @@ class SqlLog:
         await self._writer.emit(event.model_dump_json())
 
     def events(self) -> Iterator[GuardEvent]:
-        """Every event in the database that can be read.
+        """Every event that is in the database by now and can be read.
+
+        Who takes hours over them holds no transaction so long.
 
         Raises:
             InputError: the database can't be read.
         """
         with self._database.asking() as session:
-            for body in bodies(session):
+            place = beginning(session)
+        while True:
+            with self._database.asking() as session:
+                some, place = bodies(session, place)
+            if not some:
+                return
+            for body in some:
                 try:
                     yield GuardEvent.model_validate_json(body)
                 except ValidationError:  # as of a file: what is none is passed over
@@ -128,7 +136,7 @@ class SqlLog:
         self._database.close()
 
     def _save(self, lines: Sequence[str]) -> None:
-        """Into the database, and then what waits in the file too; or into the file.
+        """Into the database, and then some of what waits in the file too; or into the file.
 
         What a young database gets goes on waiting, too: then that file is moved in, none is lost.
         """
@@ -154,13 +162,16 @@ class SqlLog:
 
     def _move_all_in(self) -> None:
         """Move what waits into the database; what can't be moved goes on waiting."""
+        while self._spill.waits and self._move_in():
+            pass
+
+    def _move_some_in(self) -> None:
         if not self._spill.waits:
             return
         with self._spill.taken() as waiting:
             self._database.settle()
             with self._database.writing() as session:
-                for lines in waiting:
-                    add(session, lines, new=True)
+                add(session, waiting, new=True)
 
 
 class _Attempts:

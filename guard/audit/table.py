@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import NamedTuple
 from warnings import catch_warnings
 
 from pydantic import ValidationError
-from sqlalchemy import ColumnElement, Engine, String, delete, insert, inspect, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Engine,
+    String,
+    and_,
+    delete,
+    func,
+    insert,
+    inspect,
+    or_,
+    select,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.types import NullType
 
 from guard.event import Filed
 
+READ_AT_ONCE = 200  # with texts, they may be long
 MOST_AT_ONCE = 500  # that are deleted: whoever records waits for it
 
 
@@ -50,10 +63,27 @@ def misfit(engine: Engine) -> str | None:
     return None
 
 
-def bodies(session: Session) -> Iterator[str]:
-    """The events as JSON, by their time: some came in later."""
-    asked = select(_Event.body).order_by(_Event.at, _Event.id)
-    yield from session.scalars(asked.execution_options(yield_per=1000))
+class Place(NamedTuple):
+    """Where a reader is: behind this event, and before all that come in later."""
+
+    at: str
+    id: int
+    last: int
+
+
+def beginning(session: Session) -> Place:
+    """Before the first event of those that are there."""
+    return Place("", 0, session.scalar(select(func.max(_Event.id))) or 0)
+
+
+def bodies(session: Session, place: Place) -> tuple[list[str], Place]:
+    """The next events as JSON, by their time: some came in later. None of them at the end."""
+    here = and_(_Event.at >= place.at, or_(_Event.at > place.at, _Event.id > place.id))
+    asked = select(_Event.body, _Event.at, _Event.id).where(here, _Event.id <= place.last)
+    rows = session.execute(asked.order_by(_Event.at, _Event.id).limit(READ_AT_ONCE)).all()
+    if rows:
+        place = place._replace(at=rows[-1].at, id=rows[-1].id)
+    return [row.body for row in rows], place
 
 
 def add(session: Session, lines: Sequence[str], *, new: bool) -> None:

@@ -66,7 +66,7 @@ def observers(
 
         watch = DriftWatch(policy.id, known, rng=SystemRandom(), alarm=alarm)
         kept = KeptWatch(watch, file)
-        stack.callback(kept.save)
+        stack.callback(kept.keep)
         heard.append(kept)
     return heard
 

@@ -166,6 +166,23 @@ def test_a_watch_that_cant_be_kept_is_refused_at_the_start(tmp_path: Path) -> No
     assert load_drift(tmp_path / "drift.json").baseline == {}
 
 
+def test_a_watch_that_can_t_be_kept_for_a_while_is_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As on a full disk: no request fails for it, nor the end, and it is kept when it can be."""
+    file = tmp_path / "drift.json"
+    kept = KeptWatch(watch(), file)
+    file.unlink()
+    file.mkdir()
+    traffic(kept, Random(2), 250, 0.0)
+    kept.keep()
+    told = f"the watch for drift is not kept: {file}: can't be written: is a folder"
+    assert [message.partition(" (")[0] for message in caplog.messages] == [told]
+    file.rmdir()
+    kept.keep()
+    assert load_drift(file).counted
+
+
 def test_a_judge_that_is_down_is_no_drift() -> None:
     """Of a failed check nobody knows whether a rule would have acted."""
     alarms: list[str] = []

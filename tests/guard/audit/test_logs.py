@@ -421,6 +421,25 @@ async def test_a_database_that_cant_be_asked_is_one_line(tmp_path: Path) -> None
         other.close()
 
 
+async def test_who_reads_for_hours_lets_the_file_beside_be_emptied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A replay with an LLM does, while a server writes on: else that file would fill the disk."""
+    monkeypatch.setattr("guard.audit.table.READ_AT_ONCE", 3)
+    file = tmp_path / "a.sqlite"
+    with open_audit(f"sqlite:///{file}") as log:
+        await emit(log, *(event(n // 2, request_id=f"r{n}") for n in range(10)))
+        found = log.events()
+        read = [next(found).request_id]
+        await log.emit(event(0, request_id="meanwhile"))
+        other = sqlite3.connect(file, timeout=0)
+        [(busy, *_)] = other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        other.close()
+        assert busy == 0
+        read += [one.request_id for one in found]
+    assert read == [f"r{n}" for n in range(10)]
+
+
 async def test_an_event_that_cant_be_read_keeps_nobody_from_the_others(tmp_path: Path) -> None:
     """As in a file: a later release may have written it."""
     database = tmp_path / "a.sqlite"

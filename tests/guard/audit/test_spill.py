@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import stat
 from collections.abc import Iterable
@@ -88,17 +89,37 @@ async def test_a_process_that_dies_between_moves_nothing_in_twice(database: Path
 
 
 async def test_more_waits_than_is_moved_at_once(database: Path) -> None:
-    """A long night without a database, and a torn line in it."""
+    """A long night without a database, and a torn line in it; nobody waits for all of them."""
     log = SqlLog.connect(f"sqlite:///{database}")
+    log._database._made = -math.inf  # the file is older than a minute
     waiting = Spill(waiting_file(log._database.engine.url))
     many = 2 * MOST_AT_ONCE + 7
     waiting.add(lines(range(many)))
     with waiting.file.open("ab") as file:
         file.write(b'{"format":1,"at":"20')
-    await log.emit(event(many))
-    assert len(set(ids(log))) == len(ids(log)) == many + 1
+    moved = list[int]()
+    for number in range(many, many + 3):
+        await log.emit(event(number))
+        moved.append(len(ids(log)))
+    assert moved == [1 + MOST_AT_ONCE, 2 + 2 * MOST_AT_ONCE, many + 3]
+    assert ids(log) == [f"r{n}" for n in range(many + 3)]
     assert not waiting.waits
     log.close()
+
+
+async def test_whoever_opens_the_log_has_all_of_them_however_long_they_are(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Texts may be recorded: no more of them are held than memory should."""
+    monkeypatch.setattr("guard.audit.spill.MOST_BYTES", 3_000)
+    monkeypatch.setattr("guard.audit.spill.STEP", 700)
+    waiting = Spill(waiting_file(make_url(f"sqlite:///{database}")))
+    waiting.add([event(n, text="长" * (n * 300 % 2_100)).model_dump_json() for n in range(30)])
+    with open_audit(f"sqlite:///{database}") as log:
+        assert [(one.request_id, len(one.text or "")) for one in log.events()] == [
+            (f"r{n}", n * 300 % 2_100) for n in range(30)
+        ]
+    assert not waiting.waits
 
 
 async def test_a_database_that_fails_midway_keeps_all_of_them_waiting(database: Path) -> None:
@@ -110,8 +131,8 @@ async def test_a_database_that_fails_midway_keeps_all_of_them_waiting(database: 
     with refusing(database):
         log._move_in()
     assert waiting.file.read_bytes() == before
-    await log.emit(event(MOST_AT_ONCE + 3))
-    assert len(ids(log)) == MOST_AT_ONCE + 4
+    log._move_all_in()
+    assert ids(log) == [f"r{n}" for n in range(MOST_AT_ONCE + 3)]
     log.close()
 
 

@@ -54,10 +54,10 @@ def waiting_beside(database: Path) -> int:
     return sum(len(file.read_bytes().splitlines()) for file in files)
 
 
-async def lost(server: Running) -> float:
-    """Events that a log could not take."""
+async def lost(server: Running, what: str = "lost") -> float:
+    """Events that a log could not take, or that wait for one."""
     page = await server.page("/metrics")
-    return float(page.split("\nflames_guard_lost_events ")[1].split("\n")[0])
+    return float(page.split(f"\nflames_guard_{what}_events ")[1].split("\n")[0])
 
 
 async def asked(server: Running, times: int) -> list[int]:
@@ -121,9 +121,10 @@ async def test_without_any_room_events_wait_in_memory(policy: Path, tmp_path: Pa
         statuses = await asked(server, 1)
         limit_files(server, 0)
         statuses += await asked(server, 2)
+        assert await lost(server, "waiting") == 8
         limit_files(server, None)
         statuses += await asked(server, 1)
-        assert await lost(server) == 0
+        assert (await lost(server), await lost(server, "waiting")) == (0, 0)
     assert statuses == [200] * 4
     assert [sides(place) for place in places] == [{"input": 4, "output": 4}] * 2
 
