@@ -212,7 +212,7 @@ def _bound(
             mend=f"there are {', '.join(rubrics)}; add your own with `rubrics:`",
         )
     if calibration is None:
-        if rule.promise is not None or policy.judge == "embedded":
+        if rule.promise is not None or judge.name == "embedded":
             why = "a promise" if rule.promise is not None else "the embedded judge"
             raise PolicyFault(
                 f"rule {rule.name}: {why} needs a calibration",

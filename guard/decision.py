@@ -162,7 +162,8 @@ class Decision:
     def message(self, policy: Policy, asked: str) -> str:
         """What the user sees in place of the text, in the language of what was asked."""
         own = None if self.hit is None else self.hit.rule.rule.messages
-        return spoken(own or policy.messages, asked)
+        said = {} if own is None else own.model_dump(exclude_unset=True)
+        return spoken(policy.messages.model_copy(update=said), asked)
 
 
 def worst(*statuses: Status) -> Status:

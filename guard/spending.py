@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
+from weakref import WeakKeyDictionary
 
 from guard.limits import DailyBudget, Held
 from judge.errors import BudgetReached
@@ -21,11 +22,11 @@ _UNBILLED = frozenset(
 
 
 class PaidJudge(Judge):
-    """A judge that is paid from the day's money; of one event loop.
+    """A judge that is paid from the day's money.
 
     Every case under way has set aside what it may cost at most: by the judge's own word, else what
     the dearest case so far has cost, for which the first one is waited for. So calls at once
-    overdraw a day by one case a process.
+    overdraw a day by one case a process and event loop.
 
     Args:
         judge: is asked.
@@ -35,7 +36,7 @@ class PaidJudge(Judge):
     def __init__(self, judge: Judge, budget: DailyBudget) -> None:
         self._judge, self._budget = judge, budget
         self._dearest: float | None = None  # USD a case; None before one has ended
-        self._first = asyncio.Lock()
+        self._first = WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock]()
 
     @property
     def name(self) -> str:
@@ -74,7 +75,8 @@ class PaidJudge(Judge):
             return await self._paid(cases, 0.0)
         most = sum(map(self._judge.most_usd, cases))
         if not most and self._dearest is None:
-            async with self._first:
+            loop = asyncio.get_running_loop()  # a lock wakes nobody who waits in another one
+            async with self._first.setdefault(loop, asyncio.Lock()):
                 if self._dearest is None:
                     return await self._paid(cases, most)
         return await self._paid(cases, most)

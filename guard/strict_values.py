@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict
-from pydantic import StringConstraints as Constraints
 
 
 class Value(BaseModel):
@@ -25,7 +24,8 @@ def _no_switch(value: object) -> object:
 def _http(address: str) -> str:
     try:
         parts = urlsplit(address)
-        if parts.scheme in {"http", "https"} and parts.hostname and "@" not in parts.netloc:
+        named = parts.hostname and "@" not in parts.netloc and address.split() == [address]
+        if parts.scheme in {"http", "https"} and named:
             return address
     except ValueError:
         pass
@@ -34,14 +34,16 @@ def _http(address: str) -> str:
     )
 
 
-def _without_nul(text: str) -> str:
-    """No file's name holds one, nor a variable's."""
+def _said(text: str) -> str:
+    """A text that says something; no file's name holds a NUL, nor a variable's."""
     if "\0" in text:
         raise ValueError("holds a NUL character")
+    if not text.strip():
+        raise ValueError("is empty")
     return text
 
 
-Text = Annotated[str, Constraints(min_length=1), AfterValidator(_without_nul)]
+Text = Annotated[str, AfterValidator(_said)]
 Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 Price = Annotated[Number, Field(ge=0)]
 Whole = Annotated[int, Strict()]

@@ -60,6 +60,9 @@ def calibrate_stream(
     rows, labels = rows_of_log(log), read_gold(gold, parts.rubrics)
     with naming_gold(gold, parts.rubrics):
         keys = labelled(rows, labels, promises)
+    if not out.is_file():  # before looks are paid for
+        save_calibration(out, parts.calibration)
+        out.unlink()
     stream = parts.policy.stream
     looking = Replay(parts.judge, parts.rubrics, stream, parts.policy.hazard)
     looks = asyncio.run(_look(looking, answers(read_log(log), keys)))

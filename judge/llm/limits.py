@@ -55,8 +55,7 @@ class AdaptiveConcurrency:
         while free > 0 and self._waiters:
             waiter = self._waiters.popleft()
             if not waiter.done():
-                waiter.set_result(None)
-                free -= 1
+                free -= _woken(waiter)
 
     def succeeded(self) -> None:
         """A call came back well: after a full round of them the gate is one wider."""
@@ -73,6 +72,20 @@ class AdaptiveConcurrency:
         self._halved_at_call = self._calls
         self._successes = 0
         self.width = max(1, self.width // 2)
+
+
+def _woken(waiter: asyncio.Future[None]) -> bool:
+    """Wake who waits, in whatever event loop that is; false where that loop has ended."""
+
+    def go_on() -> None:
+        if not waiter.done():
+            waiter.set_result(None)
+
+    try:
+        waiter.get_loop().call_soon_threadsafe(go_on)
+    except RuntimeError:
+        return False
+    return True
 
 
 class Rates:

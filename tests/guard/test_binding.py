@@ -69,7 +69,13 @@ def test_a_promise_without_a_calibration_is_refused() -> None:
 def test_an_embedded_dimension_rule_without_a_calibration_is_refused() -> None:
     """Stance scores have no meaning of their own."""
     with pytest.raises(InputError, match="the embedded judge needs a calibration"):
-        bind(policy(LEGAL, judge="embedded"), judge(), None, RUBRICS)
+        bind(policy(LEGAL, judge="embedded"), judge(name="embedded"), None, RUBRICS)
+
+
+def test_a_judge_of_one_s_own_needs_no_calibration_for_a_fixed_cut() -> None:
+    """It is given in place of the policy's, which then need not be named: the default is none."""
+    [rule] = bind(policy(LEGAL, judge="embedded"), judge(), None, RUBRICS)
+    assert rule.cut == 0.5
 
 
 def test_a_calibration_of_another_judge_is_refused() -> None:

@@ -259,6 +259,13 @@ async def test_content_that_cant_be_read_is_blocked_unless_the_policy_lets_it_pa
     assert (decision.stops, decision.status) == (False, "failed_open")
 
 
+async def test_a_rule_s_words_in_one_language_leave_the_policy_s_in_the_other() -> None:
+    """Nobody's users get the shipped words where the policy has its own."""
+    plan = policy({**ABUSE, "messages": {"zh": "别骂人。"}}, messages={"zh": "不行。", "en": "No."})
+    decision = await guard(plan).look("output", part(BAD), ASKED)
+    assert [decision.message(plan, asked) for asked in ("你好", "Hi")] == ["别骂人。", "No."]
+
+
 async def test_events_hold_hashes_and_texts_only_when_asked() -> None:
     """A log is no copy of people's conversations."""
     plain, full = Memory(), Memory()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import pytest
 
@@ -210,3 +211,26 @@ def test_a_caller_s_pause_lasts_however_many_others_come() -> None:
     assert len(breaker._each) <= 6
     now = 61.0
     assert breaker.allows("甲")
+
+
+def test_a_place_that_one_event_loop_frees_is_taken_in_another() -> None:
+    """Else who waits there sleeps until something else wakes its loop."""
+    gate, holds, waits = AdaptiveConcurrency(1, 1), threading.Event(), threading.Event()
+
+    async def hold() -> None:
+        async with gate.slot():
+            holds.set()
+            await asyncio.to_thread(waits.wait, 10)
+
+    async def wait() -> None:
+        asyncio.get_running_loop().call_soon(waits.set)
+        async with gate.slot():
+            pass
+
+    first = threading.Thread(target=asyncio.run, args=(hold(),), daemon=True)
+    first.start()
+    assert holds.wait(10)
+    second = threading.Thread(target=asyncio.run, args=(wait(),), daemon=True)
+    second.start()
+    second.join(10)
+    assert not second.is_alive()

@@ -140,3 +140,16 @@ def test_cuts_of_these_windows_alone_are_told_once_and_others_are_kept(bench: Be
     bench.plan(calibration="stream.json", stream={"window": 40, "overlap": 20})
     assert bench.run().out.count("over looks of 40 characters") == 1
     assert bench.looks() == [None, 80, 40]
+
+
+def test_a_place_that_can_t_be_written_is_told_before_the_judge_is_asked(bench: Bench) -> None:
+    """And nothing is left there by the trial."""
+    bench.calibrate()
+    bench.plan()
+    for place in (bench.folder / "run", bench.policy / "new.json"):
+        bench.made = place
+        done = bench.run()
+        assert (done.status, bench.server.requests) == (2, [])
+        assert f"{place}: can't be written" in done.err
+    bench.made = bench.folder / "new" / "stream.json"
+    assert (bench.run().status, bench.looks()) == (0, [None, 80])
