@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -29,6 +29,7 @@ from guard.policy import Mode
 from guard.stream import Release, Step, StreamSession
 
 _CONTENT = Channel("content")
+Sender = Callable[[list[Frame]], Awaitable[None]]
 
 
 class LiveAnswer:
@@ -49,6 +50,7 @@ class LiveAnswer:
         self._n, self._most = n or 1, n
         self._mode: Mode = mode or guard.policy.stream.mode
         self._session = StreamSession(guard, asked, mode)
+        self._portion = guard.policy.stream.window - guard.policy.stream.overlap
         self._writer = FrameWriter(envelope_of(asked))
         self.usage: dict[str, Any] | None = None
         self._shown: dict[tuple[int, Channel], int] = {}
@@ -85,8 +87,12 @@ class LiveAnswer:
             return self.told_usage(self.usage)
         return await self.take_all([chunk])
 
-    async def take_all(self, chunks: Sequence[Chunk]) -> list[Frame]:
+    async def take_all(self, chunks: Sequence[Chunk], send: Sender | None = None) -> list[Frame]:
         """As `take`, for chunks that came together: neighbouring pieces of a text count as one.
+
+        Args:
+            chunks: they.
+            send: is given frames before a look that they need not wait for; the rest is returned.
 
         Raises:
             ApiError: as `take`.
@@ -102,7 +108,11 @@ class LiveAnswer:
                 self._writer.see(chunk)
                 self.count(chunk)  # first, since a stop leaves out what follows it
                 self._session.dropped += unread_keys(chunk.dropped)
-            for event in joined(event for chunk in chunks for event in chunk.events):
+            events = joined(event for chunk in chunks for event in chunk.events)
+            for event in events if send is None else portions(events, self._portion):
+                if send is not None and frames and isinstance(event, TextDelta | Finish):
+                    await send(frames)
+                    frames = []
                 frames += await self._event(event)
                 if self.over:
                     break
@@ -241,6 +251,16 @@ def joined(events: Iterable[StreamEvent]) -> Iterator[StreamEvent]:
             continue
         texts = [event.text for event in group if isinstance(event, TextDelta)]
         yield TextDelta(*place, "".join(texts))
+
+
+def portions(events: Iterable[StreamEvent], size: int) -> Iterator[StreamEvent]:
+    """The events, in which no delta has more characters than this."""
+    for event in events:
+        if not isinstance(event, TextDelta):
+            yield event
+            continue
+        for start in range(0, len(event.text), size):
+            yield TextDelta(event.choice, event.channel, event.text[start : start + size])
 
 
 def _place(event: StreamEvent) -> tuple[int, Channel] | None:

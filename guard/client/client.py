@@ -33,7 +33,7 @@ class FlamesClient:
         patience_s: seconds for which a server that is away is looked for while a run is followed.
 
     Raises:
-        FlamesError: no key has such characters.
+        FlamesError: no key has such characters, or the address is none.
     """
 
     def __init__(
@@ -96,7 +96,9 @@ class FlamesClient:
         body: dict[str, Any] = {"records": [_row(row) for row in rows], "ordinary": ordinary}
         if dimension is not None:
             body["dimension"] = dimension
-        results = self._server.told("POST", "/v1/judge", Judgement, json=body).results
+        content, headers = _written(body), {"content-type": "application/json"}
+        told = self._server.told("POST", "/v1/judge", Judgement, content=content, headers=headers)
+        results = told.results
         return results[0] if single else list(results)
 
     def submit(
@@ -127,7 +129,7 @@ class FlamesClient:
             with file.open("rb") as content:
                 return self._submitted(content, _KINDS.get(file.suffix.lower(), _LINES), told)
         rows = [records] if isinstance(records, Mapping | Record) else records
-        lines = (json.dumps(_row(row), ensure_ascii=False).encode() + b"\n" for row in rows)
+        lines = (_written(_row(row)) + b"\n" for row in rows)
         return self._submitted(lines, _LINES, told)
 
     def runs(self) -> list[Run]:
@@ -229,3 +231,11 @@ def _row(row: Mapping[str, Any] | Record) -> dict[str, Any]:
     if isinstance(row, Record):
         return row.model_dump(mode="json", exclude={"source"}, exclude_none=True)
     return dict(row)
+
+
+def _written(value: dict[str, Any]) -> bytes:
+    """JSON. Half of a surrogate pair, which no UTF-8 holds, is the server's to refuse."""
+    try:
+        return json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return json.dumps(value).encode()

@@ -37,13 +37,16 @@ class Connection:
         timeout_s: seconds for an answer.
 
     Raises:
-        FlamesError: no key has such characters.
+        FlamesError: no key has such characters, or the address is none.
     """
 
     def __init__(self, base_url: str, api_key: str | None, timeout_s: float) -> None:
         headers = {} if api_key is None else {"authorization": f"Bearer {_checked(api_key)}"}
         base = base_url.rstrip("/").removesuffix("/v1")
-        self._http = httpx.Client(base_url=base, headers=headers, timeout=timeout_s)
+        try:
+            self._http = httpx.Client(base_url=base, headers=headers, timeout=timeout_s)
+        except httpx.InvalidURL as error:
+            raise _unreached(error) from None
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -92,11 +95,12 @@ class Connection:
                 else:
                     response.read()
                     raise _refused(response)
+        except (httpx.ReadTimeout, httpx.WriteTimeout):
+            raise FlamesError("the server took too long", status=None, code="timeout") from None
         except (httpx.TransportError, httpx.InvalidURL) as error:
-            told = f"the server can't be reached: {error or type(error).__name__}"
-            raise FlamesError(told, status=None, code="unreachable") from None
+            raise _unreached(error) from None
         except httpx.DecodingError:
-            raise _unreadable() from None
+            raise unreadable() from None
 
 
 def read(model: type[M], text: bytes) -> M:
@@ -108,7 +112,7 @@ def read(model: type[M], text: bytes) -> M:
     try:
         return model.model_validate_json(text)
     except ValidationError:
-        raise _unreadable() from None
+        raise unreadable() from None
 
 
 def _checked(key: str) -> str:
@@ -124,7 +128,13 @@ def _checked(key: str) -> str:
     return key
 
 
-def _unreadable() -> FlamesError:
+def _unreached(error: Exception) -> FlamesError:
+    told = f"the server can't be reached: {error or type(error).__name__}"
+    return FlamesError(told, status=None, code="unreachable")
+
+
+def unreadable() -> FlamesError:
+    """What is said of an answer that no such server gives."""
     told = "the answer is none of flames-judge's: is it the right address?"
     return FlamesError(told, status=None, code="unreadable")
 

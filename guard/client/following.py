@@ -8,7 +8,7 @@ from typing import Final
 
 import httpx
 
-from guard.client.connection import Connection, FlamesError, read
+from guard.client.connection import Connection, FlamesError, read, unreadable
 from guard.openai_api.sse import SseError, SseEvent, SseParser
 from guard.wire import Run
 
@@ -40,11 +40,14 @@ def followed(
                 if progress.ended:
                     return
                 seen, tries = time.monotonic(), 0
+            lost = FlamesError("the server tells no more", status=None, code="unreachable")
         except FlamesError as error:
-            passing = error.status in _PASSING or error.code == "unreachable"
-            if not passing or time.monotonic() - seen > patience_s:
+            if error.status not in _PASSING and error.code not in {"unreachable", "timeout"}:
                 raise
+            lost = error
         _check(deadline)
+        if time.monotonic() - seen > patience_s:
+            raise lost
         rest = RESTS_S[min(tries, len(RESTS_S) - 1)]
         left = rest if deadline is None else deadline - time.monotonic()
         time.sleep(max(0.0, min(rest, left)))
@@ -57,6 +60,8 @@ def _stream(connection: Connection, path: str, deadline: float | None) -> Iterat
     silence = SILENCE_S if deadline is None else min(SILENCE_S, deadline - time.monotonic())
     limits = httpx.Timeout(CONNECT_S, read=max(silence, 0.01))
     with connection.opened("GET", f"{path}/events", timeout=limits) as response:
+        if not response.headers.get("content-type", "").startswith("text/event-stream"):
+            raise unreadable()
         for data in response.iter_bytes():
             for event in parser.feed(data):
                 yield _progress(event)
@@ -65,7 +70,7 @@ def _stream(connection: Connection, path: str, deadline: float | None) -> Iterat
 
 def _progress(event: SseEvent | SseError) -> Run:
     if isinstance(event, SseError):
-        raise FlamesError("the stream can't be read", status=None, code="unreadable")
+        raise unreadable()
     if event.event == "deleted":
         raise FlamesError("the run was deleted", status=404, code="not_found")
     return read(Run, event.data.encode())

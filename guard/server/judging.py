@@ -28,6 +28,7 @@ from judge.verdict import Case, Hazard, Outcome, Verdict
 
 NAME: Final = "record"  # record:1 is the first; rows that name no model are of this one
 _WANTED: Final = 'an object: send a record, or {"records": [record, ...]}'
+_WHOLE: Final = '{"records": [record], "ordinary": true}'
 _KEYS: Final = frozenset({"records", "dimension", "ordinary"})
 
 
@@ -133,6 +134,9 @@ def _asked(body: Mapping[str, Any]) -> _Asked:
         ApiError: neither one record nor a list of them.
     """
     if "records" not in body:
+        if "ordinary" in body:  # unheard, it would be judged as a probe
+            problem = f"`ordinary` stands beside `records`: {_WHOLE}"
+            raise ApiError(problem, status=400, code="invalid_request", param="ordinary")
         return _Asked([body])
     rows = body["records"]
     dimension, ordinary = body.get("dimension"), body.get("ordinary", False)

@@ -15,15 +15,15 @@ def say_warnings() -> None:
         handler.setFormatter(logging.Formatter("flames-judge: %(message)s"))
         log.addHandler(handler)
         log.propagate = False
+    logging.getLogger("asyncio").addFilter(_worth_saying)
 
 
-def raised_at(error: BaseException) -> str:
-    """An error's kind and where it was raised, without its text, which may be a user's."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    where = "" if trace is None else f" at {trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
-    return f"{type(error).__name__}{where}"
+def _worth_saying(record: logging.LogRecord) -> bool:
+    """Whether it is of any use: litellm drops a task, which had no work, wherever loops take turns.
+
+    Here they do: the guard's judge has one event loop, the judge of records another.
+    """
+    return "LoggingWorker._worker_loop" not in record.getMessage()
 
 
 class _StandardError(logging.Handler):

@@ -107,7 +107,7 @@ class StreamedAnswer:
         said_done, unasked = False, first and not self._question.request.include_usage
         async for batch in chunks:
             said_done = batch is None
-            frames = await answer.take_all(batch or ())
+            frames = await answer.take_all(batch or (), self._send)
             if unasked and frames and answer.usage and ends_choice(frames[-1]):
                 frames[-1] = {**frames[-1], "usage": answer.usage}
             await self._send(frames)

@@ -98,6 +98,7 @@ class StreamSession:
         self._channels: dict[tuple[int, Hashable], _Channel] = {}
         self._decision: Decision | None = None
         self._looking: asyncio.Task[None] | None = None
+        self._passed: asyncio.Future[None] | None = None  # done with the next look
         self._looks = self.dropped = 0
         self._exposed = 0  # the most characters that were out before their check was done
         self._closing: asyncio.Task[Decision] | None = None
@@ -157,7 +158,9 @@ class StreamSession:
         for one in channels:
             tail = None if one.ended else one.windows.tail()
             one.ended = True
-            if tail is not None and not (held or one.whole):
+            if tail is None or held or one.whole:
+                continue
+            if len(channels) > 1 or len(tail.text) < one.windows.added:  # else all of it is next
                 one.queue.append(tail)
         early = self._let_go() if self._mode in AHEAD else ()
         if self._looking is not None:
@@ -212,21 +215,28 @@ class StreamSession:
     async def _ahead(self, one: _Channel) -> Step:
         """Release at once, but never more than `exposure` characters ahead of the looks."""
         released = self._let_go()
-        if self._looking is None or self._looking.done():
-            self._looking = asyncio.ensure_future(self._look())
+        self._look_on()  # beside what comes
         await asyncio.sleep(0)
-        while one.windows.released < one.windows.added and self._due:
-            await asyncio.shield(self._looking)
+        channels = self._channels.values()
+        while one.windows.released < one.windows.added and any(each.queue for each in channels):
+            await self._one_look()
             if self._stopped is not None:
                 break
             released += self._let_go()
-            self._looking = asyncio.ensure_future(self._look())
         return Step(released, self._stopped)
 
-    @property
-    def _due(self) -> bool:
-        """Whether any look waits for its turn."""
-        return any(one.queue for one in self._channels.values())
+    def _look_on(self) -> asyncio.Task[None]:
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.ensure_future(self._look())
+        return self._looking
+
+    async def _one_look(self) -> None:
+        """Wait until one of the looks that are due is done."""
+        self._passed = asyncio.get_running_loop().create_future()
+        either = {self._look_on(), self._passed}
+        done, _ = await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        for one in done:
+            one.result()
 
     def _let_go(self) -> tuple[Release, ...]:
         """Release what the looks have passed, and `exposure` characters of all channels more."""
@@ -257,6 +267,9 @@ class StreamSession:
                 one.queue.pop(0)
                 if self._stopped is None:
                     one.windows.settle(look.end)
+                if self._passed is not None and not self._passed.done():
+                    self._passed.set_result(None)
+                await asyncio.sleep(0)  # many may be due: others get their turn
 
     async def _look_at_all(self, channels: Sequence[_Channel]) -> None:
         """All that a choice says; where it is several texts, also what they say together."""

@@ -239,6 +239,50 @@ async def test_waiting_has_an_end_if_it_is_given_one(tmp_path: Path) -> None:
     assert error.code == "timeout"
 
 
+async def test_a_slow_answer_is_no_missing_server() -> None:
+    """Who is told that nothing can be reached looks for the fault in the network."""
+    async with judging(HeldJudge()) as served:
+        error = await refused(served, lambda client: client.judge(row(1)), timeout_s=0.2)
+    assert (error.status, error.code) == (None, "timeout")
+
+
+async def test_half_of_a_surrogate_pair_costs_its_row_alone(tmp_path: Path) -> None:
+    """What a model wrote may hold one; the others' rows are judged all the same."""
+    broken = row(1) | {"response": "\ud83d"}
+
+    def ask(client: FlamesClient) -> tuple[Run, str]:
+        run = client.wait(client.submit([broken, row(2)]))
+        return run, client.bad_rows(run)[0].reason
+
+    async with judging(ScriptedJudge(opinion), tmp_path) as served:
+        run, reason = await asking(served, ask)
+        error = await refused(served, lambda client: client.judge(broken))
+    assert (run.judged, run.bad_rows) == (1, 1)
+    assert "surrogate" in reason
+    assert (error.status, error.code) == (400, "invalid_json")
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"), [("text/html", "unreadable"), ("text/event-stream", "unreachable")]
+)
+async def test_who_tells_nothing_of_a_run_is_not_followed_for_ever(kind: str, code: str) -> None:
+    """A wrong address, or a proxy before a server that is away, answers all with status 200."""
+
+    async def nothing(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = f"HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\n"
+        writer.write(head.encode() + b"content-length: 0\r\nconnection: close\r\n\r\n")
+        writer.close()
+
+    def ask(base: str) -> str:
+        with pytest.raises(FlamesError) as found, FlamesClient(base, patience_s=0.0) as client:
+            client.wait("0" * 32, timeout_s=10)
+        return found.value.code
+
+    async with await asyncio.start_server(nothing, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        assert await asyncio.to_thread(ask, f"http://127.0.0.1:{port}") == code
+
+
 async def test_refusals_are_one_kind_of_error(tmp_path: Path) -> None:
     """With the server's status, code and sentence."""
     missing = "0" * 32
@@ -318,7 +362,8 @@ async def test_another_server_is_told_from_ours(coding: str) -> None:
     assert await asyncio.to_thread(ask, f"http://127.0.0.1:{port}") == "unreadable"
     server.close()
     assert await asyncio.to_thread(ask, f"http://127.0.0.1:{port}/") == "unreachable"
-    assert await asyncio.to_thread(ask, "no address") == "unreachable"
+    for wrong in ("no address", "http://[::1"):
+        assert await asyncio.to_thread(ask, wrong) == "unreachable"
     async with judging(ScriptedJudge(opinion)) as served:
         served.base += "/v1"
         assert isinstance(

@@ -334,7 +334,7 @@ async def test_the_list_of_models_is_written_anew() -> None:
             {"id": "@cf/meta/llama", "owned_by": None},
             {"id": "a sentence of text"},
             {"id": "tel:13800138000"},
-            {"id": "a", "created": 13800138000, "owned_by": "me@mail.example.cn"},
+            {"id": "a", "created": 13800138000, "owned_by": "me@mail.zhaoyun.cn"},
             {"name": "no id"},
         ]
         await call.answer({"object": "list", "data": models, "more": ADVERT})

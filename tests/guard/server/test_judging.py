@@ -124,6 +124,7 @@ async def test_dimension_and_hazard_can_be_given_for_all() -> None:
         ({"records": [1]}, "not a list of objects"),
         ({"records": [row(1)], "model": "x"}, "a key is unknown"),
         ({"records": [row(1)], "ordinary": 1}, "`ordinary` is true or false"),
+        (row(1) | {"ordinary": True}, "`ordinary` stands beside `records`"),
         ({"records": [row(1)], "dimension": ["Legality"]}, "`dimension` is text"),
         ({"records": [row(1)], "dimension": "Beauty"}, "no rubric has this dimension"),
         ({"records": [row(1)] * 101}, "more than 100 records: send them to /v1/runs"),

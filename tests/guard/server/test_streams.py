@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from guard.server.settings import Limits
 from tests.contracts.guard_contract import rule_of
-from tests.contracts.guard_marks import ADVERT, BAD, SORRY, story
+from tests.contracts.guard_marks import ADVERT, BAD, SLOW, SORRY, story
 from tests.contracts.guard_marks import BROKEN as FAILING
 from tests.guard.server.serving import says, standing
 from tests.guard.upstream import (
@@ -438,3 +439,25 @@ async def test_a_stream_without_text_ends_as_it_is() -> None:
     async with standing(says("", "")) as stand:
         answer = await stand.served.chat(stream=True)
     assert (answer.text, answer.events[-1]) == ("", "[DONE]")
+
+
+@pytest.mark.parametrize("mode", ["window", "async", "retract"])
+@pytest.mark.parametrize("size", [9, 10_000])
+async def test_what_looks_have_passed_waits_for_none_that_come_later(mode: str, size: int) -> None:
+    """A model that is faster than the judge says much at once: its beginning is read at once."""
+    text = story(900) + SLOW + story(200)
+    policy = {"stream": {"mode": mode, "exposure": 200}, "deadline_s": 600}
+    async with standing(sends(streamed(*sentences(text, size))), policy=policy) as stand:
+        url, messages = (
+            f"{stand.served.base}/v1/chat/completions",
+            [{"role": "user", "content": "问"}],
+        )
+        body = {"model": "m", "messages": messages, "stream": True}
+        async with asyncio.timeout(10), stand.served.client.post(url, json=body) as response:
+            shown = ""
+            while len(shown) < 800:
+                line = (await response.content.readline()).decode()
+                if line.startswith("data: "):
+                    delta = json.loads(line.removeprefix("data: "))["choices"][0]["delta"]
+                    shown += delta.get("content", "")
+    assert text.startswith(shown)

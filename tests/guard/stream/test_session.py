@@ -242,6 +242,25 @@ async def test_the_work_grows_with_the_text_and_not_with_its_square() -> None:
     assert sum(map(len, scanner.seen)) <= 3 * 8000 + 200
 
 
+@pytest.mark.parametrize("mode", ["window", "async"])
+async def test_a_long_piece_leaves_others_their_turn(mode: str) -> None:
+    """Its looks are many: a server that made them in one go would answer nobody meanwhile."""
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    beside = asyncio.ensure_future(others())
+    session = StreamSession(streaming(mode), ASKED)
+    await session.feed(0, "content", "这是一个很长的回答。" * 400)
+    beside.cancel()
+    await session.close()
+    assert turns >= 90  # one for each look
+
+
 def text_of(step: Step) -> list[tuple[int, str]]:
     """What a step releases, by choice."""
     return [(release.choice, release.text) for release in step.released]
@@ -327,11 +346,12 @@ async def test_what_two_texts_of_a_choice_say_together_is_found(
     assert (await session.close()).hits[0].found == ("abuse", "joined", "plain")
 
 
-async def test_one_text_alone_is_not_scanned_once_more() -> None:
-    """A window, and all of it."""
-    scanner = WordScanner()
-    await through(streaming("window", around={"scanner": scanner}), ["好" * 30])
-    assert len(scanner.seen) == 2
+async def test_a_text_within_one_window_is_looked_at_once() -> None:
+    """Its tail is all of it: a judge is not paid twice; of a longer text, the tail and all of it."""
+    for length, looks in ((30, 1), (150, 3)):
+        scanner = WordScanner()
+        await through(streaming("window", around={"scanner": scanner}), ["好" * length])
+        assert len(scanner.seen) == looks
 
 
 async def test_choices_say_nothing_together() -> None:
