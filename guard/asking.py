@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 from guard.decision import Missed, Part
 from guard.event import text_hash
 from guard.limits import Breaker, DailyBudget
+from guard.log import say_broken
 from guard.policy import Policy
 from guard.spending import PaidJudge
 from judge.dimensions import shipped_subcomponent
@@ -194,7 +195,10 @@ def _trouble(task: asyncio.Task[Outcome]) -> str | None:
         return "budget"
     if error is None:
         return None
-    return "unavailable" if isinstance(error, FlamesJudgeError) else f"error:{type(error).__name__}"
+    if isinstance(error, FlamesJudgeError):
+        return "unavailable"
+    say_broken(error)
+    return f"error:{type(error).__name__}"
 
 
 def _heard(task: asyncio.Task[Outcome]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from guard.binding import BoundRule
+from guard.bound_rule import BoundRule
 from guard.decision import STATUS, Decision, Found, Hit, Missed
 from guard.policy import SEVERITY, Policy, Side
 from judge.calibration import score_of

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal, NamedTuple
 
-from guard.binding import BoundRule
+from guard.bound_rule import BoundRule
 from guard.policy import PASSES, SEVERITY, Action, Messages, Policy, Side
 from judge.llm.bill import total_usd
 from judge.text import chinese_share
@@ -188,7 +188,7 @@ def merged(first: Decision, second: Decision) -> Decision:
     missed = tuple(dict.fromkeys(first.missed + second.missed))
     hits: dict[str, Hit] = {}
     for hit in first.hits + second.hits:
-        name = hit.rule.rule.name
+        name = hit.rule.name
         hits[name] = min(hits.get(name, hit), hit, key=lambda one: one.score or 0.0)
     open_ = worse.status in {"allowed", "flagged"} and bool(missed)
     return replace(

@@ -6,7 +6,6 @@ by construction. An alarm stays valid however often one looks (see `judge.stats.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from hashlib import blake2b
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from guard.event import GuardEvent
+from guard.log import LOG
 from judge.calibration import Share
 from judge.errors import InputError
 from judge.journal import replace_file
@@ -25,7 +25,6 @@ RULES = "rules"  # of "no rule acted" (1) and "a rule acted" (0), where all coul
 REMEMBERED = 100_000  # conversations, of which each counts once
 MARK = 6  # bytes of a conversation's hash, by which it is known: of 3e9 new ones one seems known
 SAVE_EVERY = 100
-_log = logging.getLogger("flames_judge.guard")
 
 
 class DriftFile(BaseModel):
@@ -192,7 +191,7 @@ class KeptWatch:
             self.save()
         except InputError as error:
             if not self._told:
-                _log.error("the watch for drift is not kept: %s", error)
+                LOG.error("the watch for drift is not kept: %s", error)
             self._told = True
         else:
             self._told = False

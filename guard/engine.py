@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Protocol, get_args
 
 from guard.asking import Asked, PatientJudge
-from guard.binding import BoundRule
+from guard.bound_rule import BoundRule
 from guard.deciding import Readings, decide
 from guard.decision import Decision, Missed, Part
 from guard.event import (
@@ -21,7 +21,8 @@ from guard.event import (
     rule_event,
 )
 from guard.limits import Breaker, Clock, DailyBudget, Now, PocketPurse, Purse
-from guard.passing import LOG, Passing
+from guard.log import LOG
+from guard.passing import Passing
 from guard.policy import Policy, Side
 from guard.remembered import Scanner
 from guard.scanning import CORE, Scanning, broke

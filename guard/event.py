@@ -122,7 +122,7 @@ def rule_event(hit: Hit) -> RuleEvent:
     """A hit as it is recorded: numbers and names, none of the text."""
     threshold = hit.rule.threshold
     return RuleEvent(
-        rule=hit.rule.rule.name,
+        rule=hit.rule.name,
         action=hit.action,
         evidence=None if hit.found is None else hit.found.kind,
         view=None if hit.found is None else hit.found.view,

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from guard.bound_rule import BoundRule
 from guard.policy import CASCADE, Policy, Rule
 from guard.policy_fault import PolicyFault
 from judge.calibration import DimensionCalibration
 from judge.misfits import Place
 from judge.verdict import Hazard
-
-if TYPE_CHECKING:
-    from guard.binding import BoundRule
 
 _PANEL: Final = "panel:"
 _PROMPTS: Final = {

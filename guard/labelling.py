@@ -11,7 +11,6 @@ import asyncio
 import hashlib
 import hmac
 import json
-import logging
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from guard.audit.lines import SharedLines
 from guard.decision import Decision, Part
 from guard.engine import Asked
 from guard.event import text_hash
+from guard.log import LOG
 from judge.dimensions import shipped_subcomponent
 from judge.errors import InputError
 from judge.llm.about import about
@@ -31,10 +31,8 @@ from judge.rubric import Rubric
 from judge.runlog import Entry, outcome_line, read_log
 from judge.verdict import Case, Hazard
 
-_log = logging.getLogger("flames_judge.guard")
-
 QUEUES = ("random", "human")
-LOG = "verdicts.jsonl"
+VERDICTS = "verdicts.jsonl"
 MOST_WAITING = 200
 AT_ONCE = 2
 GRACE_S = 5.0  # at the end; who stops a server kills it after some more
@@ -85,10 +83,10 @@ class LabelQueue:
     ) -> None:
         self._judge, self._rubrics, self._now = judge, tuple(rubrics), now
         self._draw, self._lost = draw, lost
-        self._logs = {name: SharedLines(folder / name / LOG) for name in QUEUES}
+        self._logs = {name: SharedLines(folder / name / VERDICTS) for name in QUEUES}
         for name, log in self._logs.items():
             if torn := log.take_out(_is_torn):
-                _log.warning("rows to label (%s) that a kill or a full disk tore: %d", name, torn)
+                LOG.warning("rows to label (%s) that a kill or a full disk tore: %d", name, torn)
         self._drawn = OrderedDict[str, None]()
         for entry in read_log(self._logs["random"].file):
             self._is_new(entry.record_id.partition("-")[0])
@@ -176,7 +174,7 @@ class LabelQueue:
         self._dropped += 1
         self._lost(name)
         if str(self._dropped).strip("0") == "1":
-            _log.warning("%d drawn answers are missing for labelling: %s", self._dropped, why)
+            LOG.warning("%d drawn answers are missing for labelling: %s", self._dropped, why)
 
 
 def forget_labels(
@@ -203,7 +201,7 @@ def forget_labels(
     Raises:
         InputError: the folder is no queue, or can't be written.
     """
-    files = [file for name in QUEUES if (file := folder / name / LOG).is_file()]
+    files = [file for name in QUEUES if (file := folder / name / VERDICTS).is_file()]
     if not files:
         raise InputError("is no label queue", file=folder, mend="name serve's --label-queue")
     gone = 0

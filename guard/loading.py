@@ -15,7 +15,7 @@ from guard.engine import Around, Guard, People, Scanner
 from guard.event import AuditSink, GuardEvent
 from guard.hazards import told_at_start
 from guard.limits import DailyBudget, PocketPurse, Purse
-from guard.passing import LOG
+from guard.log import LOG
 from guard.policy import CASCADE, Policy, load_policy
 from guard.policy_fault import PolicyFault, naming_file
 from guard.spending import PaidJudge

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Final
 
 from guard.event import GuardEvent
 from guard.limits import Clock
+from guard.log import LOG
 
-LOG: Final = logging.getLogger("flames_judge.guard")
 EVERY_S: Final = 60.0
 
 

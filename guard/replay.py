@@ -130,7 +130,7 @@ class ReplayTally:
         self._unchecked.update({gone.kind for decision in decisions for gone in decision.missed})
         for decision in decisions:
             self._statuses[decision.side][decision.status] += 1
-            hit = {found.rule.rule.name for found in decision.hits}
+            hit = {found.rule.name for found in decision.hits}
             for name in hit:
                 self._sums[name].hits += 1
             for name in decision.abstained:
@@ -221,7 +221,7 @@ class DifferenceTally:
 
 def _hit_rules(one: Replayed) -> set[str]:
     decisions: Sequence[Decision | None] = (one.question, one.answer)
-    return {hit.rule.rule.name for found in decisions if found is not None for hit in found.hits}
+    return {hit.rule.name for found in decisions if found is not None for hit in found.hits}
 
 
 def _expected(value: float, variance: float) -> Expected:

@@ -8,6 +8,7 @@ from typing import Final
 
 from guard.beside import INLINE, beside
 from guard.decision import Found, Missed, Part
+from guard.log import say_broken
 from guard.remembered import Remembered, Scanner
 from guard.slices import slices
 from judge.errors import FlamesJudgeError
@@ -60,5 +61,7 @@ class Scanning:
 
 def broke(error: Exception) -> Missed:
     """A check that an error of ours kept from being made."""
-    kind = "judge" if isinstance(error, FlamesJudgeError) else type(error).__name__
-    return Missed(CORE, f"error:{kind}")
+    if isinstance(error, FlamesJudgeError):
+        return Missed(CORE, "error:judge")
+    say_broken(error)
+    return Missed(CORE, f"error:{type(error).__name__}")

@@ -103,7 +103,7 @@ def _show(guard: Guard, decision: Decision) -> None:
     shadow = " (shadow mode: it would pass)" if decision.shadow else ""
     print(f"{decision.status}{shadow}")
     for hit in decision.hits:
-        rule = hit.rule.rule.name
+        rule = hit.rule.name
         if hit.found is not None:
             view = "" if hit.found.view == "plain" else f", behind a disguise ({hit.found.view})"
             print(f"  {rule}: {hit.found.kind} found{view}")

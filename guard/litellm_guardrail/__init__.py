@@ -284,7 +284,7 @@ class FlamesGuardrail(CustomGuardrail):
         self.add_standard_logging_guardrail_information_to_request_data(
             guardrail_json_response={
                 "status": decision.status,
-                "rules": [hit.rule.rule.name for hit in decision.hits],
+                "rules": [hit.rule.name for hit in decision.hits],
                 "policy": self._guard.policy.id,
                 "calibration": self._guard.calibration_id,
             },

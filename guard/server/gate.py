@@ -16,12 +16,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from guard.log import raised_at
 from guard.openai_api import ApiError
 from guard.request_status import RequestStatus, about_guard
 from guard.server.authorization import authorization
 from guard.server.drain import Drain, shutting_down
 from guard.server.exchange import KEY, Exchange
-from guard.server.log import raised_at
 from guard.server.memory import Room
 from guard.server.responses import Refusal, send_error
 from guard.server.settings import Limits

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from guard.decision import Part
@@ -9,7 +11,7 @@ from guard.engine import Asked, Told
 from guard.passing import EVERY_S
 from judge.testing import ScriptedJudge
 from judge.verdict import FailureKind
-from tests.guard.made import LEGAL, Time, guard, policy
+from tests.guard.made import ABUSE, LEGAL, Time, guard, policy
 
 SECRET = "谁也不该看到的话"
 TIMEOUT, QUOTA = FailureKind.TIMEOUT, FailureKind.QUOTA
@@ -46,6 +48,24 @@ async def test_pictures_that_pass_unread_are_logged_too(caplog: pytest.LogCaptur
     one = guard(policy(LEGAL, unread="allow"))
     await one.record(one.unread("input", ["messages[0]"]), [], Asked(), Told())
     assert lines(caplog) == ["failed open: a text (input) passed unchecked: unread"]
+
+
+async def test_a_bug_is_logged_once_with_its_place(caplog: pytest.LogCaptureFixture) -> None:
+    """And without its words, which may be a user's; each text that it broke is withheld."""
+
+    def broken(_: object) -> float:
+        raise ValueError(SECRET)
+
+    class Broken:
+        def kinds(self, text: str) -> list[tuple[str, str]]:
+            raise KeyError(text)
+
+    bad = (guard(policy(LEGAL), ScriptedJudge(broken)), guard(policy(ABUSE), scanner=Broken()))
+    for one in bad:
+        for _ in range(2):
+            assert (await one.check("output", [Part("text", SECRET)], Asked())).failed
+        (line,) = lines(caplog)
+        assert re.fullmatch(rf"a check broke: (Value|Key)Error at {__file__}:\d+", line)
 
 
 async def test_what_is_checked_or_withheld_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:

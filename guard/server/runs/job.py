@@ -13,8 +13,8 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
+from guard.log import raised_at
 from guard.server.exchange import ANYONE
-from guard.server.log import raised_at
 from guard.server.reading import of_a_size
 from guard.server.runs.intake import SPARE, in_words, reading
 from guard.server.runs.report import write_report
