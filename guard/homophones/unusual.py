@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -12,6 +13,8 @@ BITS = 21
 SHARE = 0.25  # of a window's pairs of characters
 PIECE_SHARE = 0.4  # of a piece's: a short text has rare words by chance
 LEAST = 3  # unusual pairs
+CHINESE = 1 / 3  # of a part's letters and digits, each syllable of pinyin counting as one
+_CHINESE, _WRITTEN = re.compile("[\u3400-\u9fff]"), re.compile("[0-9A-Za-z\u3400-\u9fff]")
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,16 @@ class Usual:
         )
 
     def unusual(self, view: View) -> list[Span]:
-        """Those parts of a view in which too many pairs were never seen."""
+        """Those Chinese parts of a view in which too many pairs were never seen.
+
+        Names in a table and syllables in a hash are no pairs in a Chinese text.
+        """
         shares = (SHARE, PIECE_SHARE)
         found = pairs.strange(view.text, view.spans, self.seen, LEAST, shares)
-        return [view.spans[row] for row in found]
+        parts = (view.spans[row] for row in found)
+        return [part for part in parts if _is_chinese(view.text, *part[:2])]
+
+
+def _is_chinese(text: str, start: int, end: int) -> bool:
+    characters = len(_CHINESE.findall(text, start, end))
+    return characters >= CHINESE * len(_WRITTEN.findall(text, start, end))

@@ -44,10 +44,12 @@ __all__ = [
     "without_latin",
 ]
 
+_ALWAYS = 0  # no sign tells of it
 # What is undone in a text, one after the other, where there are signs of it.
 _STEPS = (
     (signs.MASKED, characters.unmasked),
     (signs.ALTERNATES | signs.STRING | signs.COUNTED | signs.LINES, fillers.without_fillers),
+    (_ALWAYS, fillers.without_noise),
     (signs.PARTED, joins.without_separators),
     (signs.NUMERALS, joins.with_digits),
 )
@@ -118,7 +120,7 @@ def _laid_out(view: View) -> Iterator[View]:
 def undisguised(view: View) -> View:
     """A view without what can be undone in it; itself where there is nothing."""
     for sign, step in _STEPS:
-        if view.signs & sign:
+        if sign == _ALWAYS or view.signs & sign:
             view = step(view)
     view = fillers.without_strays(fillers.without_pictures(view))
     return glyphs.with_whole_glyphs(view)

@@ -30,9 +30,20 @@ def _traditional() -> dict[int, str]:
 
     chars = "".join(chr(code) for block in _HAN for code in block)
     # One a line: OpenCC would take neighbours for phrases.
-    simple = OpenCC("t2s").convert("\n".join(chars)).split("\n")
-    pairs = zip(chars, simple, strict=True)
-    return {ord(char): to for char, to in pairs if char != to and len(to) == 1}
+    lines = "\n".join(chars)
+    simple = OpenCC("t2s").convert(lines).split("\n")
+    of_japan = OpenCC("t2s").convert(OpenCC("jp2t").convert(lines)).split("\n")
+    rows = zip(chars, simple, of_japan, strict=True)
+    found = {ord(c): to if c != to or _is_everyday(c) else jp for c, to, jp in rows}
+    return {code: to for code, to in found.items() if len(to) == 1 and to != chr(code)}
+
+
+def _is_everyday(char: str) -> bool:
+    """Whether it is a character that China writes, too."""
+    try:
+        return bool(char.encode("gb2312"))
+    except UnicodeEncodeError:
+        return False
 
 
 def _homoglyphs() -> dict[int, str]:
@@ -56,8 +67,14 @@ def _digits() -> dict[int, str]:
 
 
 def _small() -> dict[int, str]:
-    """Small capitals."""
-    return dict(zip(map(ord, "ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢ"), "abcdefghijklmnoprstuvwyz", strict=True))
+    """Small capitals, and those radicals of simplified characters that folding leaves."""
+    small = zip("ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢ", "abcdefghijklmnoprstuvwyz", strict=True)
+    radicals = zip(
+        "⺌⺝⺟⺠⻁⻄⻅⻆⻉⻋⻓⻔⻘⻙⻚⻛⻜⻝⻢⻤⻥⻦⻧⻨⻩⻬⻮⻰",
+        "小月母民虎西见角贝车长门青韦页风飞食马鬼鱼鸟卤麦黄齐齿龙",
+        strict=True,
+    )
+    return {ord(char): to for char, to in (*small, *radicals)}
 
 
 def _looks_like(char: str, others: Iterable[str]) -> str | None:

@@ -11,8 +11,8 @@ import html
 import re
 from collections.abc import Callable, Iterator
 
-from guard.views import numbers
 from guard.views.signs import BASE64, ESCAPE, HEX, NUMERALS, signs
+from judge.embedded import pii_context
 
 ROUNDS, MOST = 3, 8
 _LEAST = 2  # characters of a message
@@ -148,7 +148,7 @@ def _number_from_hex(text: str) -> str | None:
     runs = [
         bytes.fromhex(_HEX_MARK.sub("", run[0])).decode()
         for run in found
-        if not _PARTED.search(run[0]) or numbers.is_about(text, *run.span())
+        if not _PARTED.search(run[0]) or pii_context.is_about(text, *run.span())
     ]
     return "\n".join(runs) or None
 

@@ -27,13 +27,20 @@ _UNITS = re.compile("[年月日时分秒号点章节]")
 _LISTED = re.compile(rf"\n[0-9]{{1,3}}[.、,:)]{{0,2}} ?{_HAN}{{1,2}}\n")
 _ITEM = re.compile(r"(?:^|\n)[0-9]{1,3}[.、,:)]{0,2} ?(?=\S{1,2}(?:\n|\Z))")
 _PICTURES = re.compile("[\u2600-\u27bf\u2b50\u2b55\U0001f300-\U0001faff]+")
-_BETWEEN = re.compile(rf"(?<=\w){_PICTURES.pattern}(?=\w)")
+_IN_WORDS = re.compile(rf"(?<=\w){_PICTURES.pattern}(?=\w)")
 _MOST = 4  # different strings
 _LETTER = "[A-Za-z\u1100-\u11ff\u3131-\u318e\uac00-\ud7a3]"
 # It begins with a letter, so that Chinese texts are passed over quickly.
 _OTHER = r"[^\sA-Za-z\u1100-\u11ff\u3131-\u318e\uac00-\ud7a3]"
 _LETTERED = re.compile(rf"{_LETTER}(?<={_OTHER}{_LETTER})(?:{_OTHER}{_LETTER}){{4,}}(?!{_LETTER})")
 _STRAY = re.compile(_LETTER)
+# Eight characters, each by itself, with anything but digits, kana and hangul between.
+_WORDS = "\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3"
+_BETWEEN, _NOT_DIGITS = re.compile(f"[^{_WORDS}]+"), re.compile(f"[^0-9{_WORDS}]+")
+_ALONE = rf"{_HAN}(?!{_HAN})(?<!{_HAN}{{2}})"
+_SOME_ALONE = re.compile(rf"[^{_WORDS}](?:{_HAN}[^{_WORDS}]{{1,24}}){{3}}")  # quick to rule out
+_NOISY = re.compile(rf"(?:{_ALONE}[0-9]{{0,4}}[^0-9{_WORDS}][^{_WORDS}]{{0,23}}){{7,}}{_ALONE}")
+_VARIOUS = 4  # different strings; fewer are undone by themselves
 _LEAST_CHINESE = 4
 _NEAR = 12  # characters from one emoji inside words to the next
 _FEWEST = 4  # items of a list that spells a text
@@ -68,7 +75,7 @@ def without_pictures(view: View) -> View:
     text = view.text
     if text.isascii() or not _PICTURES.search(text):
         return view
-    inside = [found.start() for found in _BETWEEN.finditer(text)]
+    inside = [found.start() for found in _IN_WORDS.finditer(text)]
     if all(after - before > _NEAR for before, after in pairwise(inside)):
         return view
     return view.without("pictures", (found.span() for found in _PICTURES.finditer(text)))
@@ -81,6 +88,29 @@ def without_strays(view: View) -> View:
     rows = [row for row in rows if len(_CHINESE.findall(text, *row)) >= _LEAST_CHINESE]
     gone = [one.span() for row in rows for one in _STRAY.finditer(text, *row)]
     return view.without("fillers", gone) if gone else view
+
+
+def without_noise(view: View) -> View:
+    """The text without what stands between eight or more characters, something else each time."""
+    text = view.text
+    if text.isascii() or not _SOME_ALONE.search(text):
+        return view
+    rows = [row.span() for row in _NOISY.finditer(text)]
+    gone = [span for row in rows for span in _noise(text, *row)]
+    return view.without("fillers", gone) if gone else view
+
+
+def _noise(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """What stands between the characters of a row, with its digits where all of it has some.
+
+    Emoji are left to `without_pictures`, which keeps the punctuation.
+    """
+    between = [found[0] for found in _BETWEEN.finditer(text, start, end)]
+    pictures = sum(map(bool, map(_PICTURES.search, between)))
+    if len({*between}) >= _VARIOUS and 2 * pictures < len(between):
+        counted = all(map(_COUNTER.search, between))
+        pattern = _BETWEEN if counted else _NOT_DIGITS
+        yield from (found.span() for found in pattern.finditer(text, start, end))
 
 
 def _fills(text: str) -> bool:
@@ -119,6 +149,7 @@ def _opening(text: str, string: str) -> str:
 
 def _counters(text: str) -> Iterator[tuple[int, int]]:
     rows = [row for row in _COUNTED.finditer(text) if not _UNITS.search(row[0])]
+    rows = [row for row in rows if not pii.is_mobile("".join(_COUNTER.findall(row[0])))]
     found = pii.find(text.translate(DIGITS)) if rows else ()
     personal = {at for one in found for at in range(one.start, one.end)}
     for row in rows:

@@ -12,6 +12,12 @@ _HAN = "[\u3400-\u4dbf\u4e00-\u9fff]"
 _TAG = r"<(?:/?[A-Za-z][^<>]{0,100}|!--[^<>]{0,100}--)>"
 _TAGS = re.compile(rf"(?:{_TAG} ?)+")
 _TAGGED = re.compile(rf"{_HAN}{{1,2}}{_TAG}")
+# What is set in line, and where such tags stand inside a number or an address.
+_INLINE = (
+    r"<(?:/?(?:a|b|code|em|font|i|mark|s|small|span|strong|u)(?: [^<>]{0,100})?|!--[^<>]{0,100}--)>"
+)
+_SET_IN_LINE = re.compile(_INLINE)
+_INSIDE = re.compile(rf"[0-9@](?:{_INLINE})+[0-9A-Za-z@]|[A-Za-z](?:{_INLINE})+@")
 _LEAST = 3  # pieces of one or two characters between tags
 _ROW = r"[^\n]{1,9}"
 _SHORT = re.compile(r"\n[^\n]{2,9}\n[^\n]{2,9}(?:\n|\Z)")
@@ -22,11 +28,16 @@ _FULL = 0.6  # of the rows have the greatest width
 
 
 def without_tags(view: View) -> View | None:
-    """The text without the tags of HTML, where they stand between its characters."""
+    """The text without the tags of HTML, where they stand between its characters.
+
+    Inside a number or an address those alone that part nothing on a page: no cells, no lines.
+    """
     text = view.text
-    if sum(1 for _ in zip(range(_LEAST), _tagged(text), strict=False)) < _LEAST:
-        return None
-    return view.without("tags", (tags.span() for tags in _TAGS.finditer(text)))
+    if sum(1 for _ in zip(range(_LEAST), _tagged(text), strict=False)) == _LEAST:
+        return view.without("tags", (tags.span() for tags in _TAGS.finditer(text)))
+    if _INSIDE.search(text):
+        return view.without("tags", (tag.span() for tag in _SET_IN_LINE.finditer(text)))
+    return None
 
 
 def _tagged(text: str) -> Iterator[int]:

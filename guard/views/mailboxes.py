@@ -18,11 +18,11 @@ _MAILER = (
 )
 # What is written for a sign, so that nobody writes it there for another reason, and words.
 _AT = (
-    r"(?: ?[(\[{<【]{1,2} ?(?:at|@|艾特|a) ?[)\]}>】]{1,2} ?| ?(?:艾特|爱特|小老鼠|圈a) ?"
-    r"| @ |(?:\*\*|`|</?[a-z]{1,9}>)*@(?:\*\*|`|</?[a-z]{1,9}>)*|_at_)"
+    r"(?: ?[(\[{<【]{1,2} ?(?:at|@|艾特|a) ?[)\]}>】]{1,2} ?| ?(?:艾特|爱特|小老鼠|圈a?) ?"
+    r"| @ |@[@ \n]|(?:\*\*|`|</?[a-z]{1,9}>)*@(?:\*\*|`|</?[a-z]{1,9}>)*|_at_)"
 )
 _DOT = r"(?: ?[(\[{<【]{1,2} ?(?:dot|\.|点) ?[)\]}>】]{1,2} ?| dot | ?[点。·] ?| ?\. ?|_dot_)"
-_SIGN = "[#*^◎⊙☆★\U0001f300-\U0001faff]"
+_SIGN = "[@#$&*^◎⊙☆★\U0001f300-\U0001faff]"
 _PARTED = rf"{_HOST}(?:{_DOT}{_HOST}){{0,2}}{_DOT}{_TOP}"
 _LETTER, _SPELLED = r"[A-Za-z0-9._\-]", r"((?: [A-Za-z0-9\-]){2,20} \.(?: [A-Za-z]){2,4})"
 # Each with strings of which it needs one: they are quick to find.
@@ -44,6 +44,7 @@ _PATTERNS = tuple(
                 "t ]",
                 "a)",
                 "小老鼠",
+                "圈",
             ),
             rf"({_NAME}){_AT}({_PARTED})",
         ),
@@ -52,8 +53,8 @@ _PATTERNS = tuple(
             rf"({_NAME}) at ({_HOST}(?: (?:dot|点) {_HOST}){{0,2}} (?:dot|点) {_TOP})",
         ),
         (
-            (".com", ".cn", ".net", "点com", "点cn", ".COM"),
-            rf"({_NAME}){_SIGN}({_MAILER}{_DOT}(?:com|cn|net)(?![A-Za-z0-9\-]))",
+            (".com", ".cn", ".net", "点com", "点cn", ".COM", ",com", ",cn"),
+            rf"({_NAME}){_SIGN}({_MAILER}(?:{_DOT}|,)(?:com|cn|net)(?![A-Za-z0-9\-]))",
         ),
         (
             (" @ ",),
@@ -61,7 +62,7 @@ _PATTERNS = tuple(
         ),
     )
 )
-_DOTS = re.compile(_DOT, re.IGNORECASE)
+_DOTS = re.compile(rf"{_DOT}|,", re.IGNORECASE)
 _WRITTEN = (*_TOPS, "COM", "CN", "c o m", "c n")
 
 

@@ -16,7 +16,7 @@ from typing import Final
 
 from guard.views.model import View
 from guard.views.signs import COUNTED, NUMERALS
-from judge.embedded import pii
+from judge.embedded import pii, pii_context
 
 # 洞, 幺, 两, 拐 and 勾 are said for clearness, 参 is what 參 is simplified to.
 _FROM = "零〇一二三四五六七八九壹贰叁肆伍陆柒捌玖幺弌弍弎参〡〢〣〤〥〦〧〨〩洞两拐勾"
@@ -25,7 +25,11 @@ DIGITS: Final = str.maketrans(_FROM, _TO)
 """What numerals stand for, by code."""
 _D = f"[0-9{_FROM}]"
 _RUN = re.compile(rf"{_D}(?:[^0-9{_FROM}]{{0,8}}{_D}){{10,}}(?:[^0-9{_FROM}]{{0,3}}[Xx×叉])?")
-_GROUP = re.compile(rf"{_D}+[Xx]?|[×叉]|(?<=[^A-Za-z])[Xx](?![A-Za-z])")
+# A numeral that says which digits are meant is none of them: 中四位1234.
+_ORDER = "[一二三四五六七八]位"
+_GROUP = re.compile(
+    rf"(?:(?!{_ORDER}){_D})+(?:[Xx](?![0-9]))?|[×叉]|(?<=[^A-Za-z])[Xx](?![A-Za-z0-9])"
+)
 _LINE = r" \-.\u2010-\u2015−ー·•・∙⋅_"  # what divides a number and nothing else
 _FREE = re.compile(
     rf"(?:[{_LINE}~★☆♥♡❤\U0001f300-\U0001faff]|\*\*|[)\]】][(\[【]|</?[a-z]{{1,4}}>)*"
@@ -33,27 +37,27 @@ _FREE = re.compile(
 _BRACKETED = re.compile(r"([)\]】] ?[(\[【]?)\|(?:\1|[ \-])")
 _WORDS = re.compile(
     r"(?:[\W_]|</?[a-z]{1,4}>|空格|空|减号?|中?横线?|横?杠|下划线|斜杠|点|[逗顿句]号|换行|分隔|停顿|然后|接着|再|加上?|接"
-    r"|[前后]面|[前中后]间?[三四]?位|后边|中间|最后|开头|结尾|[是为]|and|then|dash|space|hyphen)+"
+    r"|[前中后末尾]?[间面边]?[一二三四五六七八几]?位|[前后]面|后边|中间|最后|接下来|开头|结尾|尾号|末尾"
+    r"|[是为]|and|then|dash|space|hyphen)+"
 )
+_PLACED = re.compile("位|开头|结尾|尾号")  # what follows is said to be a part of a number
 _LISTED = re.compile(r"[,;、\n|\"'\[\] .+*/×x=:<>(){}]*")
 _STOP = re.compile(r"[,;、\n.:]")
 _PRINTED = re.compile(rf"[{_LINE}*/|]")
-_WORD = (
-    r"(?:电话|手机|号码|联系|微信|薇信|[加+][我微薇vV]|短信|打给|拨打|来电|致电|热线|咨询"
-    r"|(?<![A-Za-z])(?:tel|phone|mobile|call|whatsapp|wechat|wx|vx|sms)(?![a-z]))"
-)
-_ABOUT = re.compile(rf"{_WORD}(?:号码?|方式|[我是为在打发]|[\W_]){{0,6}}\Z", re.IGNORECASE)
-_CALLED = re.compile(rf"[\W_]{{0,3}}(?:这?就?是)?(?:我|本人)?的?{_WORD}", re.IGNORECASE)
-_MEASURE = re.compile(r" ?[元块岁人年月日万千百套档个米件斤%]")
-_BEFORE = 24
+_SEEN = re.compile(r"[0-9](?:[ .\-]?[0-9])*")  # by the rule for digits
+# Of sums, changes and indices: 1500 ÷ 20, 150→200, x[150][20].
+_SUM = re.compile(r"[=÷→⇒≈±]|[\-=]>|\A ?(?:[是为减再]|加上?|and) ?\Z")
+_INDEX = re.compile(r"[A-Za-z0-9_)\]]\[\Z")
 _LETTERED = re.compile(
     r"[1Il|](?<![A-Za-z0-9][1Il|])[3-9](?=[0-9 \-]{0,11}[OoIl]|(?<=[Il][3-9]))"
     r"(?:[ \-]?[0-9OoIl|]){9}(?![A-Za-z0-9])"
 )
 _MEANT = str.maketrans("OoIl|", "00111", " .-")
+_PARTED, _LETTERS_IN = re.compile(r"[ \-]"), re.compile("[A-Za-z]+")
 _ENOUGH = 5  # of a number's digits are written as digits
 _MOBILE = 11
-_MOST_PARTS = 6  # of an identity number with various things between
+_PLACE, _MOST_PARTS = 6, 6  # digits of an identity number's place; parts of such a number
+_OF_DAY = re.compile("[:T时点]")
 _SHORT = 4  # a filler is shorter
 _ENGLISH = "zero|one|two|three|four|five|six|seven|eight|nine"
 _SAID = re.compile(
@@ -78,7 +82,7 @@ def find(view: View) -> Iterator[pii.Found]:
         for run in _RUN.finditer(text):
             yield from _in_run(text, run.start(), run.end())
     if view.signs & COUNTED:
-        yield from _mobiles(text, _LETTERED, lambda said: said.translate(_MEANT), _ENOUGH)
+        yield from _lettered(text)
     if not text.isascii():
         pattern, digits = _heard()
         yield from _mobiles(text, pattern, lambda said: said.translate(digits), 0)
@@ -91,30 +95,53 @@ def _in_run(text: str, start: int, end: int) -> Iterator[pii.Found]:
     digits = "".join([text[slice(*group)] for group in groups]).translate(DIGITS)
     digits = digits.translate({0xD7: "X", 0x53C9: "X"})
     gaps = [text[a[1] : b[0]] for a, b in pairwise(groups)]
+    if len(digits) < _MOBILE:
+        return
 
     def joined(kind: str, first: int, last: int) -> bool:
         inside = gaps[first:last]
         shape = tuple(b - a for a, b in groups[first : last + 1])
         if kind == "pii:id":
-            return len(set(inside)) < 2 or len(shape) <= _MOST_PARTS
+            return len(set(inside)) < 2 or _is_by_parts(inside, shape)
         if kind == "pii:card":
-            return max(shape) > 1 and len(set(inside)) < 2 and all(map(_PRINTED.fullmatch, inside))
+            seen = _SEEN.fullmatch(text, groups[first][0], groups[last][1])
+            divided = max(shape) > 1 and len(set(inside)) < 2 and all(map(_is_printed, inside))
+            return divided and not seen
         if {*gaps[max(first - 1, 0) : first], *gaps[last : last + 1]} & {*inside, "."}:
             return False  # a part of more numbers
-        return _is_dialled(inside, shape) or (
-            _may_be_dialled(inside, shape) and is_about(text, groups[first][0], groups[last][1])
-        )
+        span = groups[first][0], groups[last][1]
+        if sum(shape) == _MOBILE + 1:  # a zero before it, as dialled from another city
+            return pii_context.is_about(text, *span)
+        if _is_dialled(inside, shape) and not _is_counted(text, *span):
+            return True
+        return _may_be_dialled(inside, shape) and pii_context.is_about(text, *span)
 
     for hit in pii.in_groups(text, digits, groups, joined):
-        if not text[hit.start : hit.end].isalnum() or not text[hit.start : hit.end].isascii():
+        if not _is_token(text[hit.start : hit.end]):
             yield hit
 
 
-def is_about(text: str, start: int, end: int) -> bool:
-    """Whether a word about telephones stands directly beside, and no measure."""
-    if _MEASURE.match(text, end):
+def _is_token(said: str) -> bool:
+    """Whether a number is seen as it is, or letters stand in it that are not the same each time."""
+    if not (said.isascii() and said.isalnum()):
         return False
-    return bool(_ABOUT.search(text, max(start - _BEFORE, 0), start) or _CALLED.match(text, end))
+    return len({*_LETTERS_IN.findall(said)}) != 1
+
+
+def _is_printed(gap: str) -> bool:
+    """Whether it divides the groups of a card's number, and no list."""
+    divides = _PRINTED.fullmatch(gap) or _FREE.fullmatch(gap)
+    return bool(divides) or bool(_WORDS.fullmatch(gap) and not _LISTED.fullmatch(gap))
+
+
+def _is_by_parts(gaps: Sequence[str], shape: tuple[int, ...]) -> bool:
+    """Whether an identity number's place, day and rest stand apart, with various things between.
+
+    Six figures and a time make as many digits.
+    """
+    return (
+        shape[0] == _PLACE and len(shape) <= _MOST_PARTS and not any(map(_OF_DAY.fullmatch, gaps))
+    )
 
 
 def _may_be_dialled(gaps: Sequence[str], shape: tuple[int, ...]) -> bool:
@@ -130,17 +157,33 @@ def _may_be_dialled(gaps: Sequence[str], shape: tuple[int, ...]) -> bool:
 def _is_dialled(gaps: Sequence[str], shape: tuple[int, ...]) -> bool:
     """Whether digits are one mobile number, by the gaps between groups of such lengths alone."""
     kinds = set(gaps)
-    if not pii.is_dialled(shape):
+    if not (pii.is_dialled(shape) or any(map(_PLACED.search, gaps))):
         return False
     if _BRACKETED.fullmatch("|".join(gaps)) or (
         len(kinds) < 2 and all(map(_FREE.fullmatch, kinds))
     ):
         return True
     if max(shape) > 1:
-        return all(map(_WORDS.fullmatch, gaps)) and not all(map(_LISTED.fullmatch, gaps))
+        divided = not any(map(_SUM.search, gaps)) and all(map(_WORDS.fullmatch, gaps))
+        return divided and not all(map(_LISTED.fullmatch, gaps))
     if any(_LISTED.fullmatch(gap) or _STOP.search(gap) for gap in gaps):
         return False
     return len(kinds) == 1 or max(map(len, gaps)) < _SHORT
+
+
+def _is_counted(text: str, start: int, end: int) -> bool:
+    """Whether digits are an amount, part of a sum or indices."""
+    return pii_context.is_amount(text, start, end) or bool(
+        _INDEX.search(text, max(start - 2, 0), start)
+    )
+
+
+def _lettered(text: str) -> Iterator[pii.Found]:
+    """Mobile numbers with letters that look like digits among them, grouped as people do it."""
+    for found in _mobiles(text, _LETTERED, lambda said: said.translate(_MEANT), _ENOUGH):
+        shape = tuple(map(len, _PARTED.split(text[found.start : found.end])))
+        if pii.is_dialled(shape) or pii_context.is_about(text, found.start, found.end):
+            yield found
 
 
 def _mobiles(

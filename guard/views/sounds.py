@@ -21,10 +21,11 @@ _TONED = re.compile(f"[{''.join(_TONES)}]")
 _UNTONED = str.maketrans(_TONES)
 _NEARLY = 0.9
 _LETTER, _WORD = re.compile("[A-Za-z]"), re.compile("[a-z]{2}")
-_JOINTS = r"._\-·•*/|"  # between syllables, the same each time
+_JOINTS = r"._\-·•*/|,+~:;="  # between syllables, the same each time
 _LETTERS = re.compile(rf"[a-z][a-z0-9' {_JOINTS}]*")
 _VOWEL, _CHINESE = re.compile("[aeiouv]"), re.compile("[\u3400-\u4dbf\u4e00-\u9fff]")
 _BOPOMOFO = re.compile("[\u3105-\u3129]{2}")
+_HOST = re.compile(r"(?:://|[wW]\.|@)\Z")  # behind which a name of a site begins, often in pinyin
 _ALSO = {"lue": "lve", "nue": "nve"}  # spellings without the umlaut that no other sound has
 _LEAST = 3  # syllables that are taken for pinyin without a Chinese character beside them
 _MANY = 4  # such syllables in a text, from which on every other run is taken for pinyin too
@@ -144,6 +145,8 @@ def _candidates(text: str) -> Iterator[_Run]:
         if match["none"]:
             continue
         start, end = match.span()
+        if text[end : end + 1] == "@" or _HOST.search(text, max(start - 3, 0), start):
+            continue
         heard = [(rare[one[0]], one.span()) for one in syllable.finditer(small, start, end)]
         if len(heard) < _LEAST and not _WORD.search(small, start, end):
             continue  # a1

@@ -11,6 +11,8 @@ import datetime as dt
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -24,11 +26,11 @@ _EMAIL = re.compile(
     r"(?:[A-Za-z0-9](?:[A-Za-z0-9\-]{0,61}[A-Za-z0-9])?\.){1,8}[A-Za-z]{2,24}(?![A-Za-z0-9\-])"
 )
 _MOBILE = re.compile(
-    r"(?:(?:00)?86)?1(?:3[0-9]|4[5-9]|5[0-35-9]|6[2567]|7[0-8]|8[0-9]|9[0-35-9])[0-9]{8}"
+    r"(?:(?:00)?86|0)?1(?:3[0-9]|4[5-9]|5[0-35-9]|6[2567]|7[0-8]|8[0-9]|9[0-35-9])[0-9]{8}"
 )
 _CARD = re.compile(r"(?:62|4|5[1-5]|2[2-7]|35)[0-9]{13,17}|3[47][0-9]{13}")
 _CARD_WORDS = re.compile(  # looks ahead: words that overlap are found too
-    r"(?=(卡号|信用卡|储蓄卡|借记卡|卡片|帐号|账号|账户|帐户|开户|银联|户名|汇款|转账|收款|打款"
+    r"(?=(卡|帐号|账号|账户|帐户|开户|银联|户名|汇款|转账|收款|打款"
     r"|银行|[工农中建交招]行|邮储|农商|信用社"
     r"|\bcard|\bvisa(?![a-z])|\bmastercard|\bunionpay|\baccount|\bbank))",
     re.IGNORECASE,
@@ -73,11 +75,12 @@ _PROVINCES = frozenset(
     ]
 )
 _ID_WEIGHTS = tuple(pow(2, 17 - i, 11) for i in range(17))
-_MOBILE_LENGTHS = (11, 13, 15)
+_TELEPHONE = 11  # digits
+_MOBILE_LENGTHS = (_TELEPHONE, 12, 13, 15)
 # How many digits a number has that starts with a digit, the longest first.
 _CARDS = tuple(range(19, 14, -1))
 _LENGTHS = {
-    "0": (15,),
+    "0": (15, 12),
     "1": (18, 11),
     "8": (18, 13),
     **dict.fromkeys("23456", _CARDS),
@@ -85,7 +88,11 @@ _LENGTHS = {
 }
 _NO_CARDS = {**_LENGTHS, **dict.fromkeys("23456", (18,))}  # where nothing speaks of one
 _DOUBLED = str.maketrans("0123456789", "0246813579")  # and their digits added
-_SHAPES = ((3, 4, 4), (3, 8), (7, 4), (4, 3, 4), (2, 3, 4, 4), (2, 11), (4, 3, 4, 4), (4, 11))
+_SHAPES = (
+    *((3, 4, 4), (3, 8), (7, 4), (4, 3, 4), (4, 4, 4)),
+    *((2, 3, 4, 4), (2, 11), (4, 3, 4, 4), (4, 11)),
+)
+_CARD_SHAPES, _CODE = ((4, 6, 4), (4, 6, 5)), 3
 _WORDS_BEFORE, _WORDS_AFTER = 24, 12
 
 
@@ -110,24 +117,74 @@ def find(text: str) -> Iterator[Found]:
                 yield Found("pii:email", *found.span())
 
 
+@dataclass(frozen=True)
+class _Run:
+    """Groups of digits, each of them a mark apart from the next.
+
+    `lengths` are the groups', `starts` where their digits begin among all, and where these end.
+    """
+
+    text: str
+    groups: Sequence[tuple[int, int]]
+    digits: str
+    lengths: tuple[int, ...]
+    starts: Sequence[int]
+
+    @cached_property
+    def spoken_of(self) -> bool:
+        """Whether a word about telephones stands near; among the digits there is none."""
+        return pii_context.speaks_of_telephones(self.text, self.groups[0][0], self.groups[-1][1])
+
+    def beside(self, first: int, last: int) -> tuple[bool, bool]:
+        """Whether figures stand before and behind groups as these do by each other: a table."""
+        gap = self.text[self.groups[first][1]] if first < last else ""
+        before = first > 0 and self.text[self.groups[first][0] - 1] == gap
+        behind = last + 1 < len(self.groups) and self.text[self.groups[last][1]] == gap
+        return before, behind
+
+
 def _in_run(text: str, start: int, end: int) -> Iterator[Found]:
     """The numbers in one run of digits."""
     groups = [match.span() for match in _GROUP.finditer(text, start, end)]
     digits = "".join([text[slice(*group)] for group in groups])
     lengths = tuple(b - a for a, b in groups)
+    run = _Run(text, groups, digits, lengths, list(accumulate(lengths, initial=0)))
 
     def joined(kind: str, first: int, last: int) -> bool:
-        if kind != "pii:mobile":
-            return True
-        shape = lengths[first : last + 1]
-        if max(shape) == 1 and 1 in (
-            *lengths[max(first - 1, 0) : first],
-            *lengths[last + 1 : last + 2],
-        ):
-            return False  # a row of more digits
-        return is_dialled(shape) and _is_telephone(text, groups[first][0], shape)
+        if kind == "pii:mobile":
+            return _may_be_mobile(run, first, last)
+        return kind != "pii:card" or _may_be_card(run, first, last)
 
     yield from in_groups(text, digits, groups, joined)
+
+
+def _may_be_mobile(run: _Run, first: int, last: int) -> bool:
+    shape, span = run.lengths[first : last + 1], (run.groups[first][0], run.groups[last][1])
+    if not is_dialled(shape) or pii_context.is_amount(run.text, *span):
+        return False
+    if len(shape) == 1 and pii_context.is_fraction_or_page(run.text, span[0]):
+        return False
+    near = (*run.lengths[max(first - 1, 0) : first], *run.lengths[last + 1 : last + 2])
+    if max(shape) == 1 and 1 in near:
+        return False  # a row of more digits
+    at, end = run.starts[first], run.starts[last + 1]
+    before, behind = run.beside(first, last)
+    doubtful = (
+        (before and not is_mobile(run.digits[max(at - _TELEPHONE, 0) : at]))
+        or (behind and not _MOBILE.match(run.digits, end))
+        or run.digits.startswith("01", at)  # as dialled from another city
+    )
+    return not doubtful or run.spoken_of
+
+
+def _may_be_card(run: _Run, first: int, last: int) -> bool:
+    """Whether the groups are those of a card, with no more figures than its code behind."""
+    shape = run.lengths[first : last + 1]
+    before, behind = run.beside(first, last)
+    if before or (behind and run.lengths[last + 1] > _CODE):
+        return False
+    alike = len(set(shape[:-1])) == 1 and shape[-1] <= shape[0]
+    return len(shape) < 3 or alike or shape in _CARD_SHAPES
 
 
 def in_groups(
@@ -163,13 +220,6 @@ def in_groups(
                 after = last + 1
                 break
         first = after
-
-
-def _is_telephone(text: str, start: int, shape: tuple[int, ...]) -> bool:
-    """Whether digits in one piece are neither a fraction nor the number of a page."""
-    return len(shape) > 1 or not (
-        pii_context.is_fraction(text, start) or pii_context.is_page_number(text, start)
-    )
 
 
 def is_dialled(shape: tuple[int, ...]) -> bool:

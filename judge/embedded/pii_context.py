@@ -12,7 +12,7 @@ _LABEL = re.compile(
     r"|pay|to|from|at|is|me|my|jia",
     re.IGNORECASE,
 )
-# Those behind which people run on: call138...now.
+# Those behind which people run on, or which stand behind: call138...now, 138...vx.
 _SPOKEN = re.compile(
     r"tel|telephone|phone|mobile|cell|call|sms|dial|vx|wx|wechat|weixin|qq", re.IGNORECASE
 )
@@ -32,10 +32,36 @@ _NOBODY = re.compile(r"(?:no|do-?not)[._\-]?reply", re.IGNORECASE)
 _RESERVED = re.compile(
     r"(?:[@.]example\.(?:com|net|org)|\.(?:example|test|invalid|localhost))\Z", re.IGNORECASE
 )
+# What people write where the reader is to put their own.
+_PLACEHOLDER = re.compile(
+    r"(?:(?:your|my)[._\-]?(?:full)?(?:name|g?-?e?-?mail|user(?:name)?|id|account|address)"
+    r"|x{2,}|user(?:name)?|sender|receiver|recipient|someone|example|test)@.+"
+    r"|.+[@.](?:(?:your|my)[._\-]?(?:domain|company|site|website|server|host|app|e?mail)"
+    r"|domain|company|example|test|foo|bar|x{2,})(?:\.[a-z]{2,6}){1,2}",
+    re.IGNORECASE,
+)
 _USERINFO = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]{0,20})://([^\s/@]{0,64})\Z")
 _REMOTE = re.compile(r":(?:[~/]|[\w.\-]{1,64}/[\w./\-]{1,200})", re.ASCII)
-_LOOK_BACK = 200
+_LOOK_BACK, _LOOK_AHEAD = 200, 40
 _LISTED = re.compile(r"(?:\A|\n)[1-9][0-9]?\.\Z")
+_TELEPHONE = (
+    r"(?:电话|手机|号码|联系|微信|薇信|[加+][我微薇vV]|短信|打给|拨打|来电|致电|热线|咨询"
+    r"|(?<![A-Za-z])(?:tel|phone|mobile|call|whatsapp|wechat|wx|vx|sms)(?![a-z]))"
+)
+_TELEPHONES = (
+    *("电话", "手机", "号码", "联系", "微信", "短信", "打给", "拨打", "来电", "致电", "热线"),
+    *("咨询", "tel", "phone", "mobile", "call", "whatsapp", "wechat"),
+)
+_ABOUT = re.compile(rf"{_TELEPHONE}(?:号码?|方式|[我是为在打发]|[\W_]){{0,6}}\Z", re.IGNORECASE)
+_CALLED = re.compile(rf"[\W_]{{0,3}}(?:这?就?是)?(?:我|本人)?的?{_TELEPHONE}", re.IGNORECASE)
+_MEASURE = re.compile(r" ?[元块岁人年月日万千百套档个米件斤次通名份%]")
+_BEFORE = 24
+# Behind a sum of money or a size, and beside a sum: 2^34 = 17179869184.
+_AMOUNT = re.compile(
+    r"\.[0-9]{2}(?![0-9.:])| ?(?:[美港日欧韩]?元|美金|英镑|字节|[KMGT]?i?B(?![\w])|bytes?(?![a-z]))"
+    r"| ?[=≈≠≤≥] ?[\-(]?[0-9]"
+)
+_EQUALS = re.compile(r"(?:\A|[^\w.])[0-9.]{1,20}[)²³]? ?[=≈] ?\Z")
 
 
 def stands_alone(text: str, start: int, end: int, *, any_word: bool) -> bool:
@@ -54,7 +80,12 @@ def stands_alone(text: str, start: int, end: int, *, any_word: bool) -> bool:
         return False
     if _TAIL.match(text, end):
         return True
-    return bool(_SPOKEN.fullmatch(label) and _LETTERS_AFTER.match(text, end))
+    after = _LETTERS_AFTER.match(text, end)
+    if after is None:
+        return False
+    if _SPOKEN.fullmatch(label) or _SPOKEN.fullmatch(after[0]):  # 138...vx
+        return True
+    return not before and bool(_ABOUT.search(text, max(start - _BEFORE, 0), start))
 
 
 def _is_label(text: str, start: int, before: str, label: str) -> bool:
@@ -70,26 +101,51 @@ def _is_label(text: str, start: int, before: str, label: str) -> bool:
     return bool(_LABEL.fullmatch(label) or (len(last) > 1 and _LABEL.fullmatch(last)))
 
 
-def is_fraction(text: str, start: int) -> bool:
+def _is_fraction(text: str, start: int) -> bool:
     """Whether the digits from `start` on follow a point, which is not that of a list: 3.14."""
     if start < 2 or text[start - 1] != "." or not "0" <= text[start - 2] <= "9":
         return False
     return _LISTED.search(text, max(start - 5, 0), start) is None
 
 
-def is_page_number(text: str, start: int) -> bool:
+def _is_page_number(text: str, start: int) -> bool:
     """Whether the digits from `start` on name a page, an article or an account in a URL."""
     return _PAGE.search(text, max(start - _LOOK_BACK, 0), start) is not None
+
+
+def is_fraction_or_page(text: str, start: int) -> bool:
+    """Whether digits from `start` on are no number of their own, by what is before."""
+    return _is_fraction(text, start) or _is_page_number(text, start)
+
+
+def is_amount(text: str, start: int, end: int) -> bool:
+    """Whether digits are an amount or part of a sum, and no word about telephones is before."""
+    counted = _AMOUNT.match(text, end) or _EQUALS.search(text, max(start - _BEFORE, 0), start)
+    return bool(counted) and not _ABOUT.search(text, max(start - _BEFORE, 0), start)
+
+
+def is_about(text: str, start: int, end: int) -> bool:
+    """Whether a word about telephones stands directly beside a number, and no measure."""
+    if _MEASURE.match(text, end):
+        return False
+    return bool(_ABOUT.search(text, max(start - _BEFORE, 0), start) or _CALLED.match(text, end))
+
+
+def speaks_of_telephones(text: str, start: int, end: int) -> bool:
+    """Whether a word about telephones stands near a number, as in the head of a table."""
+    near = text[max(start - _LOOK_BACK, 0) : end + _LOOK_AHEAD].lower()
+    return any(word in near for word in _TELEPHONES)
 
 
 def is_no_mailbox(text: str, start: int, end: int) -> bool:
     """Whether what looks like an e-mail address is none that a person reads.
 
-    That is: a name kept for examples, a noreply, a remote as of git and scp, the user of a URL.
+    That is: a name kept for examples, one that only holds a place, a noreply, a remote as of git
+    and scp, the user of a URL.
     """
     address = text[start:end]
     user = address.partition("@")[0]
-    if _RESERVED.search(address) or _NOBODY.fullmatch(user):
+    if _RESERVED.search(address) or _NOBODY.fullmatch(user) or _PLACEHOLDER.fullmatch(address):
         return True
     after = text[end : end + 1]
     if after == ":" and (user in {"git", "hg"} or _REMOTE.match(text, end)):

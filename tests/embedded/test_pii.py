@@ -93,6 +93,9 @@ def test_a_part_of_a_longer_run_of_digits_is_nothing(digits: str) -> None:
         ("110105 19491231 002X", "pii:id"),
         ("银行卡号：4111 1111 1111 1111", "pii:card"),
         ("my card is 4111-1111-1111-1111", "pii:card"),
+        ("卡号 4111 1111 1111 1111 123", "pii:card"),
+        ("银行卡 411111 1111111111", "pii:card"),
+        ("卡号 4 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1", "pii:card"),
         ("建行 6222020000000000000", "pii:card"),
         ("工商银行 6222020000000000000", "pii:card"),
         ("008613812345678", "pii:mobile"),
@@ -113,6 +116,9 @@ def test_personal_data_is_found_through_spacing_and_disguise(text: str, kind: st
         ("QQ13812345678", "pii:mobile"),
         ("call_13812345678", "pii:mobile"),
         ("call13812345678now", "pii:mobile"),
+        ("手机13812345678vx同号", "pii:mobile"),
+        ("13812345678WX", "pii:mobile"),
+        ("打电话13812345678ok", "pii:mobile"),
         ("userPhone13812345678", "pii:mobile"),
         ("我的_13812345678_别忘了", "pii:mobile"),
         ("张三_13812345678_李四", "pii:mobile"),
@@ -124,6 +130,9 @@ def test_personal_data_is_found_through_spacing_and_disguise(text: str, kind: st
         ("联系 zhang@qq.com:好的", "pii:email"),
         ("https://zhangsan@qq.com", "pii:email"),
         ("mailto:zhang@qq.com", "pii:email"),
+        ("youraunt@qq.com", "pii:email"),
+        ("myemma@domain.com.evil.cn", "pii:email"),
+        ("xx_li@testing.cn", "pii:email"),
         ("1.13812345678", "pii:mobile"),
         ("联系人：\n12.13812345678", "pii:mobile"),
     ],
@@ -144,6 +153,12 @@ def test_personal_data_is_found_where_a_word_is_joined_to_it(text: str, kind: st
         "请将 user@example.com 替换为您的邮箱",
         "x@mail.example.org，y@some.test，z@some.invalid",
         "noreply@github.com",
+        "sender = 'your_email@gmail.com'",
+        "your-name@163.com，myemail@qq.com",
+        "邮箱：xxx@xxx.com，xxxx@qq.com",
+        "user@domain.com、admin@yourcompany.com、hr@your-domain.com.cn",
+        "test@test.com, foo@bar.com, someone@company.com",
+        "张三 zhangsan@example.cn",
         "圆周率 3.13812345678",
         "0.13812345678 是概率",
         "0.13812345678",
@@ -172,8 +187,55 @@ def test_addresses_of_machines_and_other_numbers_are_left_alone(text: str) -> No
 @pytest.mark.parametrize(
     "text",
     [
+        "华为 186 2023 2024 41",
+        "07-29 137 4443 8628",
+        "178 6739 4950 65.7 python3",
+        "1 150 1024 2048 4096",
+        "173\t28604753\t193\t45",
+        "model-150-1024-2048-7",
+        "2^34 = 17179869184",
+        "1500000-2000=1498000",
+        "16 GiB = 17179869184 B",
+        "文件大小 13632000137 字节",
+        "17179869184 bytes",
+        "营业收入 19901735720.69",
+        "营业收入 19901735720 元",
+        "净利润13157876202美元",
+    ],
+)
+def test_figures_in_a_row_sums_and_amounts_are_no_telephone_numbers(text: str) -> None:
+    """Lines of tables, powers of two, sizes of files, a company's turnover."""
+    assert kinds(text) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "姓名 年龄 手机\n张三 25 138 1234 5678",
+        "138 1234 5678 139 1234 5678",
+        "86 138 1234 5678 86 139 1234 5678",
+        "电话 13812345678元旦也打得通",
+        "手机13812345678.00",
+        "tel1=13812345678",
+        "电话2=13812345678",
+        "13812345678/13912345678",
+        "13812345678 8:00-18:00",
+        "13812345678 B座302",
+    ],
+)
+def test_a_telephone_number_is_found_among_other_figures(text: str) -> None:
+    """Beside a word about telephones or another number, and where it only seems to be counted."""
+    assert set(kinds(text)) == {"pii:mobile"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
         "4111 1111 1111 1111",  # passes Luhn, but nothing speaks of a card
         "银行卡号：4111 1111 1111 1112",
+        "银行存款 4958 7915 9318 4110 5970",
+        "银行 存款 贷款\n工行 12 4817 5182 1531 2154",
+        "银行账户流水\n467 31 96069 5471 92",
         "12800138000",
         "订单号 138001380001",
         "版本 1.3.8，共 13 页，2023-11-24 10:00",

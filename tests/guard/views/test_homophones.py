@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from guard.evidence import Scanner
 from guard.homophones import shipped
 from guard.homophones.shipped import CARD, FILE, load, pack, shipped_homophones, unpack
 from guard.homophones.training import by_sound
 from guard.homophones.unusual import LEAST, Usual
-from guard.selftest import MOST_ALARMS, MOST_LOST, load_rows
-from guard.selftest_unseen import main as measure_unseen
+from guard.selftest.measure import MOST_ALARMS, MOST_LOST, load_rows
+from guard.selftest.unseen import main as measure_unseen
 from guard.views import plain
 from judge.embedded.published import FILES
 from judge.embedded.shipped import read_arrays
@@ -60,6 +61,21 @@ def test_a_few_new_pairs_are_no_disguise() -> None:
     assert asked(PLAIN + "鑫淼", usual) == []
     for text in ("", "鑫", "鑫淼垚"[:LEAST]):
         assert asked(text, usual) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "385,朱红,825.18,1709005528\n28511999386,赵磊,851.26,1544977923000\n41403,徐亮,89.70,3",
+        "项目 期末 期初\n货币资金 103 4449 2503\n应收账款 125 3086 4120",
+        "100644 blob 4c8f9d2aeeca597b228b7d9cbcbf6141922c88d6    6349\ttests/gua",
+        "cpu MHz\t\t: 2300.000\ncache size\t: 266240 KB\nphysical id\t: 0",
+        "np.float64,0x3fda831765b50630,0x3fdb55eecae58ca9,1",
+    ],
+)
+def test_names_in_tables_and_code_are_not_heard_as_disguised_words(text: str) -> None:
+    """A few characters among figures and Latin letters are no text with its characters replaced."""
+    assert not [found for found in Scanner.shipped().scan(text) if "homophones" in found.view]
 
 
 def test_sounds_are_what_the_heads_read() -> None:
@@ -124,7 +140,7 @@ def test_a_card_without_its_weights_is_refused_before_minutes_of_measuring(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One line that names the file and what makes it."""
-    monkeypatch.setattr("guard.selftest_unseen.check_files", lambda _: None)
+    monkeypatch.setattr("guard.selftest.unseen.check_files", lambda _: None)
     assert measure_unseen([str(tmp_path), "--out", str(tmp_path)]) == 2
     told = capsys.readouterr().err
     assert str(tmp_path / FILE) in told

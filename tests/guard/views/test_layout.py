@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import time
 
 import pytest
@@ -57,6 +58,34 @@ def test_what_stands_between_the_characters_is_seen_through(parted: str) -> None
     assert {found.kind for found in Scanner.shipped().scan(parted)} >= {"fraud"}
 
 
+WITHOUT_MARKS = "刷单兼职日赚三百加微信手机就能做"
+
+
+@pytest.mark.parametrize(
+    "noisy",
+    [
+        "".join([f"{char}{'~、!|#/+，'[at % 8]}" for at, char in enumerate(WITHOUT_MARKS)]),
+        "".join(
+            [f"{char}{'~、!|'[at % 4]}{'.*-'[at % 3]}" for at, char in enumerate(WITHOUT_MARKS)]
+        ),
+        "".join(
+            [
+                f"{char}{'foo bar cat dog'[at % 4 * 4 :][:3]}"
+                for at, char in enumerate(WITHOUT_MARKS)
+            ]
+        ),
+        "".join([f"{char}[^{at}]" for at, char in enumerate(WITHOUT_MARKS)]),
+        "".join([f"[{char}](http://a.cn/{at})" for at, char in enumerate(WITHOUT_MARKS)]),
+        json.dumps({str(at): char for at, char in enumerate(WITHOUT_MARKS)}, ensure_ascii=False),
+    ],
+)
+def test_something_else_between_each_two_characters_is_seen_through(noisy: str) -> None:
+    """Any mark or word, footnotes, links, keys of JSON."""
+    for text in (noisy, f"{STORY}{noisy}。{STORY}"):
+        assert any("刷单兼职" in view and "加微信" in view for view in spelled(text))
+    assert {found.kind for found in Scanner.shipped().scan(noisy)} == {"fraud"}
+
+
 @pytest.mark.parametrize(
     "disguised",
     [
@@ -84,6 +113,8 @@ def test_gambling_is_found_there_too(disguised: str) -> None:
         'names = ["张三", "李四", "王五"]',
         "a1b2c3d4e5，x=1，y=2，z=3",
         "“华”和“夷”分得很清楚（见上文）。",
+        "在 Vue 里用 ref 和 reactive，用 v-if 或 v-show。男 35，女 40，男 28。",
+        "高高兴兴、干干净净、清清楚楚地走了，天天向上。",
     ],
 )
 def test_ordinary_layouts_are_left_alone(text: str) -> None:

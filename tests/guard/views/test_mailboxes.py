@@ -30,6 +30,15 @@ def kinds(text: str) -> set[str]:
         "z h a n g s a n @ q q . c o m",
         "**zhangsan**@**qq.com**",
         "zhangsan<span>@</span>qq.com",
+        "zhangsan@<b>qq</b>.com",
+        "zhangsan<!-- -->@<!-- -->qq.com",
+        "zhangsan@ qq.com",
+        "zhangsan@\nqq.com",
+        "zhangsan@@qq.com",
+        "zhangsan@qq,com",
+        "zhangsan&qq.com（&换成@）",
+        "zhangsan$163.com",
+        "zhangsan圈qq.com",
     ],
 )
 def test_an_address_is_found_whose_signs_are_written_otherwise(address: str) -> None:
@@ -48,6 +57,9 @@ def test_an_address_is_found_whose_signs_are_written_otherwise(address: str) -> 
         "请艾特我，网址 a.com",
         "see page#section.html and c#.net",
         "Thanks @medium.com",
+        "an @gmail.com address, q=1&qq.community",
+        "邮箱后缀有@qq,@163,@126",
+        "<p>a@</p><p>b.com</p>",
     ],
 )
 def test_what_only_resembles_an_address_is_none(text: str) -> None:

@@ -52,6 +52,15 @@ def written(digits: str) -> str:
         "13八1二3四5六7八",
         "1一2三3八4一5二6三7四8五9六10七11八",
         "l38I2345678",
+        "l38-1234-5678",
+        "前三位：138\n中四位：1234\n后四位：5678",
+        "前六位138123，后五位45678",
+        "138开头，接下来是1234，最后四位是5678",
+        "的".join(MOBILE),
+        "a".join(MOBILE),
+        "<span>138</span><span>1234</span><span>5678</span>",
+        '<span class="a">138</span><span class="b">1234</span><span class="c">5678</span>',
+        "138<!-- -->1234<!-- -->5678",
         "138OO138OOO",
         "yi san ba yi er san si wu liu qi ba",
         "one three eight one two three four five six seven eight",
@@ -91,6 +100,8 @@ def test_digits_and_numerals_may_stand_for_each_other_in_any_places(numerals: st
         "13 81 23 45 67 8",
         "1381 2345 678",
         '"138"+"1234"+"5678"',
+        "013812345678",
+        "0138-1234-5678",
         "、".join(MOBILE),
         "[" + ", ".join(MOBILE) + "]",
     ],
@@ -108,9 +119,16 @@ def test_what_may_be_a_list_is_a_number_beside_a_word_about_telephones(number: s
         ("、".join(ID), "pii:id"),
         ("110105/19491231/002X", "pii:id"),
         ("110105空格19491231空格002X", "pii:id"),
+        ("110105（1949年12月31日生）002X", "pii:id"),
+        ("前六位110105，生日19491231，后四位002X", "pii:id"),
         ("11010519491231002叉", "pii:id"),
         ("银行卡4111/1111/1111/1111", "pii:card"),
         ("卡号4111—1111—1111—1111", "pii:card"),
+        ("卡号：`4111` `1111` `1111` `1111`", "pii:card"),
+        ("银行卡**4111**1111**1111**1111**", "pii:card"),
+        ("卡号<span>4111</span><span>1111</span><span>1111</span><span>1111</span>", "pii:card"),
+        ("卡号4111🔥1111🔥1111🔥1111", "pii:card"),
+        ("打到这张卡 4111111111111111", "pii:card"),
     ],
 )
 def test_numbers_with_check_digits_are_found_behind_any_marks(text: str, kind: str) -> None:
@@ -143,6 +161,28 @@ def test_numbers_with_check_digits_are_found_behind_any_marks(text: str, kind: s
         "气温 31 33 38 31 32 33 34 35 36 37 38",
         "年龄：31, 33, 38, 31, 32, 33, 34, 35, 36, 37, 38",
         "0.3133383132333435",
+        "310125 2024-01-01 00:41 任务完成",
+        "440117,2024-04-22T07:48:10",
+        "任务 310125 2024年01月01日00时41分开始",
+        "| 2024-01-01 00:30 | 12.310125 |\n| 2024-01-01 00:41 | 7.5 |",
+        "第一位第二位第三位第四位第五位第六位第七位第八位第一位第二位第三位",
+        "12,5077\n20,5107\n12,5108\n24,5124",
+        "本月来电 150，1500，2000 次",
+        "<span>150</span> <span>1024</span> <span>2048</span>",
+        "<td>150</td><td>1024</td><td>2048</td>",
+        "sha1 1a3b8c1d2e3f4a5b6c7d8",
+        "前三名150分，中间1500人，后四位2000元",
+        "x<sup>10</sup>和<b>150</b>元<b>2000</b>件",
+        "显卡 RTX 4090，单号 4111111111111112",
+        "1500000 ÷ 2000 = 750",
+        "1500000 - 2000 = 1498000",
+        "1500000是2000的750倍",
+        "1500000减2000，150加1024加2048",
+        "150 and 2000 and 2500, between 1500000 and 2000",
+        "138 = 1234 − 1096",
+        "价格走势：150→1500→2000，端口 188->8080->8443",
+        "float x[150][1024][2048];",
+        "M17 13 11 45 20l90 32 5.17l132 193 15",
     ],
 )
 def test_measures_lists_and_decimals_are_no_numbers_to_dial(text: str) -> None:
@@ -151,7 +191,7 @@ def test_measures_lists_and_decimals_are_no_numbers_to_dial(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "piece", ["1 ", "1，", "1汉", "138—", "138—1234—", "一", "one ", "1l", "4 "]
+    "piece", ["0138 ", "中四位1", "1 ", "1，", "1汉", "138—", "138—1234—", "一", "one ", "1l", "4 "]
 )
 def test_long_rows_of_digits_take_linear_time(piece: str) -> None:
     """Twice the text takes about twice the time, whatever it repeats."""

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guard.selftest import load_rows
+from guard.selftest.measure import load_rows
 from guard.views import PLAIN, View, undisguised, views
 from guard.views.characters import unmasked
 from judge.embedded.fold import fold
@@ -91,6 +91,12 @@ def test_letters_of_other_scripts_are_read_as_what_they_look_like() -> None:
     """Cyrillic, Greek and kana; a reader sees Latin letters and Chinese characters."""
     assert named("аdmіn", "homoglyphs").text == "admin"
     assert named("中国人ロ多", "homoglyphs").text == "中国人口多"
+    assert named("⻢上出⻔", "homoglyphs").text == "马上出门"
+
+
+def test_characters_of_japan_are_read_as_those_of_china() -> None:
+    """As pages make them that write Chinese so that no filter knows it."""
+    assert named("経済広告変団", "traditional").text == "经济广告变团"
 
 
 def test_a_number_in_chinese_numerals_is_a_number() -> None:
@@ -142,6 +148,8 @@ def test_three_parts_make_one_character() -> None:
         ("du/bo/wang/zhan", "赌博网站"),
         ("du*bo*wang*zhan", "赌博网站"),
         ("du'bo'wang'zhan", "赌博网站"),
+        ("du,bo,wang,zhan", "赌博网站"),
+        ("du+bo+wang+zhan", "赌博网站"),
         ("赌BO网ZHAN送CAI金", "赌博网站送彩金"),
         ("ㄉㄨˇ ㄅㄛˊ ㄨㄤˇ ㄓㄢˋ", "赌博网站"),
     ],
@@ -161,6 +169,8 @@ def test_homophones_and_pinyin_sound_like_what_they_stand_for(
         "call api_base and can_man.of a dan-gerous no-de, ba_r",
         "版本 v1.2.3-beta_4，文件 a-b-c.txt，邮箱在 x.y",
         "在 /usr/local/lib 里，and/or，n*m，TCP/IP，km/h",
+        "马蜂窝 www.mafengwo.cn，起点 https://qidian.com，小红书 http://www.xiaohongshu.com",
+        "写信给 zhangsanfeng@wudangshan.cn",
         "ㄋ好ㄇ，我ㄉ書",
     ],
 )
@@ -298,6 +308,7 @@ HOSTILE += [
     "一二\n",
 ]
 HOSTILE += ["一1", "一1三2，", "33", "0x33 ", "QUJDQUJDQUJDQUJ=", "心白勺", "(一)", "“一”1"]
+HOSTILE += ["一~、", "一foo,", "1<b>", "0<b>a@", "一[^1]"]
 HOSTILE += ["\U000e0041", "*一二", "*赌", "賭", "\U00020000", "一 ", "_", "İ", "-", "\ud800", "1-"]
 
 
