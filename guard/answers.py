@@ -11,12 +11,12 @@ from typing import Any, Final
 from guard.chat import envelope_of, left_over, look_at_request, parts_of
 from guard.decision import Decision, Part, merged
 from guard.engine import Asked, Guard
-from guard.foreign_media import unread_in
-from guard.framed import alike
-from guard.json_replies import Paths, texts_of
 from guard.openai_api import ChatRequest, Completion, CompletionChoice, Envelope, blocked
 from guard.policy import Policy, Side
-from guard.seams import seams, seams_of_answer
+from guard.texts.foreign_media import unread_in
+from guard.texts.framed import alike
+from guard.texts.json_replies import Paths, texts_of
+from guard.texts.seams import seams, seams_of_answer
 
 _SPOKEN: Final = Paths.parse(
     [

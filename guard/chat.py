@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from guard.decision import Decision, Finish, Part, merged, spoken
 from guard.engine import Asked, Guard
-from guard.escapes import argued
 from guard.openai_api import (
     ARGUMENTS,
     NO_TOKENS,
@@ -24,7 +23,8 @@ from guard.openai_api import (
     said_frames,
 )
 from guard.policy import Messages, Policy
-from guard.seams import seams
+from guard.texts.escapes import argued
+from guard.texts.seams import seams
 
 HINT: Final = Messages(
     zh="上一次生成的回答没有通过安全检查。请换一种稳妥、负责任的方式作答；做不到就说明原因并婉拒。",

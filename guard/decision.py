@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal, NamedTuple
 
-from guard.bound_rule import BoundRule
 from guard.policy import PASSES, SEVERITY, Action, Messages, Policy, Side
+from guard.policy.bound_rule import BoundRule
 from judge.llm.bill import total_usd
 from judge.text import chinese_share
 from judge.verdict import Outcome

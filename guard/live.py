@@ -9,7 +9,6 @@ from typing import Any
 from guard.chat import envelope_of, tries_of
 from guard.decision import Decision
 from guard.engine import Asked, Guard
-from guard.escapes import Unescaping
 from guard.openai_api import (
     ApiError,
     Channel,
@@ -27,6 +26,7 @@ from guard.openai_api import (
 )
 from guard.policy import Mode
 from guard.stream import Release, Step, StreamSession
+from guard.texts.escapes import Unescaping
 
 _CONTENT = Channel("content")
 Sender = Callable[[list[Frame]], Awaitable[None]]

@@ -10,15 +10,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from guard.binding import bind, named
 from guard.engine import Around, Guard, People, Scanner
+from guard.engine.limits import DailyBudget, PocketPurse, Purse
+from guard.engine.spending import PaidJudge
 from guard.event import AuditSink, GuardEvent
-from guard.hazards import told_at_start
-from guard.limits import DailyBudget, PocketPurse, Purse
 from guard.log import LOG
 from guard.policy import CASCADE, Policy, load_policy
-from guard.policy_fault import PolicyFault, naming_file
-from guard.spending import PaidJudge
+from guard.policy.binding import bind, named
+from guard.policy.fault import PolicyFault, naming_file
+from guard.policy.hazards import told_at_start
 from judge.calibration import Calibration, load_calibration
 from judge.errors import InputError
 from judge.protocols import Judge

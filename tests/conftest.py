@@ -29,7 +29,7 @@ LONGEST = (
     "guard/server/test_serve_command.py",
     "annotate/test_annotate_browser.py",
     "contracts/test_judges.py",
-    "guard/edges/test_litellm_proxy.py",
+    "guard/edges/litellm/test_litellm_proxy.py",
     "guard/server/test_audit_faults.py",
     "guard/server/test_faulty_upstream.py",
     "guard/views/test_views.py",

@@ -8,7 +8,6 @@ from guard.app_streams.body import MOST_OF_A_LINE, WITHDRAWN
 from guard.app_streams.flow import Flow, harmless_name
 from guard.app_streams.setting import Setting
 from guard.decision import Decision
-from guard.framed import framed_beside, objects_in
 from guard.live import LiveAnswer
 from guard.openai_api import (
     DONE,
@@ -26,6 +25,7 @@ from guard.openai_api import (
     serialised,
     upstream_unreadable,
 )
+from guard.texts.framed import framed_beside, objects_in
 
 _BLANKS: Final = " \t\r\n"
 LONGEST_RETRY_MS: Final = 10**9  # longer numbers are no times

@@ -15,8 +15,6 @@ from typing import Any, Final, NamedTuple
 from guard.app_streams.readings import Fed, Needs, Reading, Readings
 from guard.app_streams.setting import Setting
 from guard.decision import Decision, Part
-from guard.emptied import said_in
-from guard.json_replies import WORD, place_of, texts_of
 from guard.openai_api import (
     ApiError,
     guard_unavailable,
@@ -26,6 +24,8 @@ from guard.openai_api import (
     upstream_unreadable,
 )
 from guard.stream import Step, StreamSession
+from guard.texts.emptied import said_in
+from guard.texts.json_replies import WORD, place_of, texts_of
 
 MOST_TEXTS: Final = 256  # paths whose texts grow
 MOST_WORDS: Final = 4  # changes of a word under one path before it counts as a text that grows

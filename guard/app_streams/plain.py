@@ -16,7 +16,6 @@ from guard.app_streams.lines import LineBody
 from guard.app_streams.setting import Setting
 from guard.app_streams.texts import TextBody
 from guard.decision import Decision
-from guard.framed import framed, loosely, objects_in
 from guard.openai_api import (
     DONE,
     DONE_FRAME,
@@ -28,6 +27,7 @@ from guard.openai_api import (
     serialised,
     strings_of,
 )
+from guard.texts.framed import framed, loosely, objects_in
 
 _MARKED: Final = re.compile(rb'[0-9a-z]:["{\[]')
 _BESIDE_DATA: Final = (b"event", b"id", b"retry", b"")

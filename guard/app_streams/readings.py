@@ -13,7 +13,7 @@ from collections.abc import MutableMapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
-from guard.escapes import Unescaping
+from guard.texts.escapes import Unescaping
 
 GOING_ON: Final = 3  # pieces in a row that went on from the one before them
 LEAST: Final = 16  # characters: shorter ones may begin alike by chance

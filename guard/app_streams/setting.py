@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from guard.decision import Decision
-from guard.emptied import NAMES
 from guard.engine import Asked, Guard
-from guard.json_replies import REPLIES, Paths
 from guard.policy import Mode
+from guard.texts.emptied import NAMES
+from guard.texts.json_replies import REPLIES, Paths
 
 # Of streams and answers in OpenAI's older form, and of chunks among an application's own events.
 _OPENAI: Final = ("choices[*].text", "choices[*].delta.content")

@@ -7,10 +7,10 @@ from typing import Final
 
 from guard.app_streams.setting import Setting
 from guard.decision import Decision
-from guard.escapes import Unescaping
-from guard.framed import framed_beside
 from guard.openai_api import ApiError, guard_unavailable, upstream_unreadable
 from guard.stream import Step, StreamSession
+from guard.texts.escapes import Unescaping
+from guard.texts.framed import framed_beside
 
 MOST_OF_A_TEXT: Final = 10_000_000
 

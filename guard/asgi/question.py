@@ -13,10 +13,10 @@ from guard.asgi.routes import Route
 from guard.chat import decided_about, left_over, parts_of, request_in
 from guard.decision import Decision, Part
 from guard.engine import Asked, Guard, Told
-from guard.foreign_media import unread_in
-from guard.framed import framed_beside
-from guard.json_replies import texts_of, turns_of
 from guard.openai_api import ApiError, ChatRequest, is_json, is_json_type, parse_value, serialised
+from guard.texts.foreign_media import unread_in
+from guard.texts.framed import framed_beside
+from guard.texts.json_replies import texts_of, turns_of
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]

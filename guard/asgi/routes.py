@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from guard.app_streams import Form
-from guard.json_replies import PROMPTS, Paths
+from guard.texts.json_replies import PROMPTS, Paths
 from judge.errors import InputError
 
 _ANY: Final = re.compile(r"\*|\{[^{}:]*(?::(?P<kind>[^{}]*))?\}")

@@ -9,11 +9,7 @@ from guard.answers import body_of, look_at_answer, look_at_texts
 from guard.app_streams import Form
 from guard.asgi.question import Question
 from guard.decision import Decision, Part
-from guard.emptied import said_in
 from guard.engine import Guard, Told
-from guard.escapes import unescaped
-from guard.framed import framed, framed_beside, loosely
-from guard.json_replies import texts_of
 from guard.openai_api import (
     ApiError,
     guard_unavailable,
@@ -26,6 +22,10 @@ from guard.openai_api import (
     upstream_unreadable,
 )
 from guard.request_status import RequestStatus
+from guard.texts.emptied import said_in
+from guard.texts.escapes import unescaped
+from guard.texts.framed import framed, framed_beside, loosely
+from guard.texts.json_replies import texts_of
 
 
 class Whole:

@@ -39,9 +39,9 @@ def calibrate_stream(
     They keep its promises where every window of an answer is judged, as each window of each gold
     answer is here; whole answers are not judged again. Exits with 4 where a promise has no cut.
     """
-    from guard.binding import bind
     from guard.loading import Given, load_parts
-    from guard.policy_fault import naming_file
+    from guard.policy.binding import bind
+    from guard.policy.fault import naming_file
     from guard.stream.calibration import Replay, answers, labelled, promises_of, with_stream_cuts
     from judge.calibration import save_calibration
     from judge.cli.at_fault import naming_gold

@@ -32,7 +32,7 @@ def add(
     """
     from datetime import UTC, datetime
 
-    from guard.server.keys import add_key
+    from guard.server.keys.file import add_key
 
     print(add_key(keys, name, rpm, datetime.now(UTC), runs=runs))
 
@@ -40,7 +40,7 @@ def add(
 @app.command("list")
 def list_(keys: File) -> None:
     """List who has a key."""
-    from guard.server.keys import read_keys
+    from guard.server.keys.file import read_keys
 
     for key in read_keys(keys):
         limit = "no limit" if key.rpm is None else f"{key.rpm} requests a minute"
@@ -54,7 +54,7 @@ def revoke(name: Name, keys: File) -> None:
 
     A running server refuses it from the next request on.
     """
-    from guard.server.keys import revoke_key
+    from guard.server.keys.file import revoke_key
 
     revoke_key(keys, name)
     print(f"{name} has no key any more")

@@ -16,7 +16,7 @@ from judge.errors import InputError
 
 if TYPE_CHECKING:
     from guard.engine import Guard
-    from guard.replay import Difference, Replay, Replayed
+    from guard.replay.tally import Difference, Replay, Replayed
     from judge.cli.progress import Reporter
     from judge.records import BadRow, Record
 
@@ -57,8 +57,8 @@ def replay(
 
     from rich.console import Console
 
-    from guard.render_replay import replay_json, show_replay
-    from guard.replay import DifferenceTally, ReplayTally
+    from guard.replay.render import replay_json, show_replay
+    from guard.replay.tally import DifferenceTally, ReplayTally
     from judge.cli.progress import reporting
 
     if bool(files) == bool(audit):
@@ -114,7 +114,7 @@ def _rows(
     from itertools import islice
 
     if audit is not None:
-        from guard.recorded import exchanges
+        from guard.replay.recorded import exchanges
 
         with o.recorded(audit) as log:
             yield islice(exchanges(log.events()), limit)
@@ -151,7 +151,7 @@ async def _replay(
     reporter: Reporter,
 ) -> None:
     """Each exchange through each guard."""
-    from guard.recorded import replayed
+    from guard.replay.recorded import replayed
     from judge.dispatch import dispatch, together
 
     done = 0

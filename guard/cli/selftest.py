@@ -23,8 +23,8 @@ def selftest(
     from random import Random
 
     from guard.evidence import Scanner
-    from guard.selftest import load_rows, render_selftest
-    from guard.selftest import selftest as run
+    from guard.selftest.measure import load_rows, render_selftest
+    from guard.selftest.measure import selftest as run
 
     report = run(Scanner.shipped(), load_rows(), Random(seed))
     sys.stdout.write(report.model_dump_json(indent=2) + "\n" if json else render_selftest(report))

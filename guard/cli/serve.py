@@ -131,7 +131,7 @@ def serve(
         raise InputError("there is no queue", file="--label-share", mend="add --label-queue DIR")
     from guard.server.run import serve as run
     from guard.server.settings import Limits, Settings
-    from guard.server.upstream import upstream_url
+    from guard.server.upstream.connection import upstream_url
 
     body = int(max_body * MIB)
     limits = Limits(

@@ -74,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     (options.out / FILE).write_bytes(content)
     written = json.dumps(card(content), ensure_ascii=False, indent=1)
     (options.out / CARD).write_text(written + "\n", encoding="utf-8")
-    print("next: python -m guard.selftest_unseen, which adds the figures to the card")  # noqa: T201
+    print("next: python -m guard.selftest.unseen, which adds the figures to the card")  # noqa: T201
     return 0
 
 

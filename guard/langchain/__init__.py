@@ -35,14 +35,14 @@ from guard.chat import asked_by, request_in
 from guard.decision import merged
 from guard.engine import Asked, Guard, Told
 from guard.errors import OnBlock
-from guard.foreign_media import unread_in
-from guard.json_replies import texts_of
 from guard.langchain.runs import unheard, unheard_inside
 from guard.langchain.texts import CONTENT, arguments_of, turns_of
 from guard.langchain.turn import Exchange, Request, Turn
 from guard.loading import load_guard
-from guard.objects import OPAQUE, plain
 from guard.policy import Policy
+from guard.texts.foreign_media import unread_in
+from guard.texts.json_replies import texts_of
+from guard.texts.objects import OPAQUE, plain
 from judge.errors import InputError
 
 ToolAnswer = ToolMessage | Command[Any]

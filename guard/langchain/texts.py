@@ -12,8 +12,8 @@ from langchain_core.messages.utils import convert_to_openai_messages
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from guard.decision import Part
-from guard.json_replies import Paths, texts_of
-from guard.objects import plain
+from guard.texts.json_replies import Paths, texts_of
+from guard.texts.objects import plain
 
 CONTENT: Final = Paths.parse(["content", "content[*].text", "update.messages[*].content"])
 _ROLES: Final = {"ai": "assistant", "system": "system", "tool": "tool"}

@@ -15,11 +15,11 @@ from guard.chat import asked_by, hint_of, request_in, tries_of
 from guard.decision import Decision, merged
 from guard.engine import Asked, Guard, Told
 from guard.errors import OnBlock, message_for
-from guard.foreign_media import unread_in
 from guard.langchain.memory import blank, held, instructions, named, parted, removed
 from guard.langchain.texts import body_for, parts_of, told, turns_of
-from guard.objects import plain
 from guard.policy import Side
+from guard.texts.foreign_media import unread_in
+from guard.texts.objects import plain
 
 Request = ModelRequest[Any]
 Answer = ModelResponse[Any] | ExtendedModelResponse[Any]

@@ -28,7 +28,6 @@ from guard.audit import open_log
 from guard.chat import request_in
 from guard.decision import Decision, merged
 from guard.engine import Asked, Guard, Told
-from guard.json_replies import Paths, texts_of
 from guard.litellm_guardrail.request import (
     BESIDE,
     asked_in,
@@ -47,11 +46,12 @@ from guard.litellm_guardrail.request import (
 )
 from guard.live import LiveAnswer
 from guard.loading import Given, load_guard
-from guard.objects import OPAQUE, plain
 from guard.openai_api import ApiError, guard_unavailable, read_completion, serialised, unread_keys
 from guard.policy import Side
-from guard.remade import made
 from guard.request_status import about_guard
+from guard.texts.json_replies import Paths, texts_of
+from guard.texts.objects import OPAQUE, plain
+from guard.texts.remade import made
 from judge.errors import FlamesJudgeError, InputError
 
 _TEXTS = Paths.parse(["texts"])

@@ -12,10 +12,10 @@ from guard.chat import asked_by, request_in
 from guard.decision import Decision
 from guard.engine import Asked
 from guard.live import LiveAnswer
-from guard.objects import OPAQUE, holds_bytes, plain
 from guard.openai_api import MOST_CHOICES, ApiError, guard_unavailable
 from guard.read_on import read_on
 from guard.request_status import RequestStatus
+from guard.texts.objects import OPAQUE, holds_bytes, plain
 
 _CHAT: Final = frozenset({"completion", "acompletion"})
 _STREAMS: Final = ("stream", "realtime", "websocket")

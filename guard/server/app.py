@@ -15,16 +15,16 @@ from starlette.routing import Match, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from guard.openai_api import ApiError
-from guard.server.chat import Chat
-from guard.server.exchange import exchange_of
+from guard.server.chat.route import Chat
 from guard.server.gate import Gate
-from guard.server.health import Health
-from guard.server.judging import Judging
-from guard.server.litellm_api import LitellmApi
-from guard.server.models import Models
-from guard.server.moderations import Moderations
-from guard.server.openapi import described
-from guard.server.responses import Refusal
+from guard.server.http.exchange import exchange_of
+from guard.server.http.responses import Refusal
+from guard.server.openapi.document import described
+from guard.server.routes.health import Health
+from guard.server.routes.judging import Judging
+from guard.server.routes.litellm_api import LitellmApi
+from guard.server.routes.models import Models
+from guard.server.routes.moderations import Moderations
 from guard.server.runs import Intake, Runs, RunStore, RunWorker, no_runs
 from guard.server.state import State
 from guard.stream import settled

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from math import inf
 from pathlib import Path
 
-from guard.limits import Clock
+from guard.engine.limits import Clock
 from judge.errors import InputError
 
 _TABLES = """

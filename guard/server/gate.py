@@ -19,11 +19,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from guard.log import raised_at
 from guard.openai_api import ApiError
 from guard.request_status import RequestStatus, about_guard
-from guard.server.authorization import authorization
-from guard.server.drain import Drain, shutting_down
-from guard.server.exchange import KEY, Exchange
-from guard.server.memory import Room
-from guard.server.responses import Refusal, send_error
+from guard.server.http.authorization import authorization
+from guard.server.http.drain import Drain, shutting_down
+from guard.server.http.exchange import KEY, Exchange
+from guard.server.http.memory import Room
+from guard.server.http.responses import Refusal, send_error
 from guard.server.settings import Limits
 from guard.server.state import State
 

@@ -16,8 +16,8 @@ from uvicorn.supervisors import Multiprocess
 
 from guard.server.app import create_app
 from guard.server.gate import Gate
-from guard.server.log import say_warnings
-from guard.server.protocol import BoundedProtocol
+from guard.server.http.log import say_warnings
+from guard.server.http.protocol import BoundedProtocol
 from guard.server.settings import Limits, Settings
 from guard.server.sharing import alive, sharing
 from guard.server.state import State, open_state, refuse

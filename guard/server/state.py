@@ -10,19 +10,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from guard.binding import bind
 from guard.engine import Guard
-from guard.limits import DailyBudget
+from guard.engine.limits import DailyBudget
 from guard.loading import Given, load_guard, load_parts, load_policy_judge
 from guard.policy import Policy, load_policy
-from guard.policy_fault import naming_file
-from guard.server.bench import BUDGET_SHARE, Bench
+from guard.policy.binding import bind
+from guard.policy.fault import naming_file
 from guard.server.counters import Counters
-from guard.server.drain import Drain
-from guard.server.keyring import KeyRing
-from guard.server.memory import Held
+from guard.server.http.drain import Drain
+from guard.server.http.memory import Held
+from guard.server.keys.ring import KeyRing
+from guard.server.records.bench import BUDGET_SHARE, Bench
 from guard.server.settings import Limits, Settings
-from guard.server.upstream import Upstream, upstream_url
+from guard.server.upstream.connection import Upstream, upstream_url
 from guard.server.watchers import observers, people
 from judge.calibration import load_calibration
 from judge.errors import InputError

@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 from guard.decision import Decision, Part, merged
 from guard.engine import Asked, Guard, Told
-from guard.escapes import argued
 from guard.policy import Mode
-from guard.seams import seams_of_answer
 from guard.stream.windows import Look, Windows
+from guard.texts.escapes import argued
+from guard.texts.seams import seams_of_answer
 
 _Released = Callable[[Windows], str]
 _CLOSING: set[asyncio.Task[Decision]] = set()  # a loop alone would not keep them

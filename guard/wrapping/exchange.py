@@ -10,15 +10,15 @@ from typing import Any, Final, NamedTuple
 from guard.answers import body_of, look_at_answer, look_at_texts
 from guard.chat import decided_about, tries_of
 from guard.decision import Decision, Finish, Part
-from guard.emptied import said_in
 from guard.engine import Guard, Told
 from guard.errors import AnswerBroken, Blocked, OnBlock, message_for
-from guard.framed import framed_beside
-from guard.json_replies import REPLIES, Paths, texts_of
-from guard.objects import OPAQUE, is_readable, plain
 from guard.openai_api import ApiError, is_completion, read_completion, unread_keys
 from guard.policy import Side
-from guard.remade import like
+from guard.texts.emptied import said_in
+from guard.texts.framed import framed_beside
+from guard.texts.json_replies import REPLIES, Paths, texts_of
+from guard.texts.objects import OPAQUE, is_readable, plain
+from guard.texts.remade import like
 from guard.wrapping.older import OLDER, as_chat, as_older
 from guard.wrapping.parsed import parsed_again, read_as_parsed
 from guard.wrapping.question import Call

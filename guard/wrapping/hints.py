@@ -8,8 +8,8 @@ from typing import Any
 
 from guard.chat import asked_again, hint_of
 from guard.decision import Decision
-from guard.json_replies import PROMPTS
-from guard.objects import plain
+from guard.texts.json_replies import PROMPTS
+from guard.texts.objects import plain
 
 
 def hinted(given: Any, decision: Decision, prompt: str) -> Any:

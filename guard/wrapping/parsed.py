@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
-from guard.escapes import argued
 from guard.openai_api import Completion, CompletionChoice, TextPart
+from guard.texts.escapes import argued
 from judge.errors import InputError
 
 

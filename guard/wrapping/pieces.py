@@ -11,12 +11,12 @@ from typing import Any, Final, Literal, NamedTuple, Protocol
 from guard.app_streams import Form, PlainBody, Setting, mark_of, stays
 from guard.chat import tries_of
 from guard.decision import Decision
-from guard.escapes import Unescaping
 from guard.live import LiveAnswer
-from guard.objects import OPAQUE, plain
 from guard.openai_api import ApiError, Channel, Frame
-from guard.remade import like
 from guard.stream import Step, StreamSession
+from guard.texts.escapes import Unescaping
+from guard.texts.objects import OPAQUE, plain
+from guard.texts.remade import like
 from guard.wrapping.exchange import Exchange, broken
 from guard.wrapping.older import as_chat, as_older, is_older
 from judge.errors import InputError

@@ -11,10 +11,10 @@ from typing import Any, Final
 from guard.chat import left_over, parts_of, request_in
 from guard.decision import Decision, Part
 from guard.engine import Asked
-from guard.foreign_media import unread_in
-from guard.json_replies import PROMPTS, Paths, texts_of, turns_of
-from guard.objects import OPAQUE, holds_bytes, is_readable, plain
 from guard.openai_api import ChatRequest
+from guard.texts.foreign_media import unread_in
+from guard.texts.json_replies import PROMPTS, Paths, texts_of, turns_of
+from guard.texts.objects import OPAQUE, holds_bytes, is_readable, plain
 from guard.wrapping.hints import hinted
 from judge.errors import InputError
 from judge.records import Turn

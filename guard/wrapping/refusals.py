@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, Self
 from guard.chat import envelope_of
 from guard.errors import Blocked
 from guard.openai_api import NO_TOKENS, FrameWriter, said, said_frames
-from guard.remade import made
+from guard.texts.remade import made
 from guard.wrapping.exchange import Exchange, Refusal
 from guard.wrapping.older import OLDER, as_older
 

@@ -13,10 +13,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from guard.binding import bind
 from guard.engine import Around, Guard
 from guard.event import GuardEvent
 from guard.policy import Policy
+from guard.policy.binding import bind
 from judge.testing import ScriptedJudge
 from judge.verdict import Case, FailureKind, Outcome
 from tests.cases import rubrics

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from guard.binding import bind
 from guard.engine import Around, Guard
 from guard.event import GuardEvent
 from guard.policy import Policy
+from guard.policy.binding import bind
 from judge.calibration import (
     Calibration,
     DimensionCalibration,

@@ -10,7 +10,7 @@ import pytest
 from guard.chat import asked_by
 from guard.decision import Decision, Part
 from guard.engine import Asked, Guard
-from guard.limits import PocketPurse
+from guard.engine.limits import PocketPurse
 from guard.openai_api import read_request
 from judge.errors import JudgeUnavailable
 from judge.records import Turn

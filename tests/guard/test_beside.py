@@ -9,12 +9,12 @@ from collections.abc import Sequence
 
 import pytest
 
-from guard.asking import Asked
-from guard.beside import INLINE, LONG
 from guard.decision import Decision, Part
 from guard.engine import Guard
-from guard.framed import framed, framed_beside
-from guard.slices import slices
+from guard.engine.asking import Asked
+from guard.engine.beside import INLINE, LONG
+from guard.engine.slices import slices
+from guard.texts.framed import framed, framed_beside
 from tests.guard.llm_made import until
 from tests.guard.made import BAD, WordScanner, guard
 

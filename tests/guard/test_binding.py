@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from guard.binding import bind
-from guard.deciding import Readings, decide
+from guard.engine.deciding import Readings, decide
+from guard.policy.binding import bind
 from judge.backends.fallback import FallbackJudge
 from judge.calibration import Looks, Map
 from judge.errors import InputError

@@ -10,8 +10,8 @@ from datetime import timedelta
 
 import pytest
 
-from guard.asking import PIECE, Asked
 from guard.decision import Part, merged
+from guard.engine.asking import PIECE, Asked
 from judge.errors import JudgeUnavailable
 from judge.records import Turn
 from judge.testing import ScriptedJudge

@@ -8,7 +8,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guard.escapes import Unescaping, argued, unescaped
+from guard.texts.escapes import Unescaping, argued, unescaped
 
 PIECES = st.lists(
     st.one_of(

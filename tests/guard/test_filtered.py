@@ -10,7 +10,7 @@ from typing import Any
 
 from guard.decision import Decision, Part
 from guard.engine import Asked, Guard
-from guard.server.keys import add_key
+from guard.server.keys.file import add_key
 from judge.llm.about import current_about
 from judge.records import Turn
 from judge.testing import ScriptedJudge

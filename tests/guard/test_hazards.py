@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from guard.binding import bind
-from guard.hazards import told_at_start
 from guard.loading import Given, load_guard
+from guard.policy.binding import bind
+from guard.policy.hazards import told_at_start
 from judge.calibration import Calibration, Hazards, load_calibration
 from judge.errors import InputError
 from judge.testing import ScriptedJudge

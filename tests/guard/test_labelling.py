@@ -17,8 +17,8 @@ from guard import labelling
 from guard.audit.lines import SharedLines
 from guard.decision import Decision, Part
 from guard.engine import Asked
+from guard.engine.limits import PocketPurse
 from guard.labelling import Draw, LabelQueue, forget_labels
-from guard.limits import PocketPurse
 from guard.loading import Given, load_guard
 from judge.annotate.items import read_items
 from judge.protocols import Judge

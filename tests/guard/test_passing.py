@@ -8,7 +8,7 @@ import pytest
 
 from guard.decision import Part
 from guard.engine import Asked, Told
-from guard.passing import EVERY_S
+from guard.engine.passing import EVERY_S
 from judge.testing import ScriptedJudge
 from judge.verdict import FailureKind
 from tests.guard.made import ABUSE, LEGAL, Time, guard, policy

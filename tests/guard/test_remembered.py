@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guard.asking import Asked
 from guard.decision import Part
-from guard.remembered import Remembered
+from guard.engine.asking import Asked
+from guard.engine.remembered import Remembered
 from guard.stream.session import StreamSession
 from judge.records import Turn
 from tests.guard.made import ABUSE, BAD, SECRET, WordScanner, guard, policy

@@ -6,9 +6,9 @@ import math
 
 import pytest
 
-from guard.asking import PIECE
-from guard.recorded import replayed
-from guard.replay import ReplayTally
+from guard.engine.asking import PIECE
+from guard.replay.recorded import replayed
+from guard.replay.tally import ReplayTally
 from judge.calibration import Map
 from judge.records import Record
 from judge.testing import ScriptedJudge

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from guard.decision import Part
 from guard.engine import Asked
-from guard.scanning import Scanning
-from guard.slices import OVERLAP, SLICE, slices
+from guard.engine.scanning import Scanning
+from guard.engine.slices import OVERLAP, SLICE, slices
 from tests.guard.made import ABUSE, BAD, WordScanner, guard, policy
 
 

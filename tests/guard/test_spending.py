@@ -11,7 +11,7 @@ import pytest
 
 from guard.decision import Decision, Part, merged
 from guard.engine import Asked, Guard
-from guard.limits import DailyBudget, PocketPurse
+from guard.engine.limits import DailyBudget, PocketPurse
 from guard.loading import Given
 from guard.stream import StreamSession
 from judge.backends.fallback import FallbackJudge

@@ -13,8 +13,8 @@ from guard.answers import body_of, look_at_answer
 from guard.chat import asked_by, look_at_request
 from guard.evidence import Scanner
 from guard.openai_api import read_completion, read_request
-from guard.seams import REACH, seams, seams_of_answer
 from guard.stream import StreamSession
+from guard.texts.seams import REACH, seams, seams_of_answer
 from tests.contracts.guard_marks import ADVERT, BAD, BLOCKING, Marked, marked, story
 from tests.guard.openai_api import servers
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from guard.openai_api import ApiError
-from guard.server.reading import BY_REQUEST, ROW_BYTES
+from guard.server.records.reading import BY_REQUEST, ROW_BYTES
 from guard.server.runs.store import RunRef, RunRequest, RunStore, new_id, who_of
 from guard.server.settings import Limits
 from guard.wire import RunOptions

@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 from guard.log import raised_at
-from guard.server.exchange import ANYONE
-from guard.server.reading import of_a_size
+from guard.server.http.exchange import ANYONE
+from guard.server.records.reading import of_a_size
 from guard.server.runs.intake import SPARE, in_words, reading
 from guard.server.runs.report import write_report
 from guard.server.runs.store import RunRequest, RunStore

@@ -9,10 +9,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from guard.openai_api import ApiError
-from guard.server.body import pass_on
-from guard.server.exchange import exchange_of
-from guard.server.judging import no_rubric
-from guard.server.responses import json_response
+from guard.server.http.body import pass_on
+from guard.server.http.exchange import exchange_of
+from guard.server.http.responses import json_response
+from guard.server.routes.judging import no_rubric
 from guard.server.runs.following import progress_events
 from guard.server.runs.intake import Intake, Upload, no_room
 from guard.server.runs.report import report_text

@@ -9,7 +9,7 @@ from typing import BinaryIO, Final
 
 from starlette.responses import Response, StreamingResponse
 
-from guard.server.bench import Bench
+from guard.server.records.bench import Bench
 
 PIECE: Final = 2**18
 _TAIL: Final = 2**16

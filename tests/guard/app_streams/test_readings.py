@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from guard.app_streams.readings import GOING_ON, LEAST, Reading, Fed, Needs, Readings
+from guard.app_streams.readings import GOING_ON, LEAST, Fed, Needs, Reading, Readings
 
 TEXT = "春天来了，公园里的花都开了，孩子们在草地上奔跑，大家都很开心。"
 pieces_of = st.lists(st.text("加微信138 .", min_size=1, max_size=9), max_size=14)

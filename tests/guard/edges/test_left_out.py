@@ -14,8 +14,8 @@ from guard.asgi import GuardMiddleware
 from guard.metrics import Metrics
 from tests.contracts.guard_marks import BAD, Marked, marked
 from tests.guard.edges.asgi.calling import answering, call, streaming
+from tests.guard.edges.langchain.test_langchain import agent, asking, saying
 from tests.guard.edges.litellm_loaded import FlamesGuardrail, ModelResponse, ModelResponseStream
-from tests.guard.edges.test_langchain import agent, asking, saying
 from tests.guard.upstream import DONE, chunk, completion, frame
 from tests.openai_server import OpenAIServer, Reply, ok
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guard.foreign_media import unread_in
-from guard.json_replies import Paths, texts_of
 from guard.openai_api import JsonPath, strings_of
+from guard.texts.foreign_media import unread_in
+from guard.texts.json_replies import Paths, texts_of
 from judge.errors import InputError
 from tests.guard.openai_api.marked import strings
 

@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from guard.limits import DailyBudget, PocketPurse, Purse
-from guard.server.bench import Bench
+from guard.engine.limits import DailyBudget, PocketPurse, Purse
+from guard.server.records.bench import Bench
 from guard.server.settings import Limits
 from guard.server.state import State
 from judge.calibration import Calibration

@@ -15,18 +15,18 @@ import aiohttp
 import uvicorn
 
 from guard.engine import Guard
-from guard.limits import DailyBudget, PocketPurse
+from guard.engine.limits import DailyBudget, PocketPurse
 from guard.metrics import Metrics
 from guard.server.app import create_app
-from guard.server.bench import Bench
 from guard.server.counters import Counters
-from guard.server.drain import Drain
-from guard.server.keyring import KeyRing
-from guard.server.memory import Held
+from guard.server.http.drain import Drain
+from guard.server.http.memory import Held
+from guard.server.keys.ring import KeyRing
+from guard.server.records.bench import Bench
 from guard.server.run import uvicorn_config
 from guard.server.settings import Limits
 from guard.server.state import State
-from guard.server.upstream import Upstream
+from guard.server.upstream.connection import Upstream
 from judge.listening import LOOPBACK, Hosts, listen
 from judge.rubric import load_rubrics
 from tests.contracts.guard_marks import BLOCKING, Marked, marked

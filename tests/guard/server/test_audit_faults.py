@@ -16,7 +16,7 @@ import aiohttp
 import pytest
 
 from guard.audit import open_audit
-from guard.server.keys import add_key
+from guard.server.keys.file import add_key
 from tests.guard.server.serving import says
 from tests.guard.server.test_serve_command import POLICY, Running, running
 from tests.guard.upstream import Call, Upstream, chunk, frame

@@ -16,7 +16,7 @@ import pytest
 
 import guard
 from guard.client import FlamesClient, FlamesError
-from guard.server.keys import add_key
+from guard.server.keys.file import add_key
 from guard.server.settings import Limits
 from guard.wire import CalibratedVerdict, Filtered, Run, Unreadable
 from judge.errors import FlamesJudgeError

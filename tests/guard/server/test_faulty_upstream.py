@@ -17,7 +17,7 @@ from aiohttp.base_protocol import BaseProtocol
 
 from guard.openai_api import ApiError
 from guard.server.settings import Limits
-from guard.server.upstream import pieces, read_out
+from guard.server.upstream.connection import pieces, read_out
 from tests.contracts.guard_marks import BAD, story
 from tests.guard.server.records import until
 from tests.guard.server.serving import Answer, says, standing

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from guard.server.keys import add_key, revoke_key
+from guard.server.keys.file import add_key, revoke_key
 from guard.server.settings import Limits
 from tests.contracts.guard_marks import ADVERT
 from tests.guard.server.serving import Served, says, standing

@@ -7,7 +7,7 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guard.server.joined_writes import MOST, JoinedWrites
+from guard.server.http.joined_writes import MOST, JoinedWrites
 
 
 class _Wire(asyncio.Transport):

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from guard.server.keyring import KeyRing
-from guard.server.keys import MOST_BYTES, add_key, key_hash, read_keys
+from guard.server.keys.file import MOST_BYTES, add_key, key_hash, read_keys
+from guard.server.keys.ring import KeyRing
 from tests.cli.conftest import Flames
 from tests.guard.server.serving import Stand, says, standing
 

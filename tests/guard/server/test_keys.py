@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from guard.server.keyring import KeyRing
-from guard.server.keys import add_key, read_keys
+from guard.server.keys.file import add_key, read_keys
+from guard.server.keys.ring import KeyRing
 from tests.cli.conftest import Flames
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

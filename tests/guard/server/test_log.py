@@ -8,7 +8,7 @@ import logging
 
 import pytest
 
-from guard.server.log import say_warnings
+from guard.server.http.log import say_warnings
 
 
 class LoggingWorker:

@@ -14,8 +14,8 @@ from jsonschema.protocols import Validator
 from starlette.routing import Route
 
 from guard.server.app import routes
-from guard.server.keys import add_key
-from guard.server.openapi import description
+from guard.server.keys.file import add_key
+from guard.server.openapi.document import description
 from guard.server.runs import RunStore
 from judge.testing import ScriptedJudge
 from judge.verdict import FailureKind

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from guard.server.log import say_warnings
+from guard.server.http.log import say_warnings
 from guard.server.settings import Limits
 from tests.contracts.guard_contract import rule_of
 from tests.contracts.guard_marks import ADVERT, BAD, BLOCKING, SORRY, marked, story

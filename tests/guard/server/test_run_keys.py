@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from guard.server.counters import Counters
-from guard.server.keys import add_key, revoke_key
+from guard.server.keys.file import add_key, revoke_key
 from guard.server.runs import RunStore
 from guard.server.settings import Limits
 from judge.testing import ScriptedJudge

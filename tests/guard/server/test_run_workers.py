@@ -16,7 +16,7 @@ import aiohttp
 import pytest
 
 from guard.client import FlamesClient
-from guard.limits import PocketPurse
+from guard.engine.limits import PocketPurse
 from guard.server.runs import RunStore
 from guard.server.settings import Limits
 from guard.wire import Run
@@ -189,7 +189,7 @@ async def test_each_caller_has_a_turn(tmp_path: Path) -> None:
     """Many runs of one caller don't hold up another's only one."""
     from datetime import UTC, datetime
 
-    from guard.server.keys import add_key
+    from guard.server.keys.file import add_key
 
     file, now = tmp_path / "keys.json", datetime(2026, 1, 1, tzinfo=UTC)
     ann, bob = (f"Bearer {add_key(file, name, None, now)}" for name in ("ann", "bob"))

@@ -17,7 +17,7 @@ from urllib.parse import quote
 import pytest
 
 from guard.server.counters import Counters
-from guard.server.keys import add_key
+from guard.server.keys.file import add_key
 from guard.server.runs import worker as worker_module
 from guard.server.runs.store import RunStore
 from guard.server.settings import Limits

@@ -347,7 +347,7 @@ async def test_what_two_texts_of_a_choice_say_together_is_found(
 
 
 async def test_a_text_within_one_window_is_looked_at_once() -> None:
-    """Its tail is all of it: a judge is not paid twice; of a longer text, the tail and all of it."""
+    """Its tail is all of it, and a judge is not paid twice; a longer one has a tail and a whole."""
     for length, looks in ((30, 1), (150, 4)):
         scanner = WordScanner()
         await through(streaming("window", around={"scanner": scanner}), ["好" * length])

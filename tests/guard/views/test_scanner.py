@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guard.decision import Part
-from guard.disguises import DISGUISES
 from guard.engine import Asked
 from guard.evidence import Found, Scanner
 from guard.loading import load_guard
 from guard.policy import Policy
-from guard.selftest import load_rows
-from guard.selftest_rows import with_pinyin
+from guard.selftest.disguises import DISGUISES
+from guard.selftest.measure import load_rows
+from guard.selftest.rows import with_pinyin
 from judge.embedded.evidence import find_evidence
 from judge.embedded.fold import fold
 from judge.embedded.heads import KINDS, EvidenceHeads, Reached

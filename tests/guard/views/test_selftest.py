@@ -5,10 +5,10 @@ from random import Random
 
 import pytest
 
-from guard.disguises import DISGUISES, Row
 from guard.evidence import Scanner
-from guard.selftest import SelftestReport, load_rows, render_selftest, selftest
-from guard.selftest_rows import choose, parts, with_pinyin
+from guard.selftest.disguises import DISGUISES, Row
+from guard.selftest.measure import SelftestReport, load_rows, render_selftest, selftest
+from guard.selftest.rows import choose, parts, with_pinyin
 from judge.embedded.published import Text
 
 ROWS = load_rows()

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guard.disguises import DISGUISES
-from guard.selftest import load_rows
+from guard.selftest.disguises import DISGUISES
+from guard.selftest.measure import load_rows
 from guard.views import View, load, signs, views
 from judge.embedded import compiled
 

@@ -1,0 +1,7 @@
+"""`Guard`, which every edge goes through, and what it asks: scanner and judge."""
+
+from __future__ import annotations
+
+from guard.engine.guard import Around, Asked, Guard, People, Scanner, Told
+
+__all__ = ["Around", "Asked", "Guard", "People", "Scanner", "Told"]

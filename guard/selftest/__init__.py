@@ -1,0 +1,1 @@
+"""How well evidence is found behind disguises, and at what cost."""

@@ -1,0 +1,1 @@
+"""Connections, bodies and responses: what every route needs of HTTP."""

@@ -1,0 +1,1 @@
+"""Callers' keys: their file, and how the server follows it."""

@@ -1,0 +1,1 @@
+"""The model's server behind this one."""
