@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from guard.decision import Decision, Part
     from guard.engine import Asked, Guard
     from guard.errors import AnswerBroken, Blocked, GuardUnavailable
+    from guard.event import AuditSink, GuardEvent
     from guard.loading import Given, load_guard
     from guard.policy import Policy, load_policy
     from guard.wrapping import wrap
@@ -23,12 +24,14 @@ if TYPE_CHECKING:
 _HOMES = {
     "AnswerBroken": "guard.errors",
     "Asked": "guard.engine",
+    "AuditSink": "guard.event",
     "Blocked": "guard.errors",
     "Decision": "guard.decision",
     "FlamesClient": "guard.client",
     "FlamesError": "guard.client",
     "Given": "guard.loading",
     "Guard": "guard.engine",
+    "GuardEvent": "guard.event",
     "GuardUnavailable": "guard.errors",
     "Part": "guard.decision",
     "Policy": "guard.policy",
@@ -41,12 +44,14 @@ _HOMES = {
 __all__ = [
     "AnswerBroken",
     "Asked",
+    "AuditSink",
     "Blocked",
     "Decision",
     "FlamesClient",
     "FlamesError",
     "Given",
     "Guard",
+    "GuardEvent",
     "GuardUnavailable",
     "Part",
     "Policy",

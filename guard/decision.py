@@ -129,7 +129,7 @@ class Decision:
         return self.status == "failed"
 
     @property
-    def told(self) -> Status:
+    def reported(self) -> Status:
         """What came of it, as callers are told: shadow mode withholds nothing."""
         if not self.shadow or self.status in {"allowed", "flagged"}:
             return self.status

@@ -40,16 +40,13 @@ class LiveAnswer:
         asked: what is being answered.
         n: how many choices were asked for: all of them get their end, and others count as unknown
             keys do. None where nobody knows; then all that come are taken.
-        mode: other than the policy's, as where a client can't withdraw text.
     """
 
-    def __init__(
-        self, guard: Guard, asked: Asked, n: int | None = 1, mode: Mode | None = None
-    ) -> None:
+    def __init__(self, guard: Guard, asked: Asked, n: int | None = 1) -> None:
         self._policy, self._prompt = guard.policy, asked.prompt
         self._n, self._most = n or 1, n
-        self._mode: Mode = mode or guard.policy.stream.mode
-        self._session = StreamSession(guard, asked, mode)
+        self._mode: Mode = guard.policy.stream.mode
+        self._session = StreamSession(guard, asked)
         self._portion = guard.policy.stream.window - guard.policy.stream.overlap
         self._writer = FrameWriter(envelope_of(asked))
         self.usage: dict[str, Any] | None = None

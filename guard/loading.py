@@ -165,14 +165,14 @@ def _judge(policy: Policy, notify: Callable[[str], None], *, live: bool) -> Judg
     from judge.llm.config import ModelConfig, Sampling
     from judge.llm.price import price_of
 
-    told = policy.llm
-    heat = told.temperature if told.temperature is not None else 0.7 if told.samples > 1 else 0.0
+    llm = policy.llm
+    heat = llm.temperature if llm.temperature is not None else 0.7 if llm.samples > 1 else 0.0
     sampling = Sampling.model_validate(
         {
             "temperature": heat,
-            "max_tokens": told.max_tokens,
-            "seed": told.seed,
-            "reasoning_effort": told.reasoning_effort,
+            "max_tokens": llm.max_tokens,
+            "seed": llm.seed,
+            "reasoning_effort": llm.reasoning_effort,
         }
     )
 
@@ -181,11 +181,11 @@ def _judge(policy: Policy, notify: Callable[[str], None], *, live: bool) -> Judg
     def model(name: str) -> ModelConfig:
         config = ModelConfig(
             model=name,
-            api_base=told.api_base,
-            api_key_env=told.api_key_env,
-            timeout_s=min(told.timeout_s, policy.deadline_s),
-            retries=told.retries,
-            price=told.price,
+            api_base=llm.api_base,
+            api_key_env=llm.api_key_env,
+            timeout_s=min(llm.timeout_s, policy.deadline_s),
+            retries=llm.retries,
+            price=llm.price,
             sampling=sampling,
             **patience,
         )
@@ -200,17 +200,17 @@ def _judge(policy: Policy, notify: Callable[[str], None], *, live: bool) -> Judg
     context = JudgeContext(
         model=model,
         options=LlmOptions(
-            samples=told.samples,
-            response_format=told.response_format,
-            logprobs=told.logprobs,
-            max_chars=told.max_chars,
+            samples=llm.samples,
+            response_format=llm.response_format,
+            logprobs=llm.logprobs,
+            max_chars=llm.max_chars,
         ),
         traffic=None if policy.judge == "embedded" else _traffic(policy, notify, live=live),
-        vote=told.vote,
+        vote=llm.vote,
         band=policy.band or _calibrated_band(policy) or EVERYTHING,
     )
     try:
-        return load_judge(policy.judge, context, told.fallback)
+        return load_judge(policy.judge, context, llm.fallback)
     except InputError as error:
         if error.file != JUDGE_FLAG:
             raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import inspect
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from itertools import islice
@@ -64,3 +65,10 @@ def let_go(source: Any) -> None:
     """Tell the model's side that nobody reads on."""
     if callable(close := getattr(source, "close", None)):
         close()
+
+
+async def alet_go(source: Any) -> None:
+    """The same for asynchronous code, whatever kind of code the stream is of."""
+    close = getattr(source, "aclose", None) or getattr(source, "close", None)
+    if callable(close) and inspect.isawaitable(closing := close()):
+        await closing

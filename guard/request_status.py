@@ -34,7 +34,7 @@ class RequestStatus:
 
     def decided(self, decision: Decision, status: Status | None = None) -> None:
         """Take note of a decision; `status` is what came of it, where that is something else."""
-        self.status = worst(self.status or "allowed", status or decision.told)
+        self.status = worst(self.status or "allowed", status or decision.reported)
         self.missed += len(decision.missed)
         self.abstained += len(decision.abstained)
 

@@ -12,7 +12,7 @@ from guard.asgi.headers import header, is_plain, is_utf8, media_type
 from guard.asgi.routes import Route
 from guard.chat import decided_about, left_over, parts_of, request_in
 from guard.decision import Decision, Part
-from guard.engine import Asked, Guard, Told
+from guard.engine import Asked, Guard
 from guard.openai_api import ApiError, ChatRequest, is_json, is_json_type, parse_value, serialised
 from guard.texts.foreign_media import unread_in
 from guard.texts.framed import framed_beside
@@ -53,7 +53,7 @@ class Question:
     async def look(self, guard: Guard) -> Decision:
         """The decision about the request, recorded."""
         decision = await decided_about(guard, self.parts, self.request, self.unread, self.asked)
-        await guard.record(decision, self.parts, self.asked, Told())
+        await guard.record(decision, self.parts, self.asked)
         return decision
 
 

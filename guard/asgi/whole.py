@@ -9,7 +9,7 @@ from guard.answers import body_of, look_at_answer, look_at_texts
 from guard.app_streams import Form
 from guard.asgi.question import Question
 from guard.decision import Decision, Part
-from guard.engine import Guard, Told
+from guard.engine import Facts, Guard
 from guard.openai_api import (
     ApiError,
     guard_unavailable,
@@ -112,8 +112,8 @@ class Whole:
         n = None if request is None else request.n
         completion = read_completion(value, policy.unknown_keys, n)
         looked = await look_at_answer(self._guard, completion, asked)
-        told = Told(dropped=unread_keys(completion.dropped))
-        await self._recorded(looked.decision, list(looked.parts), told)
+        facts = Facts(dropped=unread_keys(completion.dropped))
+        await self._recorded(looked.decision, list(looked.parts), facts)
         if any(one.stops and one.failed for one in looked.by_choice.values()):
             self._said.failed()
             raise guard_unavailable()
@@ -121,12 +121,12 @@ class Whole:
 
     async def _decided(self, parts: list[Part]) -> Decision:
         decision = await look_at_texts(self._guard, parts, self._question.asked)
-        await self._recorded(decision, parts, Told())
+        await self._recorded(decision, parts, Facts())
         if decision.stops and decision.failed:
             raise guard_unavailable()
         return decision
 
-    async def _recorded(self, decision: Decision, parts: list[Part], told: Told) -> None:
+    async def _recorded(self, decision: Decision, parts: list[Part], facts: Facts) -> None:
         done = decision.withheld()  # the application is not asked again
         self._said.decided(done)
-        await self._guard.record(done, parts, self._question.asked, told)
+        await self._guard.record(done, parts, self._question.asked, facts)

@@ -97,7 +97,7 @@ class FlamesClient:
         if dimension is not None:
             body["dimension"] = dimension
         content, headers = _written(body), {"content-type": "application/json"}
-        told = self._server.told("POST", "/v1/judge", Judgement, content=content, headers=headers)
+        told = self._server.fetch("POST", "/v1/judge", Judgement, content=content, headers=headers)
         results = told.results
         return results[0] if single else list(results)
 
@@ -134,11 +134,11 @@ class FlamesClient:
 
     def runs(self) -> list[Run]:
         """All runs of this key, newest first."""
-        return list(self._server.told("GET", "/v1/runs", RunList).runs)
+        return list(self._server.fetch("GET", "/v1/runs", RunList).runs)
 
     def run(self, run: Run | str) -> Run:
         """Where a run is now."""
-        return self._server.told("GET", _path(run), Run)
+        return self._server.fetch("GET", _path(run), Run)
 
     def follow(self, run: Run | str) -> Iterator[Run]:
         """A run's progress whenever it changed, until it has ended.
@@ -189,35 +189,35 @@ class FlamesClient:
 
     def bad_rows(self, run: Run | str) -> list[BadRow]:
         """The rows of a run that has ended that could not be read."""
-        lines = self._server.asked("GET", f"{_path(run)}/bad-rows").content.splitlines()
+        lines = self._server.request("GET", f"{_path(run)}/bad-rows").content.splitlines()
         return [read(BadRow, line) for line in lines]
 
     def summary(self, run: Run | str) -> Report:
         """The figures of a run that has ended."""
-        return self._server.told("GET", f"{_path(run)}/summary", Report)
+        return self._server.fetch("GET", f"{_path(run)}/summary", Report)
 
     def report(self, run: Run | str) -> str:
         """The figures as people read them."""
-        return self._server.asked("GET", f"{_path(run)}/report").text
+        return self._server.request("GET", f"{_path(run)}/report").text
 
     def cancel(self, run: Run | str) -> Run:
         """Stop a run; what is judged stays."""
-        return self._server.told("POST", f"{_path(run)}/cancel", Run)
+        return self._server.fetch("POST", f"{_path(run)}/cancel", Run)
 
     def resume(self, run: Run | str) -> Run:
         """Go on with a run that failed or was cancelled."""
-        return self._server.told("POST", f"{_path(run)}/resume", Run)
+        return self._server.fetch("POST", f"{_path(run)}/resume", Run)
 
     def delete(self, run: Run | str) -> None:
         """Delete a run with all that the server keeps of it."""
-        self._server.asked("DELETE", _path(run))
+        self._server.request("DELETE", _path(run))
 
     def _submitted(
         self, content: IO[bytes] | Iterator[bytes], kind: str, told: Mapping[str, str | None]
     ) -> Run:
         query = {key: value for key, value in told.items() if value is not None}
         headers = {"content-type": kind}
-        return self._server.told(
+        return self._server.fetch(
             "POST", "/v1/runs", Run, content=content, params=query, headers=headers
         )
 

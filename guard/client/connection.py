@@ -52,15 +52,15 @@ class Connection:
         """Let go of the connections."""
         self._http.close()
 
-    def told(self, method: str, path: str, model: type[M], **more: Any) -> M:
+    def fetch(self, method: str, path: str, model: type[M], **more: Any) -> M:
         """What the server says, as a model.
 
         Raises:
             FlamesError: it refused, could not be asked, or says something else.
         """
-        return read(model, self.asked(method, path, **more).content)
+        return read(model, self.request(method, path, **more).content)
 
-    def asked(self, method: str, path: str, **more: Any) -> httpx.Response:
+    def request(self, method: str, path: str, **more: Any) -> httpx.Response:
         """A response with its body.
 
         Raises:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from guard.engine.guard import Around, Asked, Guard, People, Scanner, Told
+from guard.engine.guard import Around, Asked, Facts, Guard, People, Scanner
 
-__all__ = ["Around", "Asked", "Guard", "People", "Scanner", "Told"]
+__all__ = ["Around", "Asked", "Facts", "Guard", "People", "Scanner"]

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Protocol, get_args
+from typing import Final, Protocol, get_args
 
 from guard.decision import Decision, Missed, Part
 from guard.engine.asking import Asked, PatientJudge
@@ -29,7 +29,7 @@ from guard.policy.bound_rule import BoundRule
 from judge.protocols import Judge
 from judge.rubric import Rubric
 
-__all__ = ["Around", "Asked", "Guard", "People", "Scanner", "Told"]
+__all__ = ["Around", "Asked", "Facts", "Guard", "People", "Scanner"]
 
 
 class People(Protocol):
@@ -40,13 +40,16 @@ class People(Protocol):
 
 
 @dataclass(frozen=True)
-class Told:
+class Facts:
     """What an edge knows about a decision beside the text: for the record."""
 
     streamed: bool = False
     looks: int = 1
     exposed: int = 0
     dropped: int = 0  # keys that were left out of the body
+
+
+NO_MORE: Final = Facts()
 
 
 @dataclass(frozen=True)
@@ -128,7 +131,7 @@ class Guard:
     async def check(self, side: Side, parts: Sequence[Part], asked: Asked) -> Decision:
         """Decide about a text, and record the decision."""
         decision = await self.look(side, parts, asked)
-        await self.record(decision, parts, asked, Told())
+        await self.record(decision, parts, asked)
         return decision
 
     async def look(
@@ -171,7 +174,7 @@ class Guard:
         )
 
     async def record(
-        self, decision: Decision, parts: Sequence[Part], asked: Asked, told: Told
+        self, decision: Decision, parts: Sequence[Part], asked: Asked, facts: Facts = NO_MORE
     ) -> GuardEvent:
         """Write a decision to every sink; the event is safe when this returns, or counted lost."""
         texts = [part.text for part in parts]
@@ -188,11 +191,11 @@ class Guard:
             policy=self._policy_id,
             calibration=self.calibration_id,
             shadow=decision.shadow,
-            streamed=told.streamed,
-            looks=told.looks,
+            streamed=facts.streamed,
+            looks=facts.looks,
             characters=sum(map(len, texts)),
-            exposed=told.exposed,
-            dropped=told.dropped,
+            exposed=facts.exposed,
+            dropped=facts.dropped,
             elapsed_s=decision.elapsed_s,
             cost_usd=decision.cost_usd,
             text_sha256=recorded_sha256(texts),

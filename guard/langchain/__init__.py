@@ -33,7 +33,7 @@ from guard.answers import look_at_texts
 from guard.bridge import run
 from guard.chat import asked_by, request_in
 from guard.decision import merged
-from guard.engine import Asked, Guard, Told
+from guard.engine import Asked, Guard
 from guard.errors import OnBlock
 from guard.langchain.runs import unheard, unheard_inside
 from guard.langchain.texts import CONTENT, arguments_of, turns_of
@@ -145,7 +145,7 @@ class _ToolUse(Exchange):
         decision = (await self._guard.look("output", parts, self.asked, judged=False)).withheld()
         if not decision.stops:
             return None
-        await self._guard.record(decision, parts, self.asked, Told())
+        await self._guard.record(decision, parts, self.asked)
         return self._message(self.withheld(decision, "output"))
 
     async def judge(self, result: ToolAnswer) -> ToolAnswer:
@@ -153,12 +153,12 @@ class _ToolUse(Exchange):
         value = plain(result)
         parts = texts_of(None if value is OPAQUE else value, CONTENT)
         decision = await look_at_texts(self._guard, parts, self.asked, "input")
-        await self._guard.record(decision, parts, self.asked, Told())
+        await self._guard.record(decision, parts, self.asked)
         if self._direct and not decision.stops:
             decision = (await look_at_texts(self._guard, parts, self.asked)).withheld()
             if unread := unread_in(value["content"] if isinstance(result, ToolMessage) else value):
                 decision = merged(decision, self._guard.unread("output", unread))
-            await self._guard.record(decision, parts, self.asked, Told())
+            await self._guard.record(decision, parts, self.asked)
         return self._message(self.withheld(decision, decision.side)) if decision.stops else result
 
     def _message(self, text: str) -> ToolMessage:

@@ -56,7 +56,7 @@ def parts_of(body: dict[str, Any]) -> list[Part]:
     return [*texts_of(body, CONTENT), *arguments_of(body.get("tool_calls") or ())]
 
 
-def told(message: BaseMessage) -> BaseMessage:
+def without_logprobs(message: BaseMessage) -> BaseMessage:
     """A message without its log probabilities: their tokens are nothing that could be judged."""
     about = message.response_metadata
     if not about.get("logprobs"):

@@ -13,10 +13,10 @@ from langgraph.types import Command
 from guard.answers import look_at_body, look_at_texts
 from guard.chat import asked_by, hint_of, request_in, tries_of
 from guard.decision import Decision, merged
-from guard.engine import Asked, Guard, Told
+from guard.engine import Asked, Guard
 from guard.errors import OnBlock, message_for
 from guard.langchain.memory import blank, held, instructions, named, parted, removed
-from guard.langchain.texts import body_for, parts_of, told, turns_of
+from guard.langchain.texts import body_for, parts_of, turns_of, without_logprobs
 from guard.policy import Side
 from guard.texts.foreign_media import unread_in
 from guard.texts.objects import plain
@@ -57,7 +57,7 @@ class Turn(Exchange):
         decision = await self._look([*earlier, *question])
         if decision.stops and earlier:
             decision = await self._without_harm(earlier, question, decision)
-        await self._guard.record(decision, self._parts, self.asked, Told())
+        await self._guard.record(decision, self._parts, self.asked)
         if not decision.stops:
             return None
         said = _said(self.withheld(decision, "input"), decision)
@@ -68,7 +68,7 @@ class Turn(Exchange):
     async def judge(self, answer: Any) -> Any:
         """What the agent gets for an answer; None where the model is to be asked once more."""
         given = ModelResponse([answer]) if isinstance(answer, AIMessage) else answer
-        given = replace(given, result=[told(message) for message in given.result])
+        given = replace(given, result=[without_logprobs(message) for message in given.result])
         bodies = [plain(message) for message in given.result]
         parts = [part for body in bodies for part in parts_of(body)]
         decision = await look_at_texts(self._guard, parts, self.asked)
@@ -76,7 +76,7 @@ class Turn(Exchange):
             decision = merged(decision, self._guard.unread("output", unread))
         again = self._tries < tries_of(decision)
         done = decision if again else decision.withheld()
-        await self._guard.record(done, parts, self.asked, Told())
+        await self._guard.record(done, parts, self.asked)
         if again:
             self._tries += 1
             self._unhinted = self._unhinted or self.request
@@ -104,7 +104,7 @@ class Turn(Exchange):
                 return now  # they harm together, and the question is what came last
             self._forgotten += removed(earlier)
             now = await self._look([*instructions(earlier), *question])
-        await self._guard.record(whole, parts, asked, Told())
+        await self._guard.record(whole, parts, asked)
         return now
 
     async def _passing(self, message: BaseMessage) -> BaseMessage:

@@ -27,7 +27,7 @@ from guard.answers import body_of, look_at_answer, look_at_body, look_at_texts
 from guard.audit import open_log
 from guard.chat import request_in
 from guard.decision import Decision, merged
-from guard.engine import Asked, Guard, Told
+from guard.engine import Asked, Facts, Guard
 from guard.litellm_guardrail.request import (
     BESIDE,
     asked_in,
@@ -38,7 +38,6 @@ from guard.litellm_guardrail.request import (
     goes_round,
     headers_of,
     http_error,
-    let_go,
     mark,
     note,
     streams_unread,
@@ -48,6 +47,7 @@ from guard.live import LiveAnswer
 from guard.loading import Given, load_guard
 from guard.openai_api import ApiError, guard_unavailable, read_completion, serialised, unread_keys
 from guard.policy import Side
+from guard.read_on import alet_go
 from guard.request_status import about_guard
 from guard.texts.json_replies import Paths, texts_of
 from guard.texts.objects import OPAQUE, plain
@@ -141,7 +141,7 @@ class FlamesGuardrail(CustomGuardrail):
             self._refuse(data, _AFTER, guard_unavailable())
         parts = texts_of(value, _REPLIES)
         decision = await look_at_texts(self._guard, parts, asked)
-        await self._guard.record(decision.withheld(), parts, asked, Told())
+        await self._guard.record(decision.withheld(), parts, asked)
         self._settle(data, decision, _AFTER, asked.prompt)
         return response
 
@@ -163,7 +163,7 @@ class FlamesGuardrail(CustomGuardrail):
         except ApiError as error:
             broken = error
         finally:
-            await let_go(response)
+            await alet_go(response)
             decision = await live.close()
             self._note(request_data, decision, _AFTER)
         if broken is not None:  # the proxy sends a text of this form as it is, and ends
@@ -198,7 +198,7 @@ class FlamesGuardrail(CustomGuardrail):
         if images := given.get("images"):
             wheres = [f"images[{place}]" for place in range(len(images))]
             decision = merged(decision, self._guard.unread(side, wheres))
-        await self._guard.record(decision.withheld(), parts, asked, Told())
+        await self._guard.record(decision.withheld(), parts, asked)
         self._settle(request_data, decision, hook, asked.prompt)
         return inputs
 
@@ -224,7 +224,7 @@ class FlamesGuardrail(CustomGuardrail):
         decision, parts = await look_at_body(self._guard, request, body, asked)
         if files := files_in(data):
             decision = merged(decision, self._guard.unread("input", files))
-        await self._guard.record(decision, parts, asked, Told())
+        await self._guard.record(decision, parts, asked)
         self._settle(data, decision, hook, asked.prompt)
 
     async def _completion(
@@ -237,8 +237,8 @@ class FlamesGuardrail(CustomGuardrail):
             self._refuse(data, _AFTER, error)
         looked = await look_at_answer(self._guard, completion, asked)
         decision = looked.decision.withheld()
-        told = Told(dropped=unread_keys(completion.dropped))
-        await self._guard.record(decision, looked.parts, asked, told)
+        facts = Facts(dropped=unread_keys(completion.dropped))
+        await self._guard.record(decision, looked.parts, asked, facts)
         self._note(data, decision, _AFTER)
         if any(one.stops and one.failed for one in looked.by_choice.values()):
             raise http_error(guard_unavailable())

@@ -169,13 +169,6 @@ async def frames_of(
             yield await live.end() or await read_on(source, take)
 
 
-async def let_go(response: Any) -> None:
-    """Tell the model's side that nobody reads on."""
-    close = getattr(response, "aclose", None)
-    if callable(close):
-        await close()
-
-
 def body_in(data: Mapping[str, Any]) -> dict[str, Any]:
     """The request without what the proxy knows about it."""
     own = _own(data)

@@ -74,8 +74,9 @@ def input_blocked(message: str) -> ApiError:
     return ApiError(message, status=400, code="content_filter")
 
 
-def guard_unavailable(message: str = "the guard could not judge this text") -> ApiError:
+def guard_unavailable() -> ApiError:
     """The answer when the guard itself fails and its policy says to block."""
+    message = "the guard could not judge this text"
     return ApiError(message, status=503, code="guard_unavailable")
 
 

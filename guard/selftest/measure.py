@@ -12,7 +12,7 @@ import json
 from collections.abc import Sequence
 from importlib import resources
 from random import Random
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
@@ -78,6 +78,7 @@ class SelftestReport(_Value):
         by_source: the same for each source.
     """
 
+    format: Literal[1] = 1
     plain: Estimate
     behind: tuple[Behind, ...]
     by_kind: dict[str, dict[str, float]]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from guard.decision import Decision, Part, merged
-from guard.engine import Asked, Guard, Told
+from guard.engine import Asked, Facts, Guard
 from guard.policy import Mode
 from guard.stream.windows import Look, Windows
 from guard.texts.escapes import argued
@@ -197,8 +197,8 @@ class StreamSession:
         decision = await self._last()
         done = decision if again else decision.withheld()
         parts = [one.part for one in self._channels.values()]
-        told = Told(True, self._looks, self._exposed, self.dropped)
-        await self._guard.record(done, parts, self._asked, told)
+        facts = Facts(True, self._looks, self._exposed, self.dropped)
+        await self._guard.record(done, parts, self._asked, facts)
         return done
 
     @property

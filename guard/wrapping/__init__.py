@@ -43,8 +43,8 @@ def wrap(
 
     Args:
         chat: the function or the client.
-        guard: a guard, a policy, or a policy file. A guard belongs to one event loop: give
-            synchronous and asynchronous functions each their own, or a policy.
+        guard: a guard, a policy, or a policy file. One guard serves several functions, synchronous
+            and asynchronous ones alike.
         ask: the parameter that holds the prompt or the messages, where its name does not tell.
         on_block: `answer` gives the policy's message in place of a text that is withheld; `raise`
             raises `Blocked`, as `answer` does where a message has no place: in a tuple, or an

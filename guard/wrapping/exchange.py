@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 from guard.answers import body_of, look_at_answer, look_at_texts
 from guard.chat import decided_about, tries_of
 from guard.decision import Decision, Finish, Part
-from guard.engine import Guard, Told
+from guard.engine import Facts, Guard
 from guard.errors import AnswerBroken, Blocked, OnBlock, message_for
 from guard.openai_api import ApiError, is_completion, read_completion, unread_keys
 from guard.policy import Side
@@ -67,7 +67,7 @@ class Exchange:
         """
         guard, call, parts = self.guard, self.call, self.call.parts
         decision = await decided_about(guard, parts, call.request, call.unread, self.asked)
-        await guard.record(decision, parts, self.asked, Told())
+        await guard.record(decision, parts, self.asked)
         if not decision.stops:
             return None
         return Refusal(self.withheld(decision, "input"), decision.finish, call.n)
@@ -136,8 +136,8 @@ class Exchange:
         looked = await look_at_answer(self.guard, completion, self.asked)
         failed = next((one for one in looked.by_choice.values() if one.stops and one.failed), None)
         decision = failed or looked.decision
-        told = Told(dropped=unread_keys(completion.dropped))
-        if await self._settled(decision, looked.parts, told):
+        facts = Facts(dropped=unread_keys(completion.dropped))
+        if await self._settled(decision, looked.parts, facts):
             return AGAIN
         if decision.stops:
             self.withheld(decision, "output")
@@ -154,7 +154,7 @@ class Exchange:
             shown = texts_of(plain(result, written=False))  # to whoever reads the object
             parts += [part for part in shown if part.text not in seen]
         decision = await look_at_texts(self.guard, parts, self.asked)
-        if await self._settled(decision, parts, Told()):
+        if await self._settled(decision, parts, Facts()):
             return AGAIN
         if not decision.stops:
             return result
@@ -165,11 +165,11 @@ class Exchange:
             raise Blocked(message, "output")
         return answer
 
-    async def _settled(self, decision: Decision, parts: Sequence[Part], told: Told) -> bool:
+    async def _settled(self, decision: Decision, parts: Sequence[Part], facts: Facts) -> bool:
         """Record a decision about an answer; whether another one is asked for."""
         again = self.may_ask_again(decision)
         done = decision if again else decision.withheld()
-        await self.guard.record(done, parts, self.asked, told)
+        await self.guard.record(done, parts, self.asked, facts)
         return again
 
 

@@ -66,15 +66,15 @@ class _Function:
 
     chat: Callable[..., Any]
     how: Wrapping
-    told: Gives
+    gives: Gives
     refusing: Refusing
     reader: Reader
 
     @classmethod
     def of(cls, chat: Callable[..., Any], how: Wrapping, inner: Callable[..., Any]) -> Self:
         """A function; `inner` is the one that says by its annotation what is given."""
-        told: Gives = "whole" if how.refusing is not None else gives(inner)
-        return cls(chat, how, told, how.refusing or refusing(inner), Reader(chat, how.ask))
+        given: Gives = "whole" if how.refusing is not None else gives(inner)
+        return cls(chat, how, given, how.refusing or refusing(inner), Reader(chat, how.ask))
 
     def named(self, guarded: Callable[..., Any]) -> Callable[..., Any]:
         """A function with this one's name and signature."""
@@ -100,7 +100,7 @@ class _Function:
         if streams:
             return self.refusing.pieces(refusal, exchange)
         answer = self.refusing.answer(refusal, exchange)
-        return answer if self.told == "whole" else said_anyhow(answer)
+        return answer if self.gives == "whole" else said_anyhow(answer)
 
 
 def wrapped(chat: Callable[..., Any], how: Wrapping) -> Callable[..., Any]:
@@ -114,7 +114,7 @@ def wrapped(chat: Callable[..., Any], how: Wrapping) -> Callable[..., Any]:
     while _kind(inner) is None and hasattr(inner, "__wrapped__"):
         inner = _called(inner.__wrapped__)
     one = _Function.of(chat, how, inner)
-    kind = _kind(inner) or one.told
+    kind = _kind(inner) or one.gives
     if kind == "pieces" and called is not inner:  # its decorator may have put them together
         kind = "unknown"
     return _MAKERS.get(kind, _plain)(one)
@@ -187,7 +187,7 @@ def _coroutine(one: _Function) -> Callable[..., Any]:
         refusal = await exchange.begin()
         if refusal is None:
             return await _answered(one, exchange, await awaited(one.ask(exchange.call)))
-        streams = exchange.call.streams or one.told.startswith("pieces")
+        streams = exchange.call.streams or one.gives.startswith("pieces")
         refused = one.refused(refusal, exchange, streams=streams)
         return AsyncGuardedStream(_all(refused)) if streams else refused
 
@@ -200,7 +200,7 @@ def _plain(one: _Function) -> Callable[..., Any]:
         exchange = one.exchange(args, kwargs)
         refusal = run(exchange.begin())
         if refusal is not None:
-            chunks = one.told == "pieces" and one.refusing.chunk is not str
+            chunks = one.gives == "pieces" and one.refusing.chunk is not str
             streams = exchange.call.streams or chunks
             refused = one.refused(refusal, exchange, streams=streams)
             return GuardedStream(refused) if streams else refused

@@ -18,7 +18,7 @@ from collections.abc import (
 from typing import Any, Self
 
 from guard.bridge import finish, run
-from guard.read_on import let_go
+from guard.read_on import alet_go, let_go
 from guard.wrapping.exchange import Exchange
 from guard.wrapping.pieces import Live, LiveChunks, Out, Yields, live_for, live_text
 from guard.wrapping.question import Call
@@ -154,7 +154,7 @@ async def apieces(
                 yield one
         finally:
             try:
-                await _alet_go(source)
+                await alet_go(source)
             finally:
                 await stream.close()
         if not stream.again:
@@ -180,12 +180,6 @@ async def _each(source: Iterator[Any]) -> AsyncIterator[Any]:
             yield item
     finally:
         let_go(source)
-
-
-async def _alet_go(source: Any) -> None:
-    close = getattr(source, "aclose", None) or getattr(source, "close", None)
-    if callable(close):
-        await awaited(close())
 
 
 class GuardedStream:
@@ -247,6 +241,6 @@ class AsyncGuardedStream:
         if not awaited_elsewhere:
             await self._pieces.aclose()
         if awaited_elsewhere or not self._begun:
-            await _alet_go(self._source)
+            await alet_go(self._source)
 
     aclose = close  # as a generator has it

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from guard.decision import Part
-from guard.engine import Asked, Told
+from guard.engine import Asked
 from guard.engine.passing import EVERY_S
 from judge.testing import ScriptedJudge
 from judge.verdict import FailureKind
@@ -46,7 +46,7 @@ async def test_what_passes_unchecked_is_logged_once_a_kind_and_minute(
 async def test_pictures_that_pass_unread_are_logged_too(caplog: pytest.LogCaptureFixture) -> None:
     """By the policy's `unread`."""
     one = guard(policy(LEGAL, unread="allow"))
-    await one.record(one.unread("input", ["messages[0]"]), [], Asked(), Told())
+    await one.record(one.unread("input", ["messages[0]"]), [], Asked())
     assert lines(caplog) == ["failed open: a text (input) passed unchecked: unread"]
 
 

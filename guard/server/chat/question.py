@@ -24,8 +24,3 @@ class Question:
     asked: Asked
     caller: str | None
     exchange: Exchange
-
-    @property
-    def choices(self) -> range:
-        """The numbers of the answers that it asks for."""
-        return range(self.request.n)

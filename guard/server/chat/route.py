@@ -6,7 +6,7 @@ from starlette.types import Receive, Scope, Send
 
 from guard.chat import asked_by, envelope_of, look_at_request, refusal_frames, refusal_of
 from guard.decision import Decision
-from guard.engine import Asked, Told
+from guard.engine import Asked, Facts
 from guard.openai_api import (
     DONE_FRAME,
     ChatRequest,
@@ -47,8 +47,8 @@ class Chat:
         asked = asked_by(request, exchange.request_id)
         async with while_wanted(receive, exchange):
             decision, parts = await look_at_request(self._guard, request, asked)
-            told = Told(dropped=unread_keys(request.dropped))
-            await self._guard.record(decision, parts, asked, told)
+            facts = Facts(dropped=unread_keys(request.dropped))
+            await self._guard.record(decision, parts, asked, facts)
             exchange.decided(decision)
             if decision.stops:
                 await self._refused(request, asked, decision, send)

@@ -78,7 +78,7 @@ class StreamedAnswer:
         try:
             await check_status(response, self._guard, asked.request_id)
             await self._stream.start()
-            answer = LiveAnswer(self._guard, asked, len(self._question.choices))
+            answer = LiveAnswer(self._guard, asked, self._question.request.n)
             self._answer = answer
             unknown = self._guard.policy.unknown_keys
             chunks = chunks_of(response, self._state.limits, unknown)

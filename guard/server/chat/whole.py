@@ -10,7 +10,7 @@ from typing import Any
 from guard.answers import body_of, look_at_answer
 from guard.chat import asked_again, parts_of, tries_of
 from guard.decision import Decision
-from guard.engine import Told
+from guard.engine import Facts
 from guard.openai_api import (
     MOST_CHOICES,
     Completion,
@@ -22,7 +22,7 @@ from guard.openai_api import (
 )
 from guard.server.chat.question import Question
 from guard.server.state import State
-from guard.server.upstream.connection import parsed, told, whole
+from guard.server.upstream.connection import parsed, upstream_faults, whole
 from guard.server.upstream.errors import check_status
 
 
@@ -65,7 +65,7 @@ class WholeAnswer:
     async def _completion(self, forward: dict[str, Any]) -> Completion:
         """Ask the upstream."""
         state, limits = self._state, self._state.limits
-        with told():
+        with upstream_faults():
             async with asyncio.timeout(limits.upstream_s):
                 response = await state.upstream.complete(serialised(forward), self._question.caller)
                 try:
@@ -78,12 +78,12 @@ class WholeAnswer:
         return read_completion(value, self._guard.policy.unknown_keys, asked)
 
     async def _record(self, completion: Completion, decisions: Mapping[int, Decision]) -> None:
-        told = Told(dropped=unread_keys(completion.dropped))
+        facts = Facts(dropped=unread_keys(completion.dropped))
         for choice in completion.choices:
             if choice.index in decisions:
                 parts, asked = parts_of(choice.parts), self._question.asked
-                await self._guard.record(decisions[choice.index], parts, asked, told)
-                told = Told()  # the keys are the body's, and counted once
+                await self._guard.record(decisions[choice.index], parts, asked, facts)
+                facts = Facts()  # the keys are the body's, and counted once
 
     async def _again(
         self, completion: Completion, bad: Sequence[int], decision: Decision

@@ -40,6 +40,5 @@ class Health:
 
     async def metrics(self, _: Request) -> Response:
         """What was counted, for Prometheus."""
-        self._state.metrics.lost(self._state.guard.lost)
         page, kind = self._state.metrics.render()
         return Response(page, headers={"content-type": kind})

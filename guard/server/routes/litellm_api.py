@@ -16,7 +16,7 @@ from starlette.responses import Response
 from guard.answers import look_at_texts
 from guard.chat import asked_by, request_in
 from guard.decision import Decision, Part, merged
-from guard.engine import Asked, Told
+from guard.engine import Asked
 from guard.openai_api import ApiError, guard_unavailable, strings_of
 from guard.policy import Side
 from guard.server.http.body import read_object
@@ -60,7 +60,7 @@ class LitellmApi:
             if images:
                 decision = merged(decision, guard.unread(side, images))
             decision = decision.withheld()
-            await guard.record(decision, parts, asked, Told())
+            await guard.record(decision, parts, asked)
         exchange.decided(decision)
         return json_response(self._answer(decision, asked.prompt))
 

@@ -15,7 +15,7 @@ from guard.server.http.authorization import authorization
 from guard.server.http.exchange import exchange_of
 from guard.server.http.responses import json_response
 from guard.server.state import State
-from guard.server.upstream.connection import parsed, told, whole
+from guard.server.upstream.connection import parsed, upstream_faults, whole
 from guard.server.upstream.errors import check_status
 
 _ID: Final = re.compile(r"[!-~]{1,256}")  # no room for a sentence
@@ -37,7 +37,7 @@ class Models:
         """The models that the upstream has."""
         caller = authorization(request.scope)
         request_id = exchange_of(request.scope).request_id
-        with told():
+        with upstream_faults():
             async with asyncio.timeout(LIST_S):
                 response = await self._state.upstream.models(caller)
                 try:

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from guard.answers import look_at_texts
 from guard.chat import parts_of
 from guard.decision import Decision, merged
-from guard.engine import Asked, Guard, Told
+from guard.engine import Asked, Guard
 from guard.openai_api import (
     ApiError,
     Category,
@@ -69,7 +69,7 @@ async def _decided(guard: Guard, given: ModerationInput, request_id: str) -> Dec
     if given.unread:
         unread = guard.unread("input", [part.path for part in given.unread])
         decision = merged(decision, unread)
-    await guard.record(decision, parts, asked, Told())
+    await guard.record(decision, parts, asked)
     return decision
 
 

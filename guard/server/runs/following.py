@@ -9,7 +9,7 @@ from typing import Final
 from starlette.responses import Response, StreamingResponse
 
 from guard.openai_api import KEEP_ALIVE, SseEvent, encode_event
-from guard.server.runs.store import RunRequest, RunStore, Stamp, told
+from guard.server.runs.store import RunRequest, RunStore, Stamp, as_run
 from guard.server.state import State
 
 LOOK_S: Final = 0.25
@@ -56,4 +56,4 @@ def _event(store: RunStore, request: RunRequest) -> tuple[bytes, bool]:
     if store.request(request.ref) is None:
         return encode_event(SseEvent("{}", DELETED)), True
     kind = progress.phase if progress.ended else "progress"
-    return encode_event(SseEvent(told(request, progress).model_dump_json(), kind)), progress.ended
+    return encode_event(SseEvent(as_run(request, progress).model_dump_json(), kind)), progress.ended

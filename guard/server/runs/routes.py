@@ -17,7 +17,7 @@ from guard.server.runs.following import progress_events
 from guard.server.runs.intake import Intake, Upload, no_room
 from guard.server.runs.report import report_text
 from guard.server.runs.sending import lines_response
-from guard.server.runs.store import RunRequest, RunStore, told
+from guard.server.runs.store import RunRequest, RunStore, as_run
 from guard.server.state import State
 from guard.wire import RunList, RunOptions
 from judge.errors import InputError
@@ -69,7 +69,7 @@ class Runs:
 
         def mine(caller: str | None) -> RunList:
             runs = self._store.of(caller)
-            return RunList(runs=tuple(told(run, self._store.progress(run.ref)) for run in runs))
+            return RunList(runs=tuple(as_run(run, self._store.progress(run.ref)) for run in runs))
 
         found = await self._state.bench.aside(mine, exchange_of(request.scope).caller)
         return json_response(found.model_dump(mode="json"))
@@ -193,7 +193,7 @@ class Runs:
         return options
 
     def _told(self, run: RunRequest) -> dict[str, Any]:
-        return told(run, self._store.progress(run.ref)).model_dump(mode="json")
+        return as_run(run, self._store.progress(run.ref)).model_dump(mode="json")
 
     def _own(self, request: Request) -> RunRequest:
         caller = exchange_of(request.scope).caller

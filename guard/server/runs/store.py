@@ -245,7 +245,7 @@ class RunStore:
         return self.folder / _OPEN / f"{ref.who}.{ref.id}"
 
 
-def told(request: RunRequest, progress: RunProgress) -> Run:
+def as_run(request: RunRequest, progress: RunProgress) -> Run:
     """A run, as its caller is told of it."""
     return Run(
         id=request.id, created=request.created, **request.options.model_dump(), **dict(progress)

@@ -27,7 +27,6 @@ FRESH_S: Final = 5.0
 LAST_BYTES_S: Final = 0.05
 PULSE_S: Final = 1.0
 ERROR_BYTES: Final = 64 * 2**10
-JSON_MOST_DEPTH: Final = 64
 _ROUTES: Final = ("/chat/completions", "/models")
 
 
@@ -79,14 +78,14 @@ class Upstream:
             ApiError: 502 it can't be reached; 504 it is silent.
         """
         headers = {"content-type": "application/json", **self._signed(caller)}
-        with told():
+        with upstream_faults():
             return await self._open_session.post(
                 self._chat, data=body, headers=headers, allow_redirects=False
             )
 
     async def models(self, caller: str | None) -> aiohttp.ClientResponse:
         """Ask for the list of models; as `complete`."""
-        with told():
+        with upstream_faults():
             return await self._open_session.get(
                 self._models, headers=self._signed(caller), allow_redirects=False
             )
@@ -126,7 +125,7 @@ async def pieces(response: aiohttp.ClientResponse, most: int) -> AsyncGenerator[
     if response.headers.get("content-encoding", "identity").lower() != "identity":
         raise upstream_unreadable()
     size = 0
-    with told(), _Pulse(response):
+    with upstream_faults(), _Pulse(response):
         while piece := await _next(response.content):
             size += len(piece)
             if size > most:
@@ -187,13 +186,13 @@ def parsed(body: bytes, most: int) -> dict[str, Any]:
         ApiError: 502; it is not one.
     """
     try:
-        return parse_object(body, max_bytes=most, max_depth=JSON_MOST_DEPTH)
+        return parse_object(body, max_bytes=most)
     except ApiError:
         raise upstream_unreadable() from None
 
 
-class _Told(AbstractContextManager[None]):
-    """See `told`; it keeps nothing, so that there is one."""
+class _Faults(AbstractContextManager[None]):
+    """See `upstream_faults`; it keeps nothing, so that there is one."""
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         if error is None:
@@ -211,12 +210,12 @@ class _Told(AbstractContextManager[None]):
             raise ApiError(message, status=502, code="upstream_unreachable") from None
 
 
-_TOLD: Final = _Told()
+_FAULTS: Final = _Faults()
 
 
-def told() -> AbstractContextManager[None]:
+def upstream_faults() -> AbstractContextManager[None]:
     """What goes wrong on the way to the upstream and back, as what a caller is told of it."""
-    return _TOLD
+    return _FAULTS
 
 
 def upstream_url(given: str) -> str:
