@@ -14,7 +14,8 @@ SHARE = 0.25  # of a window's pairs of characters
 PIECE_SHARE = 0.4  # of a piece's: a short text has rare words by chance
 LEAST = 3  # unusual pairs
 CHINESE = 1 / 3  # of a part's letters and digits, each syllable of pinyin counting as one
-_CHINESE, _WRITTEN = re.compile("[\u3400-\u9fff]"), re.compile("[0-9A-Za-z\u3400-\u9fff]")
+_NOT_CHINESE = re.compile("[^\u3400-\u9fff]+")
+_NO_LETTERS = bytes(code for code in range(128) if not chr(code).isalnum())
 
 
 @dataclass(frozen=True)
@@ -42,5 +43,9 @@ class Usual:
 
 
 def _is_chinese(text: str, start: int, end: int) -> bool:
-    characters = len(_CHINESE.findall(text, start, end))
-    return characters >= CHINESE * len(_WRITTEN.findall(text, start, end))
+    part = text[start:end]
+    others = len(part.encode("ascii", "ignore").translate(None, _NO_LETTERS))
+    if not others:
+        return True
+    characters = len(_NOT_CHINESE.sub("", part))
+    return characters >= CHINESE * (characters + others)
