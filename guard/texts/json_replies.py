@@ -34,6 +34,10 @@ REPLIES: Final = (
 )
 WORD: Final = re.compile(r"[A-Za-z0-9_.:/\-]{1,64}")
 _PLACE = re.compile(r"[A-Za-z0-9_.\[\]~\-]{0,128}")
+# Of Ollama's answers, in nanoseconds: from 13 to 20 seconds they look like telephone numbers.
+_DURATIONS: Final = frozenset(
+    {"total_duration", "load_duration", "prompt_eval_duration", "eval_duration"}
+)
 LONG_NUMBER: Final = 10**6  # shorter ones are no phone number, card or identity
 
 
@@ -134,7 +138,7 @@ def _numbers(value: object) -> Iterator[int | float]:
     while waiting:
         item = waiting.pop()
         if isinstance(item, dict):
-            waiting += item.values()
+            waiting += (one for key, one in item.items() if key not in _DURATIONS)
         elif isinstance(item, list):
             waiting += item
         elif isinstance(item, int | float) and abs(item) >= LONG_NUMBER:

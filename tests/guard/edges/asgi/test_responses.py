@@ -110,6 +110,15 @@ async def test_words_and_numbers_are_scanned_too() -> None:
         assert json.loads(sent.body)["reply"] == SORRY
 
 
+async def test_how_long_a_model_took_is_no_telephone_number() -> None:
+    """Ollama tells it in nanoseconds."""
+    given = marked([{"evidence": "pii", "action": "block"}])
+    given.scanner.kinds = lambda text: [("pii:mobile", "x")] if "13800138000" in text else []  # type: ignore[method-assign]
+    told = {"message": {"content": "好"}, "eval_duration": 13800138000, "eval_count": 20}
+    sent = await call(guarded(answering(json.dumps(told).encode()), given))
+    assert json.loads(sent.body) == told
+
+
 async def test_an_answer_in_openai_s_form_is_rebuilt_from_known_keys() -> None:
     """Log probabilities and citations do not pass unread."""
     message = {"role": "assistant", "content": "好", "annotations": [{"title": ADVERT}]}
