@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import string
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
@@ -26,6 +27,8 @@ _LETTERS = re.compile(rf"[a-z][a-z0-9' {_JOINTS}]*")
 _VOWEL, _CHINESE = re.compile("[aeiouv]"), re.compile("[\u3400-\u4dbf\u4e00-\u9fff]")
 _BOPOMOFO = re.compile("[\u3105-\u3129]{2}")
 _HOST = re.compile(r"(?:://|[wW]\.|@)\Z")  # behind which a name of a site begins, often in pinyin
+_NAMED, _LONGEST = f"{string.ascii_letters}{string.digits}._-", 24
+_NAME = re.compile(rf"[A-Za-z0-9._\-]{{1,{_LONGEST}}}(?![A-Za-z0-9._\-])[^A-Za-z]*")
 _ALSO = {"lue": "lve", "nue": "nve"}  # spellings without the umlaut that no other sound has
 _LEAST = 3  # syllables that are taken for pinyin without a Chinese character beside them
 _MANY = 4  # such syllables in a text, from which on every other run is taken for pinyin too
@@ -145,7 +148,8 @@ def _candidates(text: str) -> Iterator[_Run]:
         if match["none"]:
             continue
         start, end = match.span()
-        if text[end : end + 1] == "@" or _HOST.search(text, max(start - 3, 0), start):
+        start, end = _without_names(text, start, end)
+        if start == end:
             continue
         heard = [(rare[one[0]], one.span()) for one in syllable.finditer(small, start, end)]
         if len(heard) < _LEAST and not _WORD.search(small, start, end):
@@ -160,6 +164,17 @@ def _candidates(text: str) -> Iterator[_Run]:
             beside=bool(_CHINESE.match(before) or _CHINESE.match(after)),
             shouted=len(heard) < _LEAST and text[start:end].isupper(),
         )
+
+
+def _without_names(text: str, start: int, end: int) -> tuple[int, int]:
+    """A run without the name of a site or of a mailbox, which stands at its beginning or end."""
+    if text[end : end + 1] == "@":
+        kept = start + len(text[start:end].rstrip(_NAMED))
+        end = kept if end - kept <= _LONGEST else end
+    if _HOST.search(text, max(start - 3, 0), start):
+        name = _NAME.match(text, start, end)
+        start = name.end() if name else start
+    return start, end
 
 
 def _latin(char: str) -> bool:

@@ -142,6 +142,21 @@ class _Run:
         behind = last + 1 < len(self.groups) and self.text[self.groups[last][1]] == gap
         return before, behind
 
+    def begins_at(self, first: int) -> bool:
+        """Whether what is before a group is a person's number, or no figure of a table."""
+        at = self.starts[first]
+        if is_mobile(self.digits[max(at - _TELEPHONE, 0) : at]):
+            return True
+        return is_resident_id(self.digits[max(at - 18, 0) : at]) or pii_context.ends_place(
+            self.text, self.groups[first][0] - 1
+        )
+
+    def ends_at(self, last: int) -> bool:
+        """Whether what is behind a group is a telephone number, or no figure of a table."""
+        if _MOBILE.match(self.digits, self.starts[last + 1]):
+            return True
+        return pii_context.is_day_or_place(self.text, self.groups[last + 1][0])
+
 
 def _in_run(text: str, start: int, end: int) -> Iterator[Found]:
     """The numbers in one run of digits."""
@@ -167,21 +182,22 @@ def _may_be_mobile(run: _Run, first: int, last: int) -> bool:
     near = (*run.lengths[max(first - 1, 0) : first], *run.lengths[last + 1 : last + 2])
     if max(shape) == 1 and 1 in near:
         return False  # a row of more digits
-    at, end = run.starts[first], run.starts[last + 1]
     before, behind = run.beside(first, last)
     doubtful = (
-        (before and not is_mobile(run.digits[max(at - _TELEPHONE, 0) : at]))
-        or (behind and not _MOBILE.match(run.digits, end))
-        or run.digits.startswith("01", at)  # as dialled from another city
+        (before and not run.begins_at(first))
+        or (behind and not run.ends_at(last))
+        or run.digits.startswith("01", run.starts[first])  # as dialled from another city
     )
-    return not doubtful or run.spoken_of
+    return not doubtful or pii_context.has_country_code(run.text, span[0]) or run.spoken_of
 
 
 def _may_be_card(run: _Run, first: int, last: int) -> bool:
     """Whether the groups are those of a card, with no more figures than its code behind."""
+    if pii_context.is_called_card(run.text, run.groups[first][0]):
+        return True
     shape = run.lengths[first : last + 1]
     before, behind = run.beside(first, last)
-    if before or (behind and run.lengths[last + 1] > _CODE):
+    if before or (behind and run.lengths[last + 1] > _CODE and not run.ends_at(last)):
         return False
     alike = len(set(shape[:-1])) == 1 and shape[-1] <= shape[0]
     return len(shape) < 3 or alike or shape in _CARD_SHAPES

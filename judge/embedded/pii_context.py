@@ -54,14 +54,31 @@ _TELEPHONES = (
 )
 _ABOUT = re.compile(rf"{_TELEPHONE}(?:号码?|方式|[我是为在打发]|[\W_]){{0,6}}\Z", re.IGNORECASE)
 _CALLED = re.compile(rf"[\W_]{{0,3}}(?:这?就?是)?(?:我|本人)?的?{_TELEPHONE}", re.IGNORECASE)
-_MEASURE = re.compile(r" ?[元块岁人年月日万千百套档个米件斤次通名份%]")
-_BEFORE = 24
-# Behind a sum of money or a size, and beside a sum: 2^34 = 17179869184.
-_AMOUNT = re.compile(
-    r"\.[0-9]{2}(?![0-9.:])| ?(?:[美港日欧韩]?元|美金|英镑|字节|[KMGT]?i?B(?![\w])|bytes?(?![a-z]))"
-    r"| ?[=≈≠≤≥] ?[\-(]?[0-9]"
+_MEASURE = re.compile(
+    r" ?(?:[元块岁人年月日万千百套档个米件斤份%]|次(?!日)|通(?![知过常])|名(?!字))"
 )
-_EQUALS = re.compile(r"(?:\A|[^\w.])[0-9.]{1,20}[)²³]? ?[=≈] ?\Z")
+# Words that come with an address to send to, where a telephone number is one of the figures.
+_SENT = (*_TELEPHONES, "邮编", "收件", "收货", "寄到", "寄给", "住址", "qq")
+_BEFORE = 24
+# Behind a sum of money or a size, and beside a sum: 2^34 = 17179869184. No new year, no firm.
+_AMOUNT = re.compile(
+    r"\.[0-9]{2}(?![0-9.:点号月日岁年])| ?(?:[美港日欧韩]?元(?![旦宵月元])|美金|英镑|字节(?!跳动)"
+    r"|[KMGT]?i?B(?![\w])|bytes?(?![a-z]))| ?[=≈≠≤≥] ?[\-(]?[0-9]"
+)
+_EQUALS = re.compile(r"[+\-*/×÷^(] ?[0-9.]{1,20}[)²³]? ?[=≈] ?\Z|[)²³] ?[=≈] ?\Z")
+_CARD = re.compile(
+    r"(?:(?<![显声网光磁])卡|[卡帐账]号|\b(?:card|visa|mastercard|unionpay))(?:号码?|[是为]|no|number|[\W_]){0,6}\Z",
+    re.IGNORECASE,
+)
+# No figures of a table: a telephone at home or a firm's, a day, an hour, a house.
+_AT_HOME = r"(?:0[1-9][0-9]{1,2}-[0-9]{7,8}|[48]00-[0-9]{3}-[0-9]{4})"
+_DAY_OR_PLACE = re.compile(
+    rf"{_AT_HOME}(?![0-9])|[0-9]{{1,4}}(?:年[0-9]{{1,2}}月|[月日号点楼栋座室岁])"
+    r"|20[0-9]{2}-[01][0-9]-[0-3][0-9](?![0-9])"
+)
+_PLACE = re.compile(
+    rf"(?<![0-9]){_AT_HOME}\Z|(?:[房工学]号|[楼栋幢座室])[\W_]?[0-9]{{1,8}}(?:-[0-9]{{1,4}}){{0,2}}\Z"
+)
 
 
 def stands_alone(text: str, start: int, end: int, *, any_word: bool) -> bool:
@@ -132,9 +149,29 @@ def is_about(text: str, start: int, end: int) -> bool:
 
 
 def speaks_of_telephones(text: str, start: int, end: int) -> bool:
-    """Whether a word about telephones stands near a number, as in the head of a table."""
+    """Whether a word that comes with telephone numbers is near, as in the head of a table."""
     near = text[max(start - _LOOK_BACK, 0) : end + _LOOK_AHEAD].lower()
-    return any(word in near for word in _TELEPHONES)
+    return any(word in near for word in _SENT)
+
+
+def is_called_card(text: str, start: int) -> bool:
+    """Whether a word for a card stands directly before the digits from `start` on."""
+    return _CARD.search(text, max(start - _BEFORE, 0), start) is not None
+
+
+def is_day_or_place(text: str, start: int) -> bool:
+    """Whether the figures from `start` on are a day, an hour, a house: none of a table."""
+    return _DAY_OR_PLACE.match(text, start) is not None
+
+
+def ends_place(text: str, end: int) -> bool:
+    """Whether the figures up to `end` are a house, a room, a telephone at home."""
+    return _PLACE.search(text, max(end - _BEFORE, 0), end) is not None
+
+
+def has_country_code(text: str, start: int) -> bool:
+    """Whether a number from `start` on has +86 at its beginning or before it: (+86) 138..."""
+    return "+86" in text[max(start - 5, 0) : start + 2]
 
 
 def is_no_mailbox(text: str, start: int, end: int) -> bool:

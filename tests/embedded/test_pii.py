@@ -200,6 +200,10 @@ def test_addresses_of_machines_and_other_numbers_are_left_alone(text: str) -> No
         "17179869184 bytes",
         "营业收入 19901735720.69",
         "营业收入 19901735720 元",
+        "营业收入19901735720元。",
+        "131072 * 131072 = 17179869184",
+        "分别为 150 2000 3000 4000元",
+        "150 2000 3000 4000 2024 2025年",
         "净利润13157876202美元",
     ],
 )
@@ -221,11 +225,52 @@ def test_figures_in_a_row_sums_and_amounts_are_no_telephone_numbers(text: str) -
         "13812345678/13912345678",
         "13812345678 8:00-18:00",
         "13812345678 B座302",
+        "13812345678元旦快乐",
+        "13812345678 元元妈妈",
+        "13812345678字节跳动 王总",
+        "有事找13812345678.10点以后",
+        "1=13812345678\n2=13912345678",
+        "+86 138 1234 5678 301",
+        "(+86) 138 1234 5678 301",
+        "010-12345678 138 1234 5678",
+        "400-800-1234 138 1234 5678",
+        "138 1234 5678 010-12345678",
+        "幸福楼2-301 138 1234 5678",
+        "房号:1203 138 1234 5678",
+        "138 1234 5678 2024-01-01",
+        "138 1234 5678 2024年1月1日到",
+        "138 1234 5678 3点后打",
+        "138 1234 5678 2栋301",
+        "收件人 张三 幸福路5号楼2-301 138 1234 5678",
+        "邮编：100089 138 1234 5678",
+        "QQ 12345678 138 1234 5678",
     ],
 )
 def test_a_telephone_number_is_found_among_other_figures(text: str) -> None:
     """Beside a word about telephones or another number, and where it only seems to be counted."""
     assert set(kinds(text)) == {"pii:mobile"}
+
+
+def test_an_identity_number_and_the_telephone_number_beside_it_are_both_found() -> None:
+    assert kinds("张三 110105 19491231 0011 138 1234 5678") == ["pii:id", "pii:mobile"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "卡号：4111 1111 1111 1111 1226 123",
+        "银行卡 4111-1111-1111-1111-1226",
+        "卡号:4111 1111 1111 1111 123456",
+        "我的卡是 4111 1111 1111 1111 2024-01-01",
+        "visa 4111 1111 1111 1111 0827 123",
+        "卡号 411 111111 1111111",
+        "工行 4111 1111 1111 1111 13812345678",
+        "招行 4111 1111 1111 1111 138 1234 5678",
+    ],
+)
+def test_a_card_is_found_among_other_figures(text: str) -> None:
+    """Named directly before it, or with a telephone number behind: no row of a table."""
+    assert "pii:card" in kinds(text)
 
 
 @pytest.mark.parametrize(
@@ -236,6 +281,7 @@ def test_a_telephone_number_is_found_among_other_figures(text: str) -> None:
         "银行存款 4958 7915 9318 4110 5970",
         "银行 存款 贷款\n工行 12 4817 5182 1531 2154",
         "银行账户流水\n467 31 96069 5471 92",
+        "显卡 4060 4070 4080 4094 5070 5080",
         "12800138000",
         "订单号 138001380001",
         "版本 1.3.8，共 13 页，2023-11-24 10:00",

@@ -163,6 +163,16 @@ def test_homophones_and_pinyin_sound_like_what_they_stand_for(
 
 
 @pytest.mark.parametrize(
+    ("before", "after"), [("@wang ", ""), ("www.wang ", ""), ("", " xiaoming@"), ("a@", "")]
+)
+def test_the_name_of_a_site_or_a_mailbox_hides_no_pinyin_beside_it(before: str, after: str) -> None:
+    """A name ends with its word; one longer than names are is none."""
+    pinyin = "du bo wang zhan" if " " in before + after else "dubowangzhan" * 3
+    heard = [view.text for view in views(f"{before}{pinyin}{after}", pinyin=True) if view.sound]
+    assert any("度博网战" in text for text in heard)
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "我们公司的CEO用AI做PPT，WAN口接路由器",
