@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -184,5 +185,6 @@ def _make_room() -> None:
             if not file.exists():
                 file.write_bytes(bytes(ROOM))
         except OSError as error:
-            file.unlink(missing_ok=True)
+            with suppress(OSError):  # half of it, where there is a folder at all
+                file.unlink()
             raise InputError(f"has no room for metrics: {error.strerror}", file=folder) from None

@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from guard.audit.patience import answers_within, bound
-from guard.audit.table import Table, misfit
+from guard.audit.table import make, misfit
 from judge.database import is_sqlite
 from judge.errors import InputError
 
@@ -77,7 +77,7 @@ class Database:
             if encoding not in UNICODE:
                 problem = f"can't hold every text: the database's encoding is {encoding}"
                 raise InputError(problem, file=place, mend="make one with `createdb -E UTF8`")
-        Table.metadata.create_all(self.engine)
+        make(self.engine)
         if why := misfit(self.engine):
             problem = f"its table flames_guard_event is none of ours: {why}"
             raise InputError(problem, file=place, mend="name another database")
@@ -153,7 +153,7 @@ class Database:
             self._known.discard(inode)
         if inode != self._inode:
             self._let_go()
-            Table.metadata.create_all(self.engine)
+            make(self.engine)
             self._inode = inode
             self._made = -math.inf if inode in self._known else time.monotonic()
             self._known.add(inode)

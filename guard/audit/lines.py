@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from guard.audit.lock import locked
-from guard.audit.owner import stand_in
+from guard.audit.owner import succeed
 from judge.errors import InputError
 
 Goes = Callable[[bytes], bool | None]
@@ -145,7 +145,7 @@ class SharedLines:
                 file.open("rb") as lines,
                 os.fdopen(os.open(new, mode, 0o600), "wb") as kept,
             ):
-                stand_in(kept.fileno(), os.fstat(lines.fileno()))
+                succeed(kept.fileno(), os.fstat(lines.fileno()))
                 first = lines.readline()
                 lines.seek(0)
                 gone = _copied(lines, kept, goes)

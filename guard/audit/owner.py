@@ -36,3 +36,17 @@ def stand_in(handle: int, to: os.stat_result) -> None:
     give(handle, to)
     if sys.platform != "win32":
         os.fchmod(handle, stat.S_IMODE(to.st_mode))
+
+
+def succeed(handle: int, to: os.stat_result) -> None:
+    """The same; a group that one is not in, and so can't give it to, may do nothing with it.
+
+    Raises:
+        OSError: only root may, where the other one is another user's.
+    """
+    try:
+        stand_in(handle, to)
+    except PermissionError:
+        if os.fstat(handle).st_uid != to.st_uid:
+            raise
+        os.fchmod(handle, stat.S_IMODE(to.st_mode) & ~stat.S_IRWXG)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -20,12 +21,14 @@ from sqlalchemy import (
     or_,
     select,
 )
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.types import NullType
 
 from guard.event import Filed
 
 READ_AT_ONCE = 200  # with texts, they may be long
+TRIES, SOON_S = 8, 1.0
 MOST_AT_ONCE = 500  # that are deleted: whoever records waits for it
 
 
@@ -45,6 +48,23 @@ class _Event(Table):
     policy: Mapped[str]
     calibration: Mapped[str | None]
     body: Mapped[str]
+
+
+def make(engine: Engine) -> None:
+    """Make the table if it isn't there.
+
+    Raises:
+        SQLAlchemyError: that can't be done.
+    """
+    late = time.monotonic() + SOON_S
+    for left in reversed(range(TRIES)):
+        try:
+            Table.metadata.create_all(engine)
+        except SQLAlchemyError:  # others make it, too: one wins, and the rest fail at once
+            if not left or time.monotonic() > late:
+                raise
+        else:
+            return
 
 
 def misfit(engine: Engine) -> str | None:
@@ -120,6 +140,7 @@ def take_out(
     if not wanted:
         return 0
     some = select(_Event.id).where(or_(*wanted)).limit(MOST_AT_ONCE)
+    some = some.with_for_update()  # others instead of those that somebody else deletes just now
     return len(
         session.execute(delete(_Event).where(_Event.id.in_(some)).returning(_Event.id)).all()
     )

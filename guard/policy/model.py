@@ -1,7 +1,7 @@
 """The policy: which text is checked for what, what happens then, and what when a check fails.
 
 Values alone: `guard.policy.binding` holds a policy against a judge and its calibration, and
-`guard.decision` applies it.
+`guard.engine.deciding` applies it.
 """
 
 from __future__ import annotations

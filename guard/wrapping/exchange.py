@@ -88,7 +88,7 @@ class Exchange:
             raise InputError(f"the answer is a {name}, which can't be read", file="wrap", mend=mend)
         older = type(result).__name__ in OLDER
         value = as_chat(value, "message") if older else value
-        if is_completion(value):
+        if is_completion(value) and not _by_name(result):
             return await self._completion(result, value, older=older)
         if not is_readable(result):
             mend = "give text, numbers and JSON alone"
@@ -160,8 +160,7 @@ class Exchange:
             return result
         message = self.withheld(decision, "output")
         answer = said_in(value, _REPLIES, message)
-        by_name = hasattr(type(result), "__getattr__")  # a dict whose keys are read as attributes
-        if answer is None or by_name or not isinstance(result, str | dict | list):
+        if answer is None or _by_name(result) or not isinstance(result, str | dict | list):
             raise Blocked(message, "output")
         return answer
 
@@ -176,3 +175,8 @@ class Exchange:
 def broken(error: ApiError) -> AnswerBroken:
     """What the protocol says of an answer, as an error of this edge."""
     return AnswerBroken(error.message, error.code)
+
+
+def _by_name(result: object) -> bool:
+    """Whether it is a dict whose keys are read as attributes: a plain one is none in its place."""
+    return isinstance(result, dict) and hasattr(type(result), "__getattr__")

@@ -17,6 +17,7 @@ from guard.openai_api import NO_TOKENS, FrameWriter, said, said_frames
 from guard.texts.remade import made
 from guard.wrapping.exchange import Exchange, Refusal
 from guard.wrapping.older import OLDER, as_older
+from judge.errors import InputError
 
 _AROUND = {
     abc.Awaitable,
@@ -39,7 +40,7 @@ _CHUNKS: Final = {
 }
 
 _WAYS: Final = {"text_completion": "TextCompletionResponse", "completion": "ModelResponse"}
-"""What litellm's functions give, by how their names end."""
+"""What litellm's functions give, by their names; those for asynchronous code begin with an `a`."""
 
 _SAYS_NOTHING: Final = {Any, object, type(None)}
 """Annotations that say nothing of a refusal."""
@@ -82,9 +83,13 @@ class Refusing:
     def _made(self, kind: type[Any], body: dict[str, Any], refusal: Refusal) -> Any:
         if kind is dict:
             return body
+        withheld = Blocked(refusal.message, "input")
         if not _has_choices(kind):
-            raise Blocked(refusal.message, "input")
-        return made(kind, as_older(body) if kind.__name__ in OLDER else body)
+            raise withheld
+        try:
+            return made(kind, as_older(body) if kind.__name__ in OLDER else body)
+        except InputError:  # its choices are others than OpenAI's
+            raise withheld from None
 
 
 def refusing(chat: Callable[..., Any]) -> Refusing:
@@ -102,8 +107,7 @@ def _of_library(chat: Callable[..., Any]) -> type[Any]:
     """The class of the answers of a function that does not say it: not all of litellm's do."""
     if str(getattr(chat, "__module__", "")).partition(".")[0] != "litellm":
         return str
-    ways = (way for way in _WAYS if inspect.unwrap(chat).__name__.endswith(way))
-    name = _WAYS.get(next(ways, ""), "")
+    name = _WAYS.get(inspect.unwrap(chat).__name__.removeprefix("a"), "")
     kind: type[Any] = getattr(sys.modules.get("litellm.types.utils"), name, types.NoneType)
     return kind
 
@@ -113,11 +117,13 @@ def _kinds(given: Any) -> list[type[Any]]:
     origin, arguments = typing.get_origin(given), typing.get_args(given)
     if origin in {typing.Union, types.UnionType}:
         return [kind for one in arguments for kind in _kinds(one)]
-    if origin in _AROUND:
-        last = origin in _LAST_ARGUMENT
-        return _kinds(arguments[2 if last else 0]) if arguments else []
     kind = origin or given
-    return [kind] if inspect.isclass(kind) else []
+    if not inspect.isclass(kind):
+        return []
+    if kind in _AROUND:
+        last = kind in _LAST_ARGUMENT
+        return _kinds(arguments[2 if last else 0]) if arguments else []
+    return [kind]
 
 
 def _chunk_of(kind: type[Any]) -> type[Any]:

@@ -192,14 +192,13 @@ class GuardedStream:
     """
 
     def __init__(self, pieces: Generator[Any, None, None], source: object = None) -> None:
-        self._pieces, self._source, self._begun = pieces, source, False
+        self._pieces, self._source = pieces, source
 
     def __iter__(self) -> Iterator[Any]:
-        self._begun = True
         return self._pieces
 
     def __next__(self) -> Any:
-        return next(iter(self))
+        return next(self._pieces)
 
     def __enter__(self) -> Self:
         return self
@@ -209,10 +208,10 @@ class GuardedStream:
 
     def close(self) -> None:
         """Read no further."""
-        awaited_elsewhere = getattr(self._pieces, "gi_running", False)
-        if not awaited_elsewhere:
+        state = inspect.getgeneratorstate(self._pieces)
+        if state != inspect.GEN_RUNNING:
             self._pieces.close()
-        if awaited_elsewhere or not self._begun:
+        if state in {inspect.GEN_RUNNING, inspect.GEN_CREATED}:
             let_go(self._source)
 
 
@@ -223,11 +222,11 @@ class AsyncGuardedStream:
         self._pieces, self._source, self._begun = pieces, source, False
 
     def __aiter__(self) -> AsyncIterator[Any]:
-        self._begun = True
-        return self._pieces
+        return self
 
     async def __anext__(self) -> Any:
-        return await anext(aiter(self))
+        self._begun = True
+        return await anext(self._pieces)
 
     async def __aenter__(self) -> Self:
         return self

@@ -37,6 +37,7 @@ class AdaptiveConcurrency:
         while self.in_flight >= self.width:
             waiter = asyncio.get_running_loop().create_future()
             self._waiters.append(waiter)
+            self._wake()  # another thread may have freed a place just now
             try:
                 await waiter
             except asyncio.CancelledError:

@@ -234,3 +234,21 @@ def test_a_place_that_one_event_loop_frees_is_taken_in_another() -> None:
     second.start()
     second.join(10)
     assert not second.is_alive()
+
+
+async def test_a_place_that_another_thread_frees_just_now_is_taken() -> None:
+    """After it was seen to be held, and before anybody waits for it."""
+    gate, loop = AdaptiveConcurrency(1, 1), asyncio.get_running_loop()
+    held, make = gate.slot(), loop.create_future
+
+    def freed() -> asyncio.Future[None]:
+        loop.create_future = make  # type: ignore[method-assign]
+        other = threading.Thread(target=asyncio.run, args=(held.__aexit__(None, None, None),))
+        other.start()
+        other.join(10)
+        return make()
+
+    await held.__aenter__()
+    loop.create_future = freed  # type: ignore[method-assign]
+    async with asyncio.timeout(2), gate.slot():
+        assert gate.in_flight == 1

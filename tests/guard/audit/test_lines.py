@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import stat
@@ -123,6 +124,24 @@ def test_who_takes_lines_out_leaves_the_file_to_those_whose_it_is(tmp_path: Path
     assert [one.stat().st_uid for one in (file, *locks)] == [theirs] * 3
     assert stat.S_IMODE(file.stat().st_mode) == 0o640
     assert all(stat.S_IMODE(lock.stat().st_mode) == 0o600 for lock in locks)
+
+
+def test_lines_go_also_where_others_of_a_group_read_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who writes it need not be of their group; what can't be given to it, it doesn't read."""
+
+    def not_permitted(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    file = tmp_path / "a.jsonl"
+    lines = filled(file)
+    file.chmod(0o640)
+    monkeypatch.setattr("guard.audit.owner.give", not_permitted)
+    assert lines.take_out(going(lambda: None)) == 5
+    lines.close()
+    assert file.read_text(encoding="utf-8").splitlines() == KEPT
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
 def test_what_stands_in_the_way_is_no_way_to_another_file(tmp_path: Path) -> None:

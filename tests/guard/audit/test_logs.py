@@ -10,14 +10,17 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, make_url
+from sqlalchemy.event import listen
 
 from guard.audit import AuditLog, open_audit, open_log
 from guard.audit.database import Database
 from guard.audit.sql import SqlLog
+from guard.audit.table import Table
 from guard.event import GuardEvent
 from judge.database import database_url
 from judge.errors import InputError
@@ -132,6 +135,29 @@ async def test_who_records_gets_in_while_much_is_forgotten(
         left = [one.request_id for one in log.events()]
     assert left == [f"r{n}" for n in range(gone, 10)]
     assert gone == (3 if ends else 7)
+
+
+async def test_all_is_forgotten_also_where_a_server_forgets_some_of_it_just_then(
+    postgresql: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it deletes is not taken for the last there was."""
+    place = postgresql("both")
+    monkeypatch.setattr("guard.audit.table.MOST_AT_ONCE", 2)
+    with open_audit(place) as log:
+        await emit(log, *(event(n) for n in range(5)))
+        engine = create_engine(database_url(place, "--audit"))
+        with engine.connect() as server, engine.connect() as looking:
+            server.exec_driver_sql("DELETE FROM flames_guard_event WHERE request_id < 'r2'")
+            before = START + timedelta(days=9)
+            forgetting = asyncio.create_task(asyncio.to_thread(log.forget, before=before))
+            waits = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+            held_up = partial(looking.exec_driver_sql, waits)
+            while not (held_up().scalar() or forgetting.done()):  # noqa: ASYNC110 - tells nobody
+                await asyncio.sleep(0.01)
+            server.commit()
+            assert await forgetting == 3
+        engine.dispose()
+        assert list(log.events()) == []
 
 
 @pytest.mark.parametrize("kind", ["jsonl:{}", "sqlite:///{}"])
@@ -388,6 +414,19 @@ async def test_a_database_of_another_encoding_holds_chinese_or_is_refused(
     with open_audit(other) as log:
         await log.emit(event(0, text="你好😀"))
         assert [one.text for one in log.events()] == ["你好😀"]
+
+
+@pytest.mark.parametrize("place", ["sqlite", "postgresql"], indirect=True)
+async def test_workers_that_start_at_once_with_a_new_database_all_start(place: str) -> None:
+    """Another one makes the table just when this one has seen that there is none."""
+
+    def faster(*_: object, **__: object) -> None:
+        open_log(place).close()
+
+    listen(Table.metadata, "before_create", faster, once=True)
+    with open_audit(place) as log:
+        await log.emit(event(0))
+        assert [one.request_id for one in log.events()] == ["r0"]
 
 
 async def test_a_table_with_columns_of_ones_own_is_used(place: str) -> None:

@@ -121,6 +121,18 @@ def test_without_room_for_what_it_counts_no_worker_starts(tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_folder_for_what_workers_count_that_is_none_is_one_line(tmp_path: Path) -> None:
+    """As where a file's name is given."""
+    file = tmp_path / "file"
+    file.touch()
+    env = os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(file)}
+    started = [sys.executable, "-B", "-c", COUNTED]
+    ended = subprocess.run(
+        started, check=False, env=env, timeout=60, capture_output=True, text=True
+    )
+    assert f"InputError: {file}: has no room for metrics: Not a directory" in ended.stderr
+
+
 ONE_SPAN = """
 import guard.tracing
 from tests.guard.audit.test_logs import event

@@ -12,7 +12,7 @@ import pytest
 
 from guard import Blocked, GuardUnavailable, wrap
 from guard.engine import Guard
-from guard.wrapping.exchange import OnBlock
+from guard.errors import OnBlock
 from tests.contracts.guard_contract import (
     AheadContract,
     Ask,

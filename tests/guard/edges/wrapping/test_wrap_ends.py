@@ -201,6 +201,26 @@ async def test_a_stream_that_is_closed_before_it_is_read_lets_its_server_go(late
         await client.close() if later else client.close()
 
 
+@pytest.mark.parametrize("later", [False, True])
+async def test_a_stream_that_is_only_about_to_be_read_is_closed_too(later: bool) -> None:
+    """As by `map`, or a framework's response: they ask for an iterator before they need a piece."""
+    async with endless() as (url, gone):
+        kind: Any = openai.AsyncOpenAI if later else openai.OpenAI
+        client: Any = kind(base_url=url, api_key="k", max_retries=0)
+        create = wrap(client, marked().guard).chat.completions.create
+        if later:
+            stream = await create(**ASK)
+            reader: Any = (piece async for piece in stream)
+            await stream.close()
+        else:
+            stream = await asyncio.to_thread(create, **ASK)
+            reader = map(str, stream)
+            await asyncio.to_thread(stream.close)
+        await asyncio.wait_for(gone.wait(), 5)
+        del reader
+        await client.close() if later else client.close()
+
+
 async def test_a_stream_can_be_closed_while_another_task_reads_it() -> None:
     """As the client's own: so a user stops an answer that is still being written."""
     async with endless() as (url, gone), openai.AsyncOpenAI(base_url=url, api_key="k") as client:

@@ -6,7 +6,7 @@ The message goes out as what the function gives; where that can't say it, `Block
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypedDict
 
@@ -44,6 +44,11 @@ class Keyed(TypedDict):
     reply: str
 
 
+class Quiz(BaseModel):
+    question: str
+    choices: list[str]
+
+
 def giving(kind: Any) -> Callable[[str], Any]:
     """A function that says what it gives, and is never asked."""
 
@@ -55,7 +60,8 @@ def giving(kind: Any) -> Callable[[str], Any]:
 
 
 @pytest.mark.parametrize(
-    "kind", [Strict, Lenient, Said, Pair, Keyed, tuple[str, int], list[str], Response, Said | None]
+    "kind",
+    [Strict, Lenient, Said, Pair, Keyed, Quiz, tuple[str, int], list[str], Response, Said | None],
 )
 def test_what_has_no_place_for_the_message_is_not_made_up(kind: Any) -> None:
     """No empty object, and no text where the caller goes by fields: `Blocked`, as for an answer."""
@@ -68,6 +74,19 @@ def test_what_has_no_place_for_the_message_is_not_made_up(kind: Any) -> None:
 def test_what_may_be_a_text_is_the_message(kind: Any) -> None:
     """Also where a function says nothing of what it gives."""
     assert giving(kind)(ADVERT) == SORRY
+
+
+@pytest.mark.parametrize("kind", [Iterator, Generator])
+def test_a_stream_of_what_is_not_said_may_be_one_of_texts(kind: Any) -> None:
+    """As a function that says nothing may give a text."""
+    assert list(giving(kind)(ADVERT)) == [SORRY]
+
+
+@pytest.mark.parametrize("kind", [AsyncIterator, AsyncGenerator])
+async def test_so_may_one_of_asynchronous_code(kind: Any) -> None:
+    """It is known by its annotation alone."""
+    chat: Any = giving(kind)
+    assert [piece async for piece in chat(ADVERT)] == [SORRY]
 
 
 class Keys(dict[str, Any]):
@@ -83,6 +102,19 @@ def test_a_dict_whose_keys_are_attributes_is_not_made_a_plain_one() -> None:
     assert chat(BAD) == {"answer": SORRY}
     chat = wrap(lambda prompt: Keys(answer=prompt), marked().guard)
     assert chat("好").answer == "好"
+    with pytest.raises(Blocked, match=SORRY):
+        chat(BAD)
+
+
+def test_such_a_dict_in_openai_s_form_stays_what_it_is() -> None:
+    """What DashScope's answers hold: read by attributes, and of its own class further down too."""
+
+    def asked(prompt: str) -> Keys:
+        message = Keys(role="assistant", content=prompt)
+        return Keys(choices=[Keys(finish_reason="stop", message=message)])
+
+    chat: Any = wrap(asked, marked().guard)
+    assert chat("好").choices[0].message.content == "好"
     with pytest.raises(Blocked, match=SORRY):
         chat(BAD)
 
@@ -140,3 +172,13 @@ def test_litellm_s_older_form_is_its_own() -> None:
         assert "".join(one.choices[0].text for one in pieces) == SORRY
         with pytest.raises(Blocked):
             wrap(litellm.responses, marked().guard)(model="openai/m", input=ADVERT)
+
+
+@pytest.mark.filterwarnings("ignore:.*`ReadOnly` qualifier:UserWarning")  # of litellm's own types
+def test_where_litellm_gives_a_list_one_answer_is_none() -> None:
+    """Its caller goes through the list: `Blocked`, as for any other."""
+    import litellm
+
+    several: Any = wrap(litellm.batch_completion, marked().guard)
+    with pytest.raises(Blocked, match=SORRY):
+        several(model="openai/m", api_key="k", messages=[[{"role": "user", "content": ADVERT}]])
