@@ -104,15 +104,16 @@ class Intake:
         Raises:
             ApiError: 429; 403 where it is none at all.
         """
-        receiving = sum(map(arrives, self._folders(who)))
+        # In this order, and each once: one that is being kept is both for a moment, and never none.
+        open_ = {place.name.removeprefix(".") for place in self._folders(who) if arrives(place)}
         mine = (ref for ref in self._store.waiting() if ref.who == who)
-        waiting = sum(not self._store.progress(ref).ended for ref in mine)
+        open_ |= {ref.id for ref in mine if not self._store.progress(ref).ended}
         most = self._limits.open_runs if own is None else own
         if not most:
             raise ApiError(
                 "no runs are taken from this caller", status=403, code="runs_not_allowed"
             )
-        if receiving + waiting >= most:
+        if len(open_) >= most:
             raise ApiError(
                 f"{most} runs have not ended yet: wait, or cancel one",
                 status=429,
@@ -226,9 +227,10 @@ class Upload:
         text = request.model_dump_json() + "\n"
         (self._place / "run.json").write_text(text, encoding="utf-8")
         self._store.opened(self._ref)
+        place = self._store.place(self._ref)
+        self._place.rename(place)
         self._arriving.release()
-        (self._place / ARRIVING).unlink(missing_ok=True)
-        self._place.rename(self._store.place(self._ref))
+        (place / ARRIVING).unlink(missing_ok=True)
         return request
 
     def drop(self) -> None:
