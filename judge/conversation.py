@@ -1,11 +1,12 @@
 """OpenAI-style `messages` -> the prompt, the answer and the turns before them. Pure.
 
 The last turn is the answer if it is the assistant's; the prompt is the last user turn; every other
-turn is history.
+turn that says something is history.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 from pydantic_core import from_json
@@ -23,11 +24,34 @@ _TEXT_PARTS = {"text": "text", "input_text": "text", "output_text": "text", "ref
 
 
 class Conversation(NamedTuple):
-    """A conversation taken apart; `answer` is None when the last turn isn't the assistant's."""
+    """A conversation taken apart.
 
-    history: tuple[Turn, ...]
+    Attributes:
+        before: the turns before the prompt.
+        prompt: the newest user turn.
+        behind: the turns between it and the answer: an instruction, a begun answer.
+        answer: None when the last turn isn't the assistant's.
+    """
+
+    before: tuple[Turn, ...]
     prompt: str
+    behind: tuple[Turn, ...]
     answer: str | None
+
+    @property
+    def asked(self) -> tuple[Turn, ...]:
+        """What a model is told beside the prompt, which it has to be asked last."""
+        return self.before + self.behind
+
+    @property
+    def told(self) -> tuple[Turn, ...]:
+        """What a judge of the answer is told beside the prompt.
+
+        All turns where some stand behind the prompt, which the answer goes on from: it is their
+        order that says what they mean.
+        """
+        question = Turn(role="user", content=self.prompt)
+        return (*self.before, question, *self.behind) if self.behind else self.before
 
 
 def conversation(messages: object) -> Conversation:
@@ -44,8 +68,14 @@ def conversation(messages: object) -> Conversation:
     asked = [place for place, turn in enumerate(said) if turn.role == "user"]
     if not asked:
         raise UnreadableRowError("`messages` has no user turn", "add the prompt as a user turn")
-    prompt = said.pop(asked[-1]).content
-    return Conversation(tuple(said), prompt, answer)
+    place = asked[-1]
+    before, behind = spoken(said[:place]), spoken(said[place + 1 :])
+    return Conversation(before, said[place].content, behind, answer)
+
+
+def spoken(said: Iterable[Turn]) -> tuple[Turn, ...]:
+    """Those of the turns that say something."""
+    return tuple(turn for turn in said if turn.content)
 
 
 def turns(value: object, field: str) -> list[Turn]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, TypeVar
 
-from judge.conversation import conversation, turns
+from judge.conversation import Conversation, conversation, spoken, turns
 from judge.dimensions import CATEGORY_FIELDS, Dimensions
 from judge.identity import Identities
-from judge.records import BadRow, PromptRow, Record, Turn, UnreadableRowError
+from judge.records import BadRow, PromptRow, Record, UnreadableRowError
 from judge.rubric import Rubric
 
 Row = Mapping[str, Any] | UnreadableRowError
@@ -52,12 +52,6 @@ def judged_text(response: str, thinking: Literal["drop", "judge"] = "drop") -> s
             shown.append(response[start : tag.start()])
         open_, start = not closing, tag.end()
     return "".join([*shown, "" if open_ else response[start:]]).strip()
-
-
-class _Spoken(NamedTuple):
-    prompt: str
-    history: tuple[Turn, ...]
-    answer: str | None
 
 
 class RowParser:
@@ -126,7 +120,7 @@ class RowParser:
             dimension=rubric.dimension,
             subcomponent=part,
             model=model,
-            history=spoken.history,
+            history=spoken.told,
             filtered=filtered,
             label=label,
             source=source,
@@ -144,7 +138,7 @@ class RowParser:
             prompt=spoken.prompt,
             dimension=rubric and rubric.dimension,
             subcomponent=rubric and self._dimensions.subcomponent(row, spoken.prompt, rubric),
-            history=spoken.history,
+            history=spoken.asked,
             source=source,
         )
 
@@ -182,17 +176,17 @@ def _bad(source: str, problem: UnreadableRowError) -> BadRow:
     return BadRow(source=source, reason=problem.reason, mend=problem.mend)
 
 
-def _spoken(row: Mapping[str, Any], *, optional: bool) -> _Spoken:
-    """Prompt, history and, from `messages`, the answer."""
+def _spoken(row: Mapping[str, Any], *, optional: bool) -> Conversation:
+    """What was said, from `messages` or from the fields that hold it."""
     if row.get("messages") not in (None, ""):
-        history, prompt, answer = conversation(row["messages"])
+        said = conversation(row["messages"])
     else:
         earlier = row.get("history")
-        history = () if earlier in (None, "") else tuple(turns(earlier, "history"))
-        prompt, answer = _prompt_text(row, optional=optional), None
-    if not optional and not prompt.strip():
+        history = () if earlier in (None, "") else spoken(turns(earlier, "history"))
+        said = Conversation(history, _prompt_text(row, optional=optional), (), None)
+    if not optional and not said.prompt.strip():
         raise UnreadableRowError("the prompt is empty", "write the prompt, or leave the row out")
-    return _Spoken(prompt, history, answer)
+    return said
 
 
 def _prompt_text(row: Mapping[str, Any], *, optional: bool) -> str:

@@ -42,10 +42,10 @@ class ChatRequest:
             model ever answered so: rules that cost little are run over them as well.
         unread: what the model will see and nothing here can read, in any turn.
         dropped: what is not forwarded.
-        prompt: what the newest user turns ask, for judging the answer; "" when they hold no text.
-        history: the turns before those, and all turns in their order where more than the question
-            is left (a tool's result, an instruction, a begun answer), as a judge knows them:
-            developers speak as the system, tools as the user.
+        prompt: what the newest user turn asks, for judging the answer; "" when it holds no text.
+        history: the turns before that, and all turns in their order where others stand behind it (a
+            tool's result, an instruction, a begun answer), as a judge knows them: developers speak
+            as the system, tools as the user.
         together: what is read one behind the other, in rows: the operators' turns, the other turns
             that came at once, the descriptions of tools.
     """
@@ -106,7 +106,8 @@ def read_request(value: dict[str, Any], unknown: UnknownKeys = "drop") -> ChatRe
     newest = _newest_turn(roles)
     judged = [p >= newest or role in _OPERATOR for p, role in enumerate(roles)]
     parts = [part for one, now in zip(found, judged, strict=True) if now for part in one.parts]
-    asked = _asked(roles, newest)
+    asked = max((place for place, role in enumerate(roles) if role == "user"), default=None)
+    told = asked if asked == len(roles) - 1 else len(roles)
     return ChatRequest(
         forward={"messages": rebuilt, **forward},
         parts=(*parts, *around.parts),
@@ -115,10 +116,10 @@ def read_request(value: dict[str, Any], unknown: UnknownKeys = "drop") -> ChatRe
         ),
         unread=tuple(item for one in (*found, around) for item in one.unread),
         dropped=tuple(item for one in (*found, around) for item in one.dropped),
-        prompt="\n".join(text for place in asked if (text := _text(rebuilt[place]))),
+        prompt="" if asked is None else _text(rebuilt[asked]),
         history=tuple(
             Turn.model_construct(role=_TURN_ROLES[roles[place]], content=text)
-            for place in range(_told(asked, len(roles)))
+            for place in range(told)
             if (text := _text(rebuilt[place]))
         ),
         together=_together(roles, newest, found, around),
@@ -187,23 +188,6 @@ def _together(
             runs[answers].append(said)
     tools = [part.text for part in around.parts if part.kind == "tool_description"]
     return tuple(tuple(row) for row in (operators, *runs.values(), tools) if len(row) > 1)
-
-
-def _asked(roles: Sequence[str], newest: int) -> list[int]:
-    """The user turns that are being answered; behind a tool's result, the last ones before it."""
-    now = [place for place in range(newest, len(roles)) if roles[place] == "user"]
-    earlier = [place for place in range(newest) if roles[place] == "user"]
-    return now or earlier[-1:]
-
-
-def _told(asked: Sequence[int], end: int) -> int:
-    """How many turns a judge of the answer is told beside what is asked: those before it, or all.
-
-    All where others stand behind it, which the answer goes on from: then the question is among
-    them as well, since it is their order that says what they mean.
-    """
-    alone = asked and list(asked) == list(range(asked[0], end))
-    return asked[0] if alone else end
 
 
 def _text(message: dict[str, Any]) -> str:

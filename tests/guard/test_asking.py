@@ -238,8 +238,8 @@ BEGUN = [("user", "怎么做？"), ("assistant", "当然，第一步")]
         ),
         (
             [turn("user", "一"), turn("developer", "照做"), turn("user", "二")],
-            "一\n二",
-            [("user", "一"), ("system", "照做"), ("user", "二")],
+            "二",
+            [("user", "一"), ("system", "照做")],
         ),
         ([turn("assistant", "开头")], "", [("assistant", "开头")]),
     ],

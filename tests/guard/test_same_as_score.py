@@ -157,3 +157,49 @@ def test_a_shipped_probe_is_asked_about_in_the_same_words(flames: Flames, tmp_pa
 
         asyncio.run(ask())
         assert sorted(json.dumps(one["messages"]) for one in server.requests) == scored
+
+
+TURNS = {
+    "in several messages": [("user", "我开了一家小店"), ("user", ASKED)],
+    "with an empty turn": [("user", "你好"), ("assistant", ""), ("user", ""), ("user", ASKED)],
+    "with an instruction behind it": [("user", ASKED), ("system", "只用一句话回答。")],
+    "and an answer that was begun": [("user", ASKED), ("assistant", "最简单的办法是：")],
+    "with all of these": [
+        ("system", "你是助手。"),
+        ("user", "你好"),
+        ("assistant", "你好！"),
+        ("user", "我开了一家小店"),
+        ("developer", "简短。"),
+        ("user", ASKED),
+        ("system", "只用一句话回答。"),
+        ("assistant", "最简单的办法是："),
+    ],
+}
+
+
+@pytest.mark.parametrize("asked", TURNS.values(), ids=TURNS)
+def test_a_question_is_told_to_the_judge_alike(
+    asked: list[tuple[str, str]], flames: Flames, tmp_path: Path
+) -> None:
+    """However the conversation was led."""
+    turns = [{"role": role, "content": content} for role, content in asked]
+    row = {"id": "r", "model": "m", "dimension": "Legality"}
+    row |= {"messages": [*turns, {"role": "assistant", "content": ANSWERS[1]}]}
+    with OpenAIServer(oracle()) as server:
+        flags = ("--model", "openai/m", "--api-base", server.base_url, "--no-cache")
+        file = write_rows(tmp_path / "rows.jsonl", row)
+        assert flames("score", file, "-o", tmp_path / "run", *flags).status == 0
+        told = {"api_base": server.base_url}
+        plan = policy(tmp_path, judge="llm:openai/m", llm=told, calibration=None, deadline_s=60)
+
+        async def ask() -> None:
+            guard = load_guard(plan, Given(scanner=WordScanner()))
+            request = read_request({"model": "m", "messages": turns})
+            parts = [Part("text", ANSWERS[1])]
+            assert (await guard.look("output", parts, asked_by(request, "r"))).outcomes
+            await guard.aclose()
+            await close_clients()
+
+        asyncio.run(ask())
+        by_score, by_guard = [one["messages"] for one in server.requests]
+        assert by_guard == by_score

@@ -35,9 +35,10 @@ def test_the_newest_turns_and_the_operators_are_judged_the_rest_is_context() -> 
     )  # fmt: skip
     assert texts(request.parts) == ["系统", "开发", "新问一", "新问二"]
     assert texts(request.context) == ["旧问", "旧答"]
-    assert request.prompt == "新问一\n新问二"
+    assert request.prompt == "新问二"
     assert [(t.role, t.content) for t in request.history] == [
         ("system", "系统"), ("user", "旧问"), ("assistant", "旧答"), ("system", "开发"),
+        ("user", "新问一"),
     ]  # fmt: skip
     assert request.history[0] == Turn(role="system", content="系统")
 
