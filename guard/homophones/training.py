@@ -17,6 +17,7 @@ from typing import Any
 from guard.homophones.shipped import CARD, FILE, Homophones, folder, pack
 from guard.homophones.unusual import Usual
 from guard.views import plain, spoken, undisguised
+from judge.embedded.ordinary import NAME, about_recipe
 from judge.embedded.published import FILES, Text, check_files, texts
 from judge.embedded.train_evidence import train_evidence, with_cuts
 from judge.embedded.training import archive, compare
@@ -52,7 +53,8 @@ def card(content: bytes, figures: Any = None) -> dict[str, Any]:
             name: {"source": file.source, "licence": file.licence, "sha256": file.sha256}
             for name, file in FILES.items()
             if name in used
-        },
+        }
+        | {NAME: about_recipe()},
         "figures": figures,
     }
 

@@ -1,8 +1,8 @@
 """Measure the scanner on texts that no head saw: `python -m guard.selftest.unseen DATA_DIR`.
 
-Both kinds of heads are fitted anew without 30 % of ChineseHarm and half of JADE's prompts; COLD's
-test set and XSTest are never trained on. The selftest then runs on what was left out, and its
-figures go into the card. Needs the extra `train` and `pypinyin`.
+Both kinds of heads are fitted anew without 30 % of ChineseHarm and of our own ordinary texts, and
+half of JADE's prompts; COLD's test set and XSTest are never trained on. The selftest then runs on
+what was left out, and its figures go into the card. Needs the extra `train` and `pypinyin`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,12 @@ from judge.embedded.train_evidence import train_evidence
 from judge.errors import FlamesJudgeError, InputError
 from judge.stats.estimate import Estimate
 
-SHARES: Mapping[str, float] = {"chineseharm": 0.3, "jade": 0.5}
+SHARES: Mapping[str, float] = {
+    "chineseharm": 0.3,
+    "jade": 0.5,
+    "ordinary 1": 0.3,
+    "ordinary 2": 0.3,
+}
 _ABUSE = 600  # texts of COLD's test set, by chance
 
 

@@ -1,10 +1,10 @@
 """Other ways to read a text that may be disguised, for matching alone.
 
-`views` gives the text as the embedded scorer reads it, and what it says once traditional forms,
-look-alike letters, separators and fillers, split characters and Chinese numerals are undone; also
-what a right-to-left override displays, columns, texts between tags, bopomofo, and messages in
-invisible characters, Base64, hexadecimal or escapes. An ordinary text has one view. The time is
-linear in the text's length.
+`originals` gives the text as the embedded scorer reads it, and what a right-to-left override
+displays, columns, texts between tags, bopomofo, and messages in invisible characters, Base64,
+hexadecimal or escapes. `undisguised` gives what a view says once traditional forms, look-alike
+letters, separators and fillers, split characters and Chinese numerals are undone; `spoken` gives it
+by its sounds. An ordinary text has one view. The time is linear in the text's length.
 """
 
 from __future__ import annotations
@@ -40,7 +40,6 @@ __all__ = [
     "plain",
     "spoken",
     "undisguised",
-    "views",
     "without_latin",
 ]
 
@@ -61,32 +60,6 @@ def load() -> None:
     glyphs.load()
     numbers.load()
     sounds.load()
-
-
-def views(text: str, *, pinyin: bool = False) -> tuple[View, ...]:
-    """The plain view, then each other one whose text isn't among them yet.
-
-    Args:
-        text: any text, lone surrogates included.
-        pinyin: also give each text, undisguised, by its sounds.
-    """
-    found: dict[tuple[bool, str], View] = {}
-    for view in _readings(text):
-        found.setdefault((False, view.text), view)
-    for view in originals(text) if pinyin else ():
-        heard = spoken(undisguised(view))
-        found.setdefault((True, heard.text), heard)
-    return tuple(found.values())
-
-
-def _readings(text: str) -> Iterator[View]:
-    """The plain view and what it says undisguised, and then the texts that aren't seen in it."""
-    for number, view in enumerate(originals(text)):
-        normal = undisguised(view)
-        if not number:
-            yield view
-        if number or normal is not view:
-            yield normal
 
 
 def originals(text: str) -> Iterator[View]:

@@ -12,10 +12,6 @@ _NAME = r"(?<![A-Za-z0-9._%+\-])[A-Za-z0-9][A-Za-z0-9._%+\-]{1,63}"
 _HOST = r"[A-Za-z0-9](?:[A-Za-z0-9\-]{0,61}[A-Za-z0-9])?"
 _TOPS = ("com", "cn", "net", "org", "edu", "gov")
 _TOP = rf"(?:{'|'.join(_TOPS)})(?![A-Za-z0-9\-])"
-_MAILER = (
-    r"(?:vip\.)?(?:qq|163|126|139|189|sina|sohu|yeah|foxmail|gmail|hotmail|outlook|aliyun|icloud"
-    r"|yahoo|proton(?:mail)?)"
-)
 # What is written for a sign, so that nobody writes it there for another reason, and words.
 _AT = (
     r"(?: ?[(\[{<【]{1,2} ?(?:at|@|艾特|a) ?[)\]}>】]{1,2} ?| ?(?:艾特|爱特|小老鼠|圈a?) ?"
@@ -54,7 +50,7 @@ _PATTERNS = tuple(
         ),
         (
             (".com", ".cn", ".net", "点com", "点cn", ".COM", ",com", ",cn"),
-            rf"({_NAME}){_SIGN}({_MAILER}(?:{_DOT}|,)(?:com|cn|net)(?![A-Za-z0-9\-]))",
+            rf"({_NAME}){_SIGN}({pii_context.MAILER}(?:{_DOT}|,)(?:com|cn|net)(?![A-Za-z0-9\-]))",
         ),
         (
             (" @ ",),

@@ -53,9 +53,16 @@ _LETTERED = re.compile(
     r"(?:[ \-]?[0-9OoIl|]){9}(?![A-Za-z0-9])"
 )
 _MEANT = str.maketrans("OoIl|", "00111", " .-")
+# As long as an identity number or a card; looks ahead, to pass over others quickly.
+_LONG_LETTERED = re.compile(
+    r"[0-9OoIl](?=[0-9OoIl .\-]{14})(?<![A-Za-z][OoIl])(?:[ .\-]?[0-9OoIl]){14,}"
+)
+_LOOKALIKE, _LOOKALIKES = re.compile("[OoIl]"), str.maketrans("OoIl", "0011")
 _PARTED, _LETTERS_IN = re.compile(r"[ \-]"), re.compile("[A-Za-z]+")
 _ENOUGH = 5  # of a number's digits are written as digits
 _MOBILE = 11
+_CARD_SHAPES = ({1}, {4})
+_CHECKED, _LONGEST = 17, 19  # digits before an identity number's X, and of a card
 _PLACE, _MOST_PARTS = 6, 6  # digits of an identity number's place; parts of such a number
 _OF_DAY = re.compile("[:T时点]")
 _SHORT = 4  # a filler is shorter
@@ -83,9 +90,9 @@ def find(view: View) -> Iterator[pii.Found]:
             yield from _in_run(text, run.start(), run.end())
     if view.signs & COUNTED:
         yield from _lettered(text)
+        yield from _long_lettered(text)
     if not text.isascii():
-        pattern, digits = _heard()
-        yield from _mobiles(text, pattern, lambda said: said.translate(digits), 0)
+        yield from _by_sound(text)
     if "one" in text or "One" in text or "ONE" in text:
         yield from _mobiles(text, _SAID, _from_words, 0)
 
@@ -103,22 +110,39 @@ def _in_run(text: str, start: int, end: int) -> Iterator[pii.Found]:
         shape = tuple(b - a for a, b in groups[first : last + 1])
         if kind == "pii:id":
             return len(set(inside)) < 2 or _is_by_parts(inside, shape)
-        if kind == "pii:card":
-            seen = _SEEN.fullmatch(text, groups[first][0], groups[last][1])
-            divided = max(shape) > 1 and len(set(inside)) < 2 and all(map(_is_printed, inside))
-            return divided and not seen
-        if {*gaps[max(first - 1, 0) : first], *gaps[last : last + 1]} & {*inside, "."}:
-            return False  # a part of more numbers
         span = groups[first][0], groups[last][1]
-        if sum(shape) == _MOBILE + 1:  # a zero before it, as dialled from another city
-            return pii_context.is_about(text, *span)
-        if _is_dialled(inside, shape) and not _is_counted(text, *span):
-            return True
-        return _may_be_dialled(inside, shape) and pii_context.is_about(text, *span)
+        beside = {*gaps[max(first - 1, 0) : first], *gaps[last : last + 1]}
+        if kind == "pii:card":
+            alone = beside.isdisjoint(inside)
+            return len(set(inside)) < 2 and _is_card(text, span, inside, shape, alone=alone)
+        return beside.isdisjoint([*inside, "."]) and _is_mobile(text, span, inside, shape)
 
     for hit in pii.in_groups(text, digits, groups, joined):
         if not _is_token(text[hit.start : hit.end]):
             yield hit
+
+
+def _is_mobile(
+    text: str, span: tuple[int, int], gaps: Sequence[str], shape: tuple[int, ...]
+) -> bool:
+    """Whether digits, by what is between and around them, are no part of more numbers."""
+    if sum(shape) == _MOBILE + 1:  # a zero before it, as dialled from another city
+        return pii_context.is_about(text, *span)
+    if _is_dialled(gaps, shape) and not _is_counted(text, *span):
+        return True
+    return _may_be_dialled(gaps, shape) and pii_context.is_about(text, *span)
+
+
+def _is_card(
+    text: str, span: tuple[int, int], gaps: Sequence[str], shape: tuple[int, ...], *, alone: bool
+) -> bool:
+    """Whether digits are grouped as a card's, or alone one by one or by fours and called so."""
+    if _SEEN.fullmatch(text, *span):
+        return False
+    if max(shape) > 1 and all(map(_is_printed, gaps)):
+        return True
+    alike = set(shape[:-1]) in _CARD_SHAPES and shape[-1] <= shape[0]
+    return alone and alike and pii_context.is_called_card(text, span[0])
 
 
 def _is_token(said: str) -> bool:
@@ -186,6 +210,41 @@ def _lettered(text: str) -> Iterator[pii.Found]:
             yield found
 
 
+def _long_lettered(text: str) -> Iterator[pii.Found]:
+    """Identity numbers and cards with such letters among their digits, by the rule for digits.
+
+    Codes have letters, too: a card's number is grouped, or called so.
+    """
+    read = _LONG_LETTERED.sub(_as_digits, text)
+    for found in pii.find(read) if read != text else ():
+        kind, start, end = found
+        card = kind == "pii:card" and (
+            _PARTED.search(text, start, end) or pii_context.is_called_card(text, start)
+        )
+        if (card or kind == "pii:id") and _LOOKALIKE.search(text, start, end):
+            yield found
+
+
+def _as_digits(run: re.Match[str]) -> str:
+    """A run of digits and letters that look so, as digits if most of it is."""
+    written = sum(map(str.isdecimal, run[0]))
+    return run[0].translate(_LOOKALIKES) if 2 * written > len(run[0]) else run[0]
+
+
+def _by_sound(text: str) -> Iterator[pii.Found]:
+    """Numbers that are said: a row of what sounds like digits is one number or none."""
+    pattern, digits = _heard()
+    for row in pattern.finditer(text):
+        number, end = row[1].translate(digits), row.end(1)
+        if row[2] and len(number) == _CHECKED:
+            number, end = number + "X", row.end()
+        if row[1].isascii() or len(number) > _LONGEST:
+            continue  # it is seen as it is, or none
+        kind = pii.kind_at(text, number, row.start(), end)
+        if kind and (kind != "pii:mobile" or len(number) == _MOBILE):
+            yield pii.Found(kind, row.start(), end)
+
+
 def _mobiles(
     text: str, pattern: re.Pattern[str], read: Callable[[str], str], fewest: int
 ) -> Iterator[pii.Found]:
@@ -208,13 +267,11 @@ def _from_words(said: str) -> str:
 
 @cache
 def _heard() -> tuple[re.Pattern[str], dict[int, str]]:
-    """Eleven characters that sound like digits, and which."""
+    """Eleven or more characters that sound like digits, with an X behind them, and which."""
     file = resources.files("guard.views") / "data" / "syllables.txt"
-    lines = (line.split("\t") for line in file.read_text(encoding="utf-8").splitlines())
+    lines = [line.split("\t") for line in file.read_text(encoding="utf-8").splitlines()]
     digits = {ord(c): _OF_SOUNDS[s] for s, chars in lines if s in _OF_SOUNDS for c in chars}
+    checks = "".join([chars for sound, chars in lines if sound == "cha"])
     digits |= {ord(str(digit)): str(digit) for digit in range(10)}
     of = f"[{''.join(map(chr, sorted(digits)))}]"
-    one = f"[{''.join([chr(code) for code, digit in digits.items() if digit == '1'])}]"
-    # Looks back only behind a one: others are passed over quickly.
-    rest = rf"(?<!{of}{one})(?<![0-9](?=[0-9]{{{_MOBILE - 1}}})){of}{{{_MOBILE - 1}}}(?!{of})"
-    return re.compile(one + rest), digits
+    return re.compile(rf"({of}{of}{{{_MOBILE - 1},}})( ?[Xx×{checks}])?"), digits

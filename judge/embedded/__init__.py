@@ -7,6 +7,7 @@ stance      pieces -> P(refuses or warns)
 pii         personal data by rule
 evidence    hashed n-gram heads over the whole text
 weights     the shipped files: loading, hashes, model card
+ordinary    ordinary answers of our own, which the heads must not take for harm
 training    published data -> weights       (needs the extra `train`)
 measure     published data -> quality table and model card
 """

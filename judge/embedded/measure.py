@@ -22,6 +22,7 @@ from judge.embedded.corpus import Row, rows
 from judge.embedded.encoder import PACKAGE, VERSION, Encoder
 from judge.embedded.fold import fold
 from judge.embedded.measure_evidence import evidence_figures
+from judge.embedded.ordinary import NAME, about_recipe
 from judge.embedded.published import FILES, Answer, answers, check_files
 from judge.embedded.shipped import CARD_FILE, EVIDENCE_FILE, STANCE_FILE, folder
 from judge.embedded.stance import Claim, Encoded, Stance, view
@@ -213,7 +214,8 @@ def card(place: Path, stance: Mapping[str, Any], evidence: Mapping[str, Any]) ->
         "data": {
             name: {"sha256": f.sha256, "source": f.source, "licence": f.licence, "use": f.use}
             for name, f in FILES.items()
-        },
+        }
+        | {NAME: about_recipe()},
         "not_for": (
             "Flames scores; ordinary prompts; telling 2 from 1; dimensions other than Flames' "
             "five; calling a text safe because nothing was found in it"

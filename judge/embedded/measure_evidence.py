@@ -32,7 +32,7 @@ def evidence_figures(data: Path) -> dict[str, Any]:
 
     trained = texts(data)
     windows = Windows([text.text for text in trained])
-    cuts = shipped_weights().evidence.cuts  # that training chose by windows alone
+    cuts = shipped_weights().evidence.cuts
     unseen = list(unseen_scores(windows, trained, Asked([text.text for text in trained])))
     heads = fit_heads(windows, trained, np.ones(len(trained), dtype=bool))
     others = {f"cold test, {name}": found for name, found in cold_test(data).items()}

@@ -243,6 +243,11 @@ def is_dialled(shape: tuple[int, ...]) -> bool:
     return len(shape) == 1 or shape in _SHAPES or set(shape) == {1}
 
 
+def kind_at(text: str, number: str, start: int, end: int) -> str | None:
+    """What kind of number stands at a place, whatever is written for its digits; null for none."""
+    return _kind(number, cards=_is_near(_card_words(text, start, end), start, end))
+
+
 def _kind(number: str, *, cards: bool) -> str | None:
     if len(number) == 18 and is_resident_id(number):
         return "pii:id"

@@ -40,6 +40,33 @@ _PLACEHOLDER = re.compile(
     r"|domain|company|example|test|foo|bar|x{2,})(?:\.[a-z]{2,6}){1,2}",
     re.IGNORECASE,
 )
+MAILER = (
+    r"(?:vip\.)?(?:qq|163|126|139|189|sina|sohu|yeah|foxmail|gmail|hotmail|outlook|aliyun|icloud"
+    r"|yahoo|proton(?:mail)?)"
+)
+"""Those who give a mailbox to anybody, as a pattern of their hosts' names."""
+_MAILED = re.compile(rf"@{MAILER}\.[a-z]{{2,3}}(?:\.[a-z]{{2}})?\Z", re.IGNORECASE)
+# Last labels that no mail goes to: of files and of private networks. A mailbox may be before them.
+_NO_TOP = re.compile(
+    r"(?<!\.com)(?<!\.net)(?<!\.org)(?<!\.cn)\.(?:png|jpe?g|gif|webp|svg|bmp|ico|avif|heic|tiff?"
+    r"|psd|eps|wav|avi|mkv|flv|pdf|docx?|xlsx?|pptx?|csv|tsv|txt|log|html?|css|s[ac]ss|less|[jt]sx?"
+    r"|[cm]js|vue|svelte|wxml|wxss|json|xml|ya?ml|toml|ini|cfg|conf|env|lock|sql|sqlite|java|kts?"
+    r"|go|rb|php|cs|cpp|hpp|swift|dart|lua|scala|ipynb|proto|graphql|jar|war|class|exe|dll|apk|ipa"
+    r"|dmg|deb|rpm|iso|img|tar|t?gz|xz|rar|whl|ttf|otf|woff|eot|wasm|map|min|bak|tmp|bat|cmd|plist"
+    r"|xib|gradle|patch|diff|pem|crt|internal|local|localdomain|lan|intranet|corp|private|svc)\Z"
+    r"|@[1-4]x\.(?:ai|md|mov|zip)\Z"  # icon@2x.ai
+    r"|\.compute(?:-[0-9])?\.amazonaws\.com(?:\.cn)?\Z|\.cloudapp\.azure\.com\Z",
+    re.IGNORECASE,
+)
+# A user's name on a machine, behind a command and its options, or behind what it copies.
+_LOGIN = re.compile(
+    r"(?<![\w.\-])(?:ssh(?:-copy-id|fs)?|sftp|mosh)(?: -\w+(?: [^\s\-]\S*)?)* ['\"]?\Z", re.ASCII
+)
+_COPY = re.compile(
+    r"(?<![\w.\-])(?:scp|rsync|git (?:clone|remote add|push|pull))(?: [!-~]+){0,6} ['\"]?\Z",
+    re.ASCII,
+)
+_PROMPT = re.compile(r" [~/][^\s\]]{0,100}\][#$]")
 _USERINFO = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]{0,20})://([^\s/@]{0,64})\Z")
 _REMOTE = re.compile(r":(?:[~/]|[\w.\-]{1,64}/[\w./\-]{1,200})", re.ASCII)
 _LOOK_BACK, _LOOK_AHEAD = 200, 40
@@ -177,12 +204,14 @@ def has_country_code(text: str, start: int) -> bool:
 def is_no_mailbox(text: str, start: int, end: int) -> bool:
     """Whether what looks like an e-mail address is none that a person reads.
 
-    That is: a name kept for examples, one that only holds a place, a noreply, a remote as of git
-    and scp, the user of a URL.
+    That is: a name kept for examples, one that only holds a place, a noreply, a file's name, a
+    remote as of git and scp, the user of a machine or of a URL.
     """
     address = text[start:end]
     user = address.partition("@")[0]
     if _RESERVED.search(address) or _NOBODY.fullmatch(user) or _PLACEHOLDER.fullmatch(address):
+        return True
+    if _NO_TOP.search(address) or _is_login(text, start, end):
         return True
     after = text[end : end + 1]
     if after == ":" and (user in {"git", "hg"} or _REMOTE.match(text, end)):
@@ -192,3 +221,12 @@ def is_no_mailbox(text: str, start: int, end: int) -> bool:
         return False
     scheme, password = url[1].lower(), url[2]
     return bool(password) or scheme not in {"http", "https"} or after in {"/", ":"}
+
+
+def _is_login(text: str, start: int, end: int) -> bool:
+    """Whether it is a user's name on a machine, in a command or a prompt, and no known mailbox."""
+    if _MAILED.search(text, start, end):
+        return False
+    before = max(start - _LOOK_BACK, 0), start
+    copied = text.startswith(":", end) and _COPY.search(text, *before)
+    return bool(copied or _LOGIN.search(text, *before) or _PROMPT.match(text, end))

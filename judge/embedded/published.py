@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from judge.embedded.ordinary import ordinary_texts
 from judge.errors import InputError
 
 Class = Literal["safe", "unsafe", "abuse", "gambling", "porn", "fraud", "black_market_ad"]
@@ -120,7 +121,11 @@ def answers(folder: Path) -> list[Answer]:
 
 
 def texts(folder: Path) -> list[Text]:
-    """What the evidence heads are trained on: COLD without its test texts, ChineseHarm, JADE."""
+    """What the evidence heads are trained on.
+
+    COLD without its test texts, ChineseHarm, JADE, and ordinary texts of our own: these as two
+    sources, so that each half of the topics is also met by heads that know the other half alone.
+    """
     test = {row["TEXT"] for row in _cold(folder / "cold_test.csv")}
     cold = [
         Text(row["TEXT"], "cold", "abuse" if row["label"] == "1" else "safe")
@@ -135,7 +140,12 @@ def texts(folder: Path) -> list[Text]:
         Text(row["response"], "jade", "unsafe" if row["unsafe"] else "safe")
         for row in _lines(folder / "jade_v3_zh.jsonl")
     ]
-    return cold + harm + jade
+    ordinary = [
+        Text(text, f"ordinary {number % 2 + 1}", "safe")
+        for number, topic in enumerate(ordinary_texts().values())
+        for text in topic
+    ]
+    return cold + harm + jade + ordinary
 
 
 def cold_test(folder: Path) -> dict[str, list[str]]:

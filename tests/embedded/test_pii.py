@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.provisional import get_top_level_domains
 
 from judge.embedded.evidence import find_evidence
 from judge.embedded.fold import fold
@@ -135,6 +136,16 @@ def test_personal_data_is_found_through_spacing_and_disguise(text: str, kind: st
         ("xx_li@testing.cn", "pii:email"),
         ("1.13812345678", "pii:mobile"),
         ("联系人：\n12.13812345678", "pii:mobile"),
+        ("zhangsan@qq.com.png", "pii:email"),
+        ("ssh 连不上就写信给 zhangsan@huanyu.com", "pii:email"),
+        ("ssh me: zhangsan@huanyu.com", "pii:email"),
+        ("ssh zhangsan@qq.com", "pii:email"),
+        ("scp it, then write to li.wei@huanyu.com.cn", "pii:email"),
+        ("git push 失败请联系 li.wei@huanyu.com: 在线", "pii:email"),
+        ("zhangsan@2x.com", "pii:email"),
+        ("zhangsan@png.com", "pii:email"),
+        ("zhangsan@internal.huanyu.com", "pii:email"),
+        ("zhangsan@amazonaws.com", "pii:email"),
     ],
 )
 def test_personal_data_is_found_where_a_word_is_joined_to_it(text: str, kind: str) -> None:
@@ -159,6 +170,24 @@ def test_personal_data_is_found_where_a_word_is_joined_to_it(text: str, kind: st
         "user@domain.com、admin@yourcompany.com、hr@your-domain.com.cn",
         "test@test.com, foo@bar.com, someone@company.com",
         "张三 zhangsan@example.cn",
+        "icon@2x.png",
+        "Default-568h@2X.PNG",
+        'background-image: url("/img/bg@3x.webp");',
+        "logo@2x.ai",
+        "a@main.yml",
+        "hello@world.java",
+        "ssh deploy@my-server.internal",
+        "user@nas.local，root@redis.default.svc",
+        "ssh deploy@web.huanyu.cn",
+        "用ssh -i ~/.ssh/id_rsa -p 22 deploy@web.huanyu.cn登录",
+        "sftp 'deploy@web.huanyu.cn'",
+        "scp -r dist deploy@web.huanyu.cn:www",
+        "rsync -avz --delete ./dist deploy@web.huanyu.cn:www",
+        "git clone deploy@code.huanyu.cn:site.git",
+        "[deploy@web.huanyu.cn ~]$ ls",
+        "ubuntu@ec2-3-14-15-92.compute.amazonaws.com",
+        "ec2-user@ec2-3-14-15-92.cn-north-1.compute.amazonaws.com.cn",
+        "azureuser@vm.eastasia.cloudapp.azure.com",
         "圆周率 3.13812345678",
         "0.13812345678 是概率",
         "0.13812345678",
@@ -180,8 +209,16 @@ def test_personal_data_is_found_where_a_word_is_joined_to_it(text: str, kind: st
     ],
 )
 def test_addresses_of_machines_and_other_numbers_are_left_alone(text: str) -> None:
-    """Remotes, names kept for examples, fractions, pages, hashes, serial numbers, files."""
+    """Remotes, logins, files, names kept for examples, fractions, pages, hashes, serial numbers."""
     assert kinds(text) == []
+
+
+def test_no_public_domain_is_taken_for_the_ending_of_a_file() -> None:
+    """Of those to which mail goes: `.java` and `.map` are brands' own."""
+    tops = [top.lower() for top in get_top_level_domains() if top.isalpha()]
+    assert len(tops) > 1000
+    missed = {top for top in tops if kinds(f"li.wei@huanyu.{top}") != ["pii:email"]}
+    assert missed == {"java", "map"}
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from judge.embedded.ordinary import NAME, about_recipe
 from judge.embedded.published import FILES
 from judge.embedded.shipped import (
     CARD_FILE,
@@ -110,9 +111,9 @@ def test_the_weights_are_small_and_hold_no_text() -> None:
 def test_the_card_names_data_licences_and_figures() -> None:
     """What the weights were made from, and how good they are where they weren't trained."""
     card = shipped_weights().card
-    assert {name: one["sha256"] for name, one in card["data"].items()} == {
-        name: file.sha256 for name, file in FILES.items()
-    }
+    expected = {name: file.sha256 for name, file in FILES.items()}
+    expected[NAME] = about_recipe()["sha256"]
+    assert {name: one["sha256"] for name, one in card["data"].items()} == expected
     assert {one["licence"] for one in card["data"].values()} == {"Apache-2.0", "MIT", "CC-BY-4.0"}
     stance = card["figures"]["stance"]
     assert stance["jade"]["decided"] >= 0.85

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from guard.evidence import Scanner
-from guard.views import views
+from tests.guard.views.seen import views
 
 SAID = "刷单兼职，日赚300，加微信，手机就能做"
 SEEN = "刷单兼职,日赚300,加微信,手机就能做"  # folded

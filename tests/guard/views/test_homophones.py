@@ -16,6 +16,7 @@ from guard.homophones.unusual import LEAST, Usual
 from guard.selftest.measure import MOST_ALARMS, MOST_LOST, load_rows
 from guard.selftest.unseen import main as measure_unseen
 from guard.views import plain
+from judge.embedded.ordinary import NAME, about_recipe
 from judge.embedded.published import FILES
 from judge.embedded.shipped import read_arrays
 from judge.embedded.spans import WINDOW, Span
@@ -114,6 +115,8 @@ def test_damaged_weights_are_refused(copy: Path, damage: str) -> None:
 def test_the_card_names_its_data_and_holds_the_goals() -> None:
     """Sources, licences, and what was measured on rows that no head saw."""
     card = json.loads((shipped.folder() / CARD).read_text(encoding="utf-8"))
+    recipe = card["data"].pop(NAME)
+    assert recipe["sha256"] == about_recipe()["sha256"]
     assert all(one["sha256"] == FILES[name].sha256 for name, one in card["data"].items())
     assert {one["licence"] for one in card["data"].values()} <= {"Apache-2.0", "MIT"}
     alarms = card["figures"]["false_alarms"]["all"]

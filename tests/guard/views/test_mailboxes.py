@@ -43,7 +43,7 @@ def kinds(text: str) -> set[str]:
 )
 def test_an_address_is_found_whose_signs_are_written_otherwise(address: str) -> None:
     """A program that harvests addresses is kept out so, and a guard isn't."""
-    assert kinds(f"写信到{address}") == {"pii:email"}
+    assert "pii:email" in kinds(f"写信到{address}")
 
 
 @pytest.mark.parametrize(

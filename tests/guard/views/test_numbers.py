@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Sequence
 from functools import cache
 
 import pytest
@@ -11,6 +12,8 @@ import pytest
 from guard.evidence import Scanner
 
 MOBILE, ID, CARD = "13812345678", "11010519491231002X", "4111111111111111"
+PINYIN = ["ling", "yi", "er", "san", "si", "wu", "liu", "qi", "ba", "jiu"]
+CHARACTERS = "零医尔伞死舞柳妻爸酒"
 
 
 @cache
@@ -22,8 +25,12 @@ def kinds(text: str) -> set[str]:
     return {found.kind for found in scanner().scan(text)}
 
 
+def read_out(number: str, digits: Sequence[str], between: str = "") -> str:
+    return between.join([digits[int(digit)] for digit in number])
+
+
 def written(digits: str) -> str:
-    return "".join([digits[int(digit)] for digit in MOBILE])
+    return read_out(MOBILE, digits)
 
 
 @pytest.mark.parametrize(
@@ -129,6 +136,12 @@ def test_what_may_be_a_list_is_a_number_beside_a_word_about_telephones(number: s
         ("卡号<span>4111</span><span>1111</span><span>1111</span><span>1111</span>", "pii:card"),
         ("卡号4111🔥1111🔥1111🔥1111", "pii:card"),
         ("打到这张卡 4111111111111111", "pii:card"),
+        ("*".join(ID), "pii:id"),
+        ("\n".join(ID), "pii:id"),
+        ("卡号：" + "*".join(CARD), "pii:card"),
+        ("我的银行卡号是" + "\n".join(CARD), "pii:card"),
+        ("卡号：" + "、".join(CARD), "pii:card"),
+        ("卡号：4111\n1111\n1111\n1111", "pii:card"),
     ],
 )
 def test_numbers_with_check_digits_are_found_behind_any_marks(text: str, kind: str) -> None:
@@ -137,8 +150,41 @@ def test_numbers_with_check_digits_are_found_behind_any_marks(text: str, kind: s
 
 
 @pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("11O1O5198806O53216", "pii:id"),
+        ("l1o105 l98806o5 32I6", "pii:id"),
+        ("sfz11O10519491231002X", "pii:id"),
+        ("银行卡41I1l11111111111", "pii:card"),
+        ("卡号：4l11-1111-1111-1111", "pii:card"),
+        (read_out("110105198806053216", PINYIN, " "), "pii:id"),
+        (read_out("110105198806053216", PINYIN), "pii:id"),
+        (read_out("110105198806053216", CHARACTERS), "pii:id"),
+        (read_out(ID[:-1], PINYIN, " ") + " x", "pii:id"),
+        (read_out(ID[:-1], PINYIN) + "cha", "pii:id"),
+        (read_out(ID[:-1], CHARACTERS) + "叉", "pii:id"),
+        ("银行卡" + read_out(CARD, PINYIN, " "), "pii:card"),
+        ("卡号：" + read_out(CARD, PINYIN), "pii:card"),
+        (read_out(CARD, CHARACTERS) + "是我的卡号", "pii:card"),
+    ],
+)
+def test_numbers_with_check_digits_are_found_as_letters_and_as_sounds(text: str, kind: str) -> None:
+    """As a telephone number is that is written so."""
+    assert kinds(f"好的，{text}。") == {kind}
+
+
+@pytest.mark.parametrize(
     "text",
     [
+        "11O1O5l98806O53217",  # a wrong check digit
+        "银行回单号：41l1O1111111111110，金额683元",
+        "银行回单号：41I1l11111111111，金额683元",
+        "liu er er er ling er yi er san si wu liu qi ba jiu ling yi er ba",  # no word about cards
+        "4l11 1111 1111 1111",
+        "卡号：4\n1\n1\n1\n1\n1\n1\n1\n1\n1\n1\n1\n1\n1\n1\n1\n1\n1\n1\n1\n1",
+        "办卡人数\n4\n1\n1\n1\n1\n1\n1\n1\n1\n1\n1\n1\n1\n1\n1\n1",
+        "卡：4111\n1111\n1111\n1111\n2000\n3000",
+        "银行 IllOlOOlIlOOlllO1 l0",
         "身高180，1998年生，2020年毕业",
         "价格分别是150元、1500元、2000元",
         "尺寸 180*2000*2200，误差 0.13812345678",
@@ -191,7 +237,23 @@ def test_measures_lists_and_decimals_are_no_numbers_to_dial(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "piece", ["0138 ", "中四位1", "1 ", "1，", "1汉", "138—", "138—1234—", "一", "one ", "1l", "4 "]
+    "piece",
+    [
+        "0138 ",
+        "中四位1",
+        "1 ",
+        "1，",
+        "1汉",
+        "138—",
+        "138—1234—",
+        "一",
+        "one ",
+        "1l",
+        "4 ",
+        "ling",
+        "医",
+        "lO3 ",
+    ],
 )
 def test_long_rows_of_digits_take_linear_time(piece: str) -> None:
     """Twice the text takes about twice the time, whatever it repeats."""

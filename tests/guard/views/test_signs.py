@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from guard.selftest.disguises import DISGUISES
 from guard.selftest.measure import load_rows
-from guard.views import View, load, signs, views
+from guard.views import View, load, signs
 from judge.embedded import compiled
+from tests.guard.views.seen import views
 
 load()  # takes some tenths of a second
 ORDINARY = "今天天气很好，我们一起去公园散步，然后回家吃饭。"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from guard.views import views
 from guard.views.make_tables import bopomofo, main, parts, syllables
+from tests.guard.views.seen import views
 
 
 def lines(name: str) -> list[str]:

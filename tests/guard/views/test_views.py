@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guard.selftest.measure import load_rows
-from guard.views import PLAIN, View, undisguised, views
+from guard.views import PLAIN, View, undisguised
 from guard.views.characters import unmasked
 from judge.embedded.fold import fold
+from tests.guard.views.seen import views
 
 SAID = "赌博网站注册送彩金"
 ANY = st.text(alphabet=st.characters(codec=None), max_size=60)
