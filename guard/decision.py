@@ -140,6 +140,11 @@ class Decision:
         """The hit that the action comes from: the first of the most severe ones."""
         return next((hit for hit in self.hits if hit.action == self.action), None)
 
+    @property
+    def late(self) -> frozenset[str]:
+        """The rules whose check was slower than its deadline."""
+        return frozenset(one.rule for one in self.missed if one.kind == "deadline")
+
     def withheld(self) -> Decision:
         """The decision to regenerate, where no other answer is asked for: the text is blocked.
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
@@ -74,15 +75,22 @@ class LiveAnswer:
         """
         if self.over and self.stopped is None:
             return []
-        try:
-            chunk = read_chunk(value, self._policy.unknown_keys)
-        except ApiError:
-            self.over = True
-            raise
+        chunk = self._read(value)
         if self.over:
             self.count(chunk)
             return self.told_usage(self.usage)
         return await self.take_all([chunk])
+
+    async def take_in_turn(self, value: dict[str, Any]) -> AsyncIterator[list[Frame]]:
+        """As `take`, look by look: frames come before a look that they need not wait for."""
+        if self.over:
+            yield await self.take(value)
+            return
+        chunk = self._read(value)
+        self.count(chunk)  # before a stop, as in `take_all`
+        bare, events = replace(chunk, events=()), portions(chunk.events, self._portion)
+        for one in (bare, *(replace(bare, events=(event,), dropped=()) for event in events)):
+            yield await self.take_all([one])
 
     async def take_all(self, chunks: Sequence[Chunk], send: Sender | None = None) -> list[Frame]:
         """As `take`, for chunks that came together: neighbouring pieces of a text count as one.
@@ -117,6 +125,15 @@ class LiveAnswer:
             self.over = True
             raise
         return frames
+
+    def _read(self, value: dict[str, Any]) -> Chunk:
+        unknown = self._policy.unknown_keys
+        try:
+            chunk = read_chunk(value, unknown)
+            return chunk if self._most is None else chunk.within(self._most, unknown)
+        except ApiError:
+            self.over = True
+            raise
 
     def count(self, chunk: Chunk) -> None:
         """Take note of the tokens, where a chunk tells them; also when the answer is over."""

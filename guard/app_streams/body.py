@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
 from guard.decision import Decision
@@ -9,6 +10,9 @@ from guard.openai_api import ApiError
 
 MOST_OF_A_LINE: Final = 1024 * 1024
 WITHDRAWN: Final = {"flames_guard": {"retract": True, "from": 0}}
+
+
+Sender = Callable[[bytes], Awaitable[None]]
 
 
 class Body(Protocol):
@@ -28,8 +32,12 @@ class Body(Protocol):
     @property
     def shown(self) -> bool: ...
 
-    async def take(self, data: bytes) -> bytes:
+    async def take(self, data: bytes, send: Sender | None = None) -> bytes:
         """What to send after more of it.
+
+        Args:
+            data: it.
+            send: is given, look by look, what otherwise is returned at the end.
 
         Raises:
             ApiError: 502 it can't be read; 503 it could not be judged.
@@ -50,3 +58,11 @@ class Body(Protocol):
         Args:
             again: another answer is asked for in its place.
         """
+
+
+async def passed_on(out: bytes, send: Sender | None) -> bytes:
+    """Send what need not wait for the next look; gives what is left to send."""
+    if send is None or not out:
+        return out
+    await send(out)
+    return b""

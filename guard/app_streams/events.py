@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any, Final
 
-from guard.app_streams.body import MOST_OF_A_LINE, WITHDRAWN
+from guard.app_streams.body import MOST_OF_A_LINE, WITHDRAWN, Sender, passed_on
 from guard.app_streams.flow import Flow, harmless_name
 from guard.app_streams.setting import Setting
 from guard.decision import Decision
@@ -54,18 +55,19 @@ class EventBody:
         said = self._live or self._flow
         return said is not None and said.shown
 
-    async def take(self, data: bytes) -> bytes:
-        out = []
+    async def take(self, data: bytes, send: Sender | None = None) -> bytes:
+        out = b""
         for event in self._parser.feed(data):
             if isinstance(event, SseError):
                 raise upstream_unreadable()
-            out.append(await self._event(event))
+            async for more in self._event(event):
+                out += await passed_on(more, send)
             if self.over:
                 break
         if self._parser.retry_ms != self._retry and (self._parser.retry_ms or 0) < LONGEST_RETRY_MS:
             self._retry = self._parser.retry_ms
-            out.append(f"retry: {self._retry}\n\n".encode())
-        return b"".join(out)
+            out += f"retry: {self._retry}\n\n".encode()
+        return out
 
     async def end(self) -> bytes:
         if self._parser.pending:
@@ -80,10 +82,7 @@ class EventBody:
         flow = self._flow
         if flow is None or flow.stopped is None:
             return b""
-        out = b""
-        if self._setting.mode == "retract" and flow.shown:
-            out += encode_event(SseEvent(_written(WITHDRAWN), event="flames_guard"))
-        out += self._said(flow, flow.last_words())
+        out = self._taken_back(flow) + self._said(flow, flow.last_words())
         if self._ending is not None:
             return out + b"".join(map(encode_event, flow.behind())) + self._ending
         if self._setting.form.end:
@@ -92,15 +91,17 @@ class EventBody:
         return out if last is None else out + self._said(flow, last)
 
     def broken(self, error: ApiError) -> bytes | None:
-        if self._live is not None or self._flow is None:
-            return encode_json(error.body())
-        return encode_event(SseEvent(_written(error.body()), event="error"))
+        if self._flow is not None:
+            told = encode_event(SseEvent(_written(error.body()), event="error"))
+            return self._taken_back(self._flow) + told
+        back = [] if self._live is None else self._live.taken_back()
+        return encode_frames(back) + encode_json(error.body())
 
     async def close(self, *, again: bool = False) -> Decision | None:
         said = self._live or self._flow
         return None if said is None else await said.close(again=again)
 
-    async def _event(self, event: SseEvent) -> bytes:
+    async def _event(self, event: SseEvent) -> AsyncIterator[bytes]:
         value = _json(event.data)
         if self._live is None and self._flow is None:
             if is_chunk(value):
@@ -108,19 +109,22 @@ class EventBody:
             else:
                 self._flow = Flow(self._setting)
         if self._live is not None:
-            return await self._chunk(self._live, event.data, value)
-        return await self._own(self._flow, event, value) if self._flow is not None else b""
+            async for frames in self._chunk(self._live, event.data, value):
+                yield frames
+        elif self._flow is not None:
+            yield await self._own(self._flow, event, value)
 
-    async def _chunk(self, live: LiveAnswer, data: str, value: Any) -> bytes:
+    async def _chunk(self, live: LiveAnswer, data: str, value: Any) -> AsyncIterator[bytes]:
         if data == DONE:
             frames = await live.end()
             self.over = True
-            return encode_frames(frames) + DONE_FRAME
+            yield encode_frames(frames) + DONE_FRAME
+            return
         if not isinstance(value, dict):
             raise upstream_unreadable()
-        frames = await live.take(value)
-        self.over = live.over
-        return encode_frames(frames)
+        async for frames in live.take_in_turn(value):
+            self.over = live.over
+            yield encode_frames(frames)
 
     async def _own(self, flow: Flow, event: SseEvent, value: Any) -> bytes:
         if event.data == DONE:
@@ -148,6 +152,12 @@ class EventBody:
             return out + ending
         self.over = True
         return out
+
+    def _taken_back(self, flow: Flow) -> bytes:
+        """What withdraws all that is shown, where the mode retracts."""
+        if self._setting.mode != "retract" or not flow.shown:
+            return b""
+        return encode_event(SseEvent(_written(WITHDRAWN), event="flames_guard"))
 
     def _said(self, flow: Flow, value: Any) -> bytes:
         """An event of ours in the form of the application's own."""

@@ -7,7 +7,6 @@ may be shown. An event waits until that reaches the end of what it adds, and kee
 from __future__ import annotations
 
 import re
-import sys
 from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
@@ -23,7 +22,7 @@ from guard.openai_api import (
     strings_of,
     upstream_unreadable,
 )
-from guard.stream import Step, StreamSession
+from guard.stream import AHEAD, Step, StreamSession
 from guard.texts.emptied import said_in
 from guard.texts.json_replies import WORD, place_of, texts_of
 
@@ -32,6 +31,7 @@ MOST_WORDS: Final = 4  # changes of a word under one path before it counts as a 
 MOST_BEFORE: Final = 64  # words under one path that are kept in case it turns out to be a text
 MOST_REMEMBERED: Final = 10_000  # words that are not scanned again
 MOST_CHARACTERS: Final = 10_000_000
+NEAR: Final = 40  # characters of others within which a short text may go on
 _NAME: Final = re.compile(r"[A-Za-z_.:-]{1,64}")
 
 
@@ -58,7 +58,8 @@ class Flow:
         self._setting, self._form = setting, setting.form
         self._session = StreamSession(setting.guard, setting.asked)
         self._window = setting.guard.policy.stream.window
-        self._grew: dict[str, int] = {}  # how much had come of all texts when one came last
+        # What is ahead of its check anyway waits for no status to be over.
+        self._near = 0 if setting.mode in AHEAD else min(NEAR, self._window)
         self._texts: dict[str, Readings] = {}
         self._channels: dict[str, Reading] = {}
         self._words: dict[str, deque[str]] = {}
@@ -82,6 +83,7 @@ class Flow:
         Raises:
             ApiError: 502 it says too much; 503 it could not be judged.
         """
+        before = self._size
         listed = {""} if isinstance(value, str) else self._form.reply_paths.places(value)
         grow, words = self._read(_opened(value), listed)
         if any(path in listed for path, _ in grow):
@@ -91,9 +93,9 @@ class Flow:
         needs: Needs = {}
         for path, text in grow:
             await self._feed(self._readings(path).take(text, needs))
-            self._grew[path] = self._size
+        came = self._size - before
         for other in self._texts.keys() - {path for path, _ in grow}:
-            await self._pass(other)
+            await self._feed(self._texts[other].others(came))
         if words:
             self._took(await self._session.aside(words))
         if self.stopped is not None:
@@ -159,15 +161,9 @@ class Flow:
             number, place = len(self._texts), place_of(path)
             if number == MOST_TEXTS:
                 raise upstream_unreadable()
-            self._texts[path] = Readings(place if place != "?" else f"?{number}")
+            name = place if place != "?" else f"?{number}"
+            self._texts[path] = Readings(name, self._window, self._near)
         return self._texts[path]
-
-    async def _pass(self, path: str) -> None:
-        """Let nothing wait long for a text that may have ended: others stand behind it."""
-        self._texts[path].settle()
-        if self._size - self._grew[path] > self._window:
-            self._grew[path] = sys.maxsize
-            await self._feed(self._texts[path].hasten())
 
     async def _feed(self, fed: Iterable[Fed]) -> None:
         for channel, text, then in fed:

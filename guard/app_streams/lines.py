@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from guard.app_streams.body import MOST_OF_A_LINE, WITHDRAWN
+from guard.app_streams.body import MOST_OF_A_LINE, WITHDRAWN, Sender, passed_on
 from guard.app_streams.flow import Flow
 from guard.app_streams.setting import Setting
 from guard.decision import Decision
@@ -28,7 +28,7 @@ class LineBody:
     def shown(self) -> bool:
         return self._flow.shown
 
-    async def take(self, data: bytes) -> bytes:
+    async def take(self, data: bytes, send: Sender | None = None) -> bytes:
         self._rest += data
         lines: list[bytes] = []
         if b"\n" in data:
@@ -38,7 +38,7 @@ class LineBody:
             raise upstream_unreadable()
         out = b""
         for line in lines:
-            out += await self._line(line)
+            out += await passed_on(await self._line(line), send)
             if self.over:
                 break
         return out
@@ -51,12 +51,10 @@ class LineBody:
         return out + self._flowed(await self._flow.end())
 
     def last_words(self) -> bytes:
-        flow, out = self._flow, b""
+        flow = self._flow
         if flow.stopped is None:
-            return out
-        if self._setting.mode == "retract" and flow.shown:
-            out += self._write(WITHDRAWN)
-        out += self._write(flow.last_words())
+            return b""
+        out = self._taken_back() + self._write(flow.last_words())
         if self._whole:
             return out + b"".join(flow.behind()).lstrip(b"\r\n")
         if self._setting.form.end:
@@ -65,7 +63,7 @@ class LineBody:
         return out if last is None else out + self._write(last)
 
     def broken(self, error: ApiError) -> bytes | None:
-        return serialised(error.body()) + b"\n"
+        return self._taken_back() + serialised(error.body()) + b"\n"
 
     async def close(self, *, again: bool = False) -> Decision | None:
         return await self._flow.close(again=again)
@@ -79,6 +77,11 @@ class LineBody:
         except ApiError:
             raise upstream_unreadable() from None
         return self._flowed(await self._flow.take(out, value, {}))
+
+    def _taken_back(self) -> bytes:
+        """What withdraws all that is shown, where the mode retracts."""
+        withdraws = self._setting.mode == "retract" and self._flow.shown
+        return self._write(WITHDRAWN) if withdraws else b""
 
     def _blank(self, line: bytes) -> bytes:
         """What goes out for a line that says nothing."""

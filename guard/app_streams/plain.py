@@ -11,7 +11,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any, Final
 
-from guard.app_streams.body import MOST_OF_A_LINE, Body
+from guard.app_streams.body import MOST_OF_A_LINE, Body, Sender
 from guard.app_streams.lines import LineBody
 from guard.app_streams.setting import Setting
 from guard.app_streams.texts import TextBody
@@ -65,13 +65,13 @@ class PlainBody:
         """Whether it may be cut anywhere; else it is of lines, which go out as they came."""
         return isinstance(self._body, TextBody)
 
-    async def take(self, data: bytes) -> bytes:
+    async def take(self, data: bytes, send: Sender | None = None) -> bytes:
         if self._body is None:
             self._body = self._told(data)
             if self._body is None:
                 return b""
             data = bytes(self._held)
-        return await self._passed(self._body, self._body.take(data))
+        return await self._passed(self._body, self._body.take(data, send))
 
     async def end(self) -> bytes:
         body, out = self._body, b""
@@ -201,7 +201,7 @@ class MarkedLines(_AsWritten):
         super().__init__(replace(setting, form=form))
 
     def broken(self, error: ApiError) -> bytes | None:
-        return b"3:" + serialised(error.message) + b"\n"
+        return self._taken_back() + b"3:" + serialised(error.message) + b"\n"
 
     def _read(self, line: bytes) -> tuple[Any, bytes]:
         return _value(line.removeprefix(_ORDER)), line + b"\n"

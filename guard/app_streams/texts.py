@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 from typing import Final
 
+from guard.app_streams.body import Sender, passed_on
 from guard.app_streams.setting import Setting
 from guard.decision import Decision
 from guard.openai_api import ApiError, guard_unavailable, upstream_unreadable
@@ -24,18 +25,26 @@ class TextBody:
         self._setting = setting
         self._decoder = codecs.getincrementaldecoder("utf-8")("strict")
         self._text = Unescaping()
+        stream = setting.guard.policy.stream
+        self._portion = stream.window - stream.overlap  # what a look may let go
         self._pieces: list[str] = []
         self._size = 0
         self.over = self.shown = False
         self.stopped: Decision | None = None
 
-    async def take(self, data: bytes) -> bytes:
+    async def take(self, data: bytes, send: Sender | None = None) -> bytes:
         self._size += len(data)
         text = self._text.add(self._decoded(data))
         self._pieces.append(text)
         if self._size > MOST_OF_A_TEXT:
             raise upstream_unreadable()
-        return self._out(await self._session.feed(0, "body", text)) if text else b""
+        out = b""
+        for at in range(0, len(text), self._portion):
+            piece = text[at : at + self._portion]
+            out += await passed_on(self._out(await self._session.feed(0, "body", piece)), send)
+            if self.over:
+                break
+        return out
 
     async def end(self) -> bytes:
         text = self._text.add(self._decoded(b"", final=True), final=True)

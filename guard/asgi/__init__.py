@@ -115,7 +115,7 @@ class GuardMiddleware:
             await self._guard.warm()
         except FlamesJudgeError as error:
             await send({"type": "lifespan.startup.failed", "message": str(error)})
-            return
+            raise  # as Starlette does: its test client waits for it
         try:
             await self._app(scope, _Coming(message, receive), send)
         finally:

@@ -142,7 +142,7 @@ def _value(scope: Scope, body: bytes) -> tuple[Any, bytes]:
         # many applications read JSON whatever its type says: then its strings are judged
         return (parse_value(body, len(body)), body) if is_json(body) else (text, body)
     raise ApiError(
-        "the body must be JSON, a form or plain text in UTF-8",
+        "the body must be JSON, a URL-encoded form or plain text in UTF-8",
         status=415,
         code="unsupported_media_type",
     )

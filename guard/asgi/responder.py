@@ -171,7 +171,7 @@ class Responder:
         await self._write(body, more=False, length=len(body))
 
     async def _write_on(self, body: Body, data: bytes, *, more: bool) -> None:
-        out = await body.take(data) if data else b""
+        out = await body.take(data, self._pass_on) if data else b""
         if not more and not body.over:
             out += await body.end()
         out += body.last_words()
@@ -186,6 +186,9 @@ class Responder:
             self._cut()
         elif ended:  # what the application does in the background may take long
             await body.close()
+
+    async def _pass_on(self, data: bytes) -> None:
+        await self._write(data, more=True, length=None)
 
     def _cut(self) -> None:
         """Tell the application that nobody is there any more."""

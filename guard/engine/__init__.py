@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from guard.engine.guard import Around, Asked, Facts, Guard, People, Scanner
+from guard.engine.guard import Around, Asked, Facts, Guard, People, Records, Scanner
 
-__all__ = ["Around", "Asked", "Facts", "Guard", "People", "Scanner"]
+__all__ = ["Around", "Asked", "Facts", "Guard", "People", "Records", "Scanner"]

@@ -31,7 +31,8 @@ LEAST = 4_000  # of a piece, however much stands around it
 class Asked:
     """What a text stands in: the newest prompt, and the turns before it.
 
-    `hazard` overrides the policy's.
+    `hazard` overrides the policy's. The checks of the rules in `late` are not waited for: they were
+    too late for this text before.
     """
 
     prompt: str = ""
@@ -39,6 +40,7 @@ class Asked:
     request_id: str = ""
     model: str | None = None
     hazard: Hazard | None = None
+    late: frozenset[str] = frozenset()
 
     @cached_property
     def conversation(self) -> str:
@@ -96,7 +98,15 @@ class PatientJudge:
         self, rubrics: Sequence[Rubric], parts: Sequence[Part], asked: Asked
     ) -> tuple[list[tuple[str, Outcome]], list[Missed]]:
         """Each dimension's outcomes, in parallel and within the deadline."""
+        late = [one for one in rubrics if asked.late.issuperset(self._rules[one.dimension])]
+        missed = [each for one in late for each in self._missed(one.dimension, "deadline")]
+        due = [one for one in rubrics if one not in late]
+        outcomes, more = await self._ask_all(due, parts, asked) if due else ([], [])
+        return outcomes, [*missed, *more]
 
+    async def _ask_all(
+        self, rubrics: Sequence[Rubric], parts: Sequence[Part], asked: Asked
+    ) -> tuple[list[tuple[str, Outcome]], list[Missed]]:
         def all_missed(kind: str) -> list[Missed]:
             return [one for rubric in rubrics for one in self._missed(rubric.dimension, kind)]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final, Protocol, get_args
 
@@ -29,7 +29,7 @@ from guard.policy.bound_rule import BoundRule
 from judge.protocols import Judge
 from judge.rubric import Rubric
 
-__all__ = ["Around", "Asked", "Facts", "Guard", "People", "Scanner"]
+__all__ = ["Around", "Asked", "Facts", "Guard", "People", "Records", "Scanner"]
 
 
 class People(Protocol):
@@ -52,28 +52,37 @@ class Facts:
 NO_MORE: Final = Facts()
 
 
-@dataclass(frozen=True)
-class Around:
-    """What a guard is surrounded by.
+@dataclass(frozen=True, kw_only=True)
+class Records:
+    """Where a guard's events and the day's spend are kept.
 
     Args:
-        calibration_id: what headers and events call the calibration.
         sinks: take every event; one that fails is counted in `Guard.lost`.
         lost: told of that count as soon as it grows.
         observers: hear of every event, as metrics do.
         texts: record texts beside their hashes.
-        purse: keeps the day's spend.
+        purse: keeps the day's spend; in this process alone without it.
+    """
+
+    sinks: Sequence[AuditSink] = ()
+    lost: Callable[[int], None] = lambda _: None
+    observers: Sequence[Callable[[GuardEvent], None]] = ()
+    texts: bool = False
+    purse: Purse | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Around(Records):
+    """What a guard is surrounded by.
+
+    Args:
+        calibration_id: what headers and events call the calibration.
         people: take answers to label.
         clock: seconds, monotonic.
         now: the time, with its zone.
     """
 
     calibration_id: str | None = None
-    sinks: Sequence[AuditSink] = ()
-    lost: Callable[[int], None] = lambda _: None
-    observers: Sequence[Callable[[GuardEvent], None]] = ()
-    texts: bool = False
-    purse: Purse = field(default_factory=PocketPurse)
     people: People | None = None
     clock: Clock = time.monotonic
     now: Now = lambda: datetime.now(UTC)
@@ -114,7 +123,7 @@ class Guard:
             policy,
             _booked(self.rules),
             self._breaker,
-            DailyBudget(policy.budget_usd_per_day, around.purse, around.now),
+            DailyBudget(policy.budget_usd_per_day, around.purse or PocketPurse(), around.now),
         )
         self.lost = 0
 

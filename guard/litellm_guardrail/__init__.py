@@ -167,6 +167,8 @@ class FlamesGuardrail(CustomGuardrail):
             decision = await live.close()
             self._note(request_data, decision, _AFTER)
         if broken is not None:  # the proxy sends a text of this form as it is, and ends
+            for frame in live.taken_back():
+                yield made(ModelResponseStream, frame)
             yield f"data: {serialised(broken.body()).decode()}\n\n"
 
     async def async_post_call_response_headers_hook(

@@ -139,7 +139,7 @@ def asks_usage(data: Mapping[str, Any]) -> bool:
 async def frames_of(
     live: LiveAnswer, response: Any, *, usage: bool
 ) -> AsyncGenerator[list[dict[str, Any]], None]:
-    """The frames to send, chunk by chunk.
+    """The frames to send, look by look.
 
     Args:
         live: the answer.
@@ -150,15 +150,16 @@ async def frames_of(
         ApiError: the answer can't be read, or could not be judged.
     """
 
-    async def take(chunk: Any) -> list[dict[str, Any]]:
+    def read(chunk: Any) -> dict[str, Any]:
         value = plain(chunk)
         if not isinstance(value, dict):
             raise guard_unavailable()
-        return await live.take(value)
+        return value
 
     source = aiter(response)
     async for chunk in source:
-        yield await take(chunk)
+        async for frames in live.take_in_turn(read(chunk)):
+            yield frames
         if live.over:
             break
     else:
@@ -166,7 +167,7 @@ async def frames_of(
     if live.stopped is not None:
         yield live.last_words()
         if usage:
-            yield await live.end() or await read_on(source, take)
+            yield await live.end() or await read_on(source, lambda chunk: live.take(read(chunk)))
 
 
 def body_in(data: Mapping[str, Any]) -> dict[str, Any]:

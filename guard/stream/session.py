@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from guard.decision import Decision, Part, merged
@@ -18,7 +18,6 @@ from guard.stream.windows import Look, Windows
 from guard.texts.escapes import argued
 from guard.texts.seams import seams_of_answer
 
-_Released = Callable[[Windows], str]
 _CLOSING: set[asyncio.Task[Decision]] = set()  # a loop alone would not keep them
 AHEAD: frozenset[Mode] = frozenset({"async", "retract"})
 
@@ -136,8 +135,7 @@ class StreamSession:
         one = self._channels.get((choice, channel))
         if self._stopped is not None or one is None or one.whole or self._mode == "buffer":
             return Step(stop=self._stopped)
-        tail = one.windows.tail()
-        if tail is not None:
+        if (tail := one.windows.tail()) is not None:
             one.queue.append(tail)
         if self._looking is not None:
             await self._looking
@@ -252,7 +250,7 @@ class StreamSession:
         self._exposed = max(self._exposed, ahead)
         return tuple(out)
 
-    def _step(self, channels: Sequence[_Channel], release: _Released) -> Step:
+    def _step(self, channels: Sequence[_Channel], release: Callable[[Windows], str]) -> Step:
         """What the looks have passed, and why to stop, if one says so."""
         texts = [(one, release(one.windows)) for one in channels]
         released = tuple(Release(one.choice, one.key, text) for one, text in texts if text)
@@ -293,8 +291,10 @@ class StreamSession:
 
     async def _decide(self, parts: Sequence[Part], *, judged: bool, once: bool = False) -> None:
         self._looks += 1
-        streamed = self._mode != "buffer"
+        streamed, before = self._mode != "buffer", self._decision
+        late = before.late if once and before is not None else None  # all of it is judged anew
+        asked = replace(self._asked, late=late) if late else self._asked
         decision = await self._guard.look(
-            "output", parts, self._asked, judged=judged, streamed=streamed, once=once
+            "output", parts, asked, judged=judged, streamed=streamed, once=once
         )
         self._decision = decision if self._decision is None else merged(self._decision, decision)

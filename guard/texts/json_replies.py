@@ -38,6 +38,8 @@ _PLACE = re.compile(r"[A-Za-z0-9_.\[\]~\-]{0,128}")
 _DURATIONS: Final = frozenset(
     {"total_duration", "load_duration", "prompt_eval_duration", "eval_duration"}
 )
+_DIGITS: Final = re.compile(r"[0-9](?:[ .\-]?[0-9]){10,20}[Xx]?")
+_KEY: Final = 24  # characters: words about a number stand no further from it
 LONG_NUMBER: Final = 10**6  # shorter ones are no phone number, card or identity
 
 
@@ -108,7 +110,7 @@ def texts_of(value: object, spoken: Paths | None = None) -> list[Part]:
         )
         for path, text in strings
     ]
-    return found + [Part("number", str(number), word=True) for number in _numbers(value)]
+    return found + [Part("number", text, word=True) for text in _numbers(value)]
 
 
 def place_of(path: str) -> str:
@@ -133,13 +135,26 @@ def _direct(value: object) -> list[str]:
     return [item for item in items if isinstance(item, str)]
 
 
-def _numbers(value: object) -> Iterator[int | float]:
-    waiting = [value]
+def _numbers(value: object) -> Iterator[str]:
+    """The long numbers in a value, written as such or as texts, behind their keys.
+
+    A card's number is one only beside a word about cards, which may be its key.
+    """
+    waiting = [("", value)]
     while waiting:
-        item = waiting.pop()
+        key, item = waiting.pop()
         if isinstance(item, dict):
-            waiting += (one for key, one in item.items() if key not in _DURATIONS)
+            waiting += (pair for pair in item.items() if pair[0] not in _DURATIONS)
         elif isinstance(item, list):
-            waiting += item
+            waiting += ((key, one) for one in item)
+        elif isinstance(item, str):
+            if key and _DIGITS.fullmatch(item):
+                yield _labelled(key, item)
         elif isinstance(item, int | float) and abs(item) >= LONG_NUMBER:
-            yield item
+            yield _labelled(key, str(item))
+
+
+def _labelled(key: str, number: str) -> str:
+    """A number as a reader sees it behind its key, of which the end is enough."""
+    label = key[-_KEY:].replace("_", " ")
+    return f"{label}：{number}" if label else number

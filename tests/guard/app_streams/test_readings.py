@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable
-from itertools import accumulate, pairwise
+from itertools import accumulate
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from guard.app_streams.readings import GOING_ON, LEAST, Fed, Needs, Reading, Readings
+from guard.app_streams.readings import GOING_ON, LEAST, MOST_GROWING, Fed, Needs, Reading, Readings
 
 TEXT = "春天来了，公园里的花都开了，孩子们在草地上奔跑，大家都很开心。"
 pieces_of = st.lists(st.text("加微信138 .", min_size=1, max_size=9), max_size=14)
+
+
+WINDOW, NEAR = 80, 40
 
 
 class Read:
     """What was fed for some pieces, and what each of them waits for."""
 
     def __init__(self, pieces: list[str], *, ends: bool = True) -> None:
-        self.readings = Readings("reply")
+        self.readings = Readings("reply", WINDOW, NEAR)
         self.texts: defaultdict[Reading, str] = defaultdict(str)
         self.then: list[str] = []
         self.needs: list[Needs] = [{} for _ in pieces]
@@ -39,14 +43,22 @@ class Read:
         return self.texts[self.readings.new]
 
     @property
+    def wholes(self) -> list[str]:
+        """The texts that were read as all so far."""
+        return [text for channel, text in self.texts.items() if channel.name.startswith("reply.so")]
+
+    @property
     def whole(self) -> str:
-        return self.texts[self.readings.whole]
+        (text,) = self.wholes
+        return text
 
 
 def go_on(pieces: list[str]) -> bool:
     """Whether any of them might be taken for all so far."""
-    runs = [later.startswith(before[:1]) for before, later in pairwise(pieces)]
-    return any(all(runs[at : at + GOING_ON]) for at in range(len(runs) - GOING_ON + 1))
+    begun = [
+        any(piece.startswith(one[:1]) for one in pieces[:at]) for at, piece in enumerate(pieces)
+    ]
+    return sum(begun) >= GOING_ON
 
 
 @given(pieces_of)
@@ -104,7 +116,7 @@ def test_a_mark_that_nobody_knows_is_learned(mark: str) -> None:
 
 def test_what_stands_before_such_a_text_waits_for_no_more() -> None:
     """The other channel gets no more of it, so that no window would pass it."""
-    pieces = ["你好，", *(TEXT[:end] for end in range(1, 30))]
+    pieces = ["你好，", *((TEXT * 2)[:end] for end in range(1, NEAR + 10))]
     read = Read(pieces, ends=False)
     assert read.then.count("hasten") == 1
     assert all(
@@ -115,13 +127,55 @@ def test_what_stands_before_such_a_text_waits_for_no_more() -> None:
 def test_what_was_no_reading_of_a_text_is_dropped_and_waited_for_by_none() -> None:
     read = Read([TEXT[:end] for end in range(1, 30)], ends=False)
     assert read.then.count("drop") == 1
-    assert {channel for needs in read.needs for channel in needs} == {read.readings.whole}
+    assert {channel.name for needs in read.needs for channel in needs} == {"reply.so_far"}
 
 
 def test_a_piece_that_may_be_either_waits_for_the_next() -> None:
-    read = Read(["1", "13", "138"], ends=False)
-    assert read.needs[0][read.readings.new] == 1
-    assert read.needs[1:] == [{read.readings.new: float("inf")}] * 2
-    channel: Reading = read.readings.new
-    read.readings.take("。", {})
-    assert [needs[channel] for needs in read.needs] == [1, 3, 6]
+    """And so does what it goes on from; a status that stands between tells nothing."""
+    read = Read(["1", "13", "思考中", "138"], ends=False)
+    new: Reading = read.readings.new
+    assert [needs[new] for needs in read.needs] == [math.inf, math.inf, 6, math.inf]
+    read.readings.take("。" * (NEAR + 1), {})
+    assert [needs[new] for needs in read.needs] == [1, 3, 6, 9]
+
+
+@pytest.mark.parametrize("status", ["思考中", "正在为您检索相关的资料，请稍候片刻"])
+@pytest.mark.parametrize("least", [1, 30])
+def test_a_status_between_is_no_end_of_a_text_that_grows(status: str, least: int) -> None:
+    """Each piece goes on from the one before the status, and is read as that."""
+    text = TEXT * 3
+    pieces = [one for end in range(least, len(text)) for one in (text[:end], status)]
+    assert Read([*pieces, text]).whole == text
+
+
+@pytest.mark.parametrize("dots", ["", "…", "... "])
+@pytest.mark.parametrize("length", [20, 40, 90])
+def test_a_text_that_grows_may_lose_its_beginning(length: int, dots: str) -> None:
+    """As where all so far is but the last so many characters."""
+    text = "".join(f"第{n}句，" for n in range(99))
+    pieces = [text[:end] for end in range(1, length)]
+    cut = [dots + text[end - length : end] for end in range(length, len(text) + 1)]
+    assert Read([*pieces, *cut]).whole == text
+
+
+def test_two_texts_that_grow_by_turns_are_two() -> None:
+    """Of both is read what is new."""
+    other = TEXT[::-1]
+    turns = [one[:end] for end in range(1, len(TEXT) + 1) for one in (TEXT, other)]
+    assert sorted(Read(turns).wholes) == sorted([TEXT, other])
+
+
+def test_texts_that_grow_one_after_the_other_take_no_more_channels_than_are_remembered() -> None:
+    """A stream may begin anew for ever."""
+    texts = [f"第{n}个{TEXT}" for n in range(10, 90)]
+    read = Read([text[:end] for text in texts for end in range(16, len(text) + 1)])
+    assert len(read.wholes) <= MOST_GROWING + 1
+    assert sorted(one for text in read.wholes for one in text.split("\n")) == texts
+
+
+def test_a_text_that_has_not_grown_for_a_window_of_others_waits_no_more() -> None:
+    """It may have ended; where it goes on after all it is read as before."""
+    pieces = [TEXT[:end] for end in range(1, 24)]
+    read = Read([*pieces, *(f"{n}，" for n in range(40)), TEXT])
+    assert read.then.count("hasten") == 1
+    assert read.whole == TEXT

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,9 +17,10 @@ from guard.loading import Given, load_guard
 from guard.policy import StreamPolicy
 from guard.stream.calibration import looks_at
 from judge.errors import InputError
+from tests import warm
 from tests.cli.conftest import Flames, Ran, write_rows
 from tests.guard.made import WordScanner
-from tests.openai_server import OpenAIServer
+from tests.openai_server import OpenAIServer, Reply
 from tests.oracle import oracle
 
 HARM = "害"
@@ -59,11 +63,16 @@ class Bench:
                 "deadline_s": 60, "hazard": "known", **more}  # fmt: skip
         self.policy.write_text(yaml.safe_dump(plan, allow_unicode=True), encoding="utf-8")
 
-    def run(self) -> Ran:
+    def run(self, *flags: str) -> Ran:
         """The command."""
         self.server.requests.clear()
+        return self.flames(*self.command, *flags)
+
+    @property
+    def command(self) -> Sequence[object]:
+        """Its arguments."""
         told = ("--gold", self.folder / "g.jsonl", "--policy", self.policy, "-o", self.made)
-        return self.flames("guard", "calibrate-stream", self.folder / "run", *told)
+        return ("guard", "calibrate-stream", self.folder / "run", *told)
 
     def looks(self) -> list[Any]:
         """Of each cut in the file: null where it is for one look."""
@@ -98,6 +107,63 @@ def test_the_command_adds_cuts_that_the_guard_takes_for_streams(bench: Bench) ->
     assert [one["looks"] for one in thresholds] == [None, {"window": 80, "overlap": 40}]
     assert bound.streamed is not None
     assert bound.for_stream().cut == thresholds[1]["cut"]
+
+
+def told(request: dict[str, Any]) -> str:
+    """What is asked about: all that is said to the judge."""
+    return json.dumps(request["messages"])
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_who_goes_on_after_an_interrupt_pays_for_no_look_twice(
+    bench: Bench, end: signal.Signals
+) -> None:
+    """What was answered is in the cache, and the command says so."""
+    bench.calibrate()
+    bench.plan(llm={"api_base": bench.server.base_url, "concurrency": 4})
+    answer, most = bench.server.script, 20
+    asked = threading.Event()
+
+    def script(request: dict[str, Any], number: int) -> Reply:
+        if number < most:
+            return answer(request, number)
+        if number == most + 3:  # all of the four at once: what was answered before is done with
+            asked.set()
+        return Reply(hang=True)
+
+    bench.server.script = script
+    bench.server.requests.clear()
+    code = "import guard.cli; guard.cli.main()"
+    process = subprocess.Popen(warm.python(code, *bench.command), stderr=subprocess.PIPE, text=True)
+    assert asked.wait(60)
+    process.send_signal(end)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted: what is done is safe in" in said
+    assert not bench.made.exists()
+    first = [told(one) for one in bench.server.requests[:most]]
+    bench.server.script = answer
+    assert bench.run().status == 0
+    second = [told(one) for one in bench.server.requests]
+    looks = sum(len({*looks_at(row["response"], StreamPolicy())}) - 1 for row in ROWS)
+    assert len({*first} & {*second}) == 0
+    assert len(first) + len(second) == looks
+
+
+def test_looks_that_failed_are_asked_for_again_and_no_others(bench: Bench) -> None:
+    """A server that is away midway; `--no-cache` keeps and takes nothing."""
+    bench.calibrate()
+    bench.plan()
+    answer = bench.server.script
+    bench.server.script = lambda request, n: answer(request, n) if n < 20 else Reply(status=503)
+    assert "looks got no verdict" in bench.run().err
+    bench.server.script = answer
+    assert "looks got no verdict" not in bench.run("--no-cache").err
+    whole = len(bench.server.requests)
+    bench.run()
+    assert len(bench.server.requests) == whole - 20
+    bench.run()
+    assert bench.server.requests == []
 
 
 def test_gold_that_names_no_model_is_found_as_calibrate_finds_it(bench: Bench) -> None:

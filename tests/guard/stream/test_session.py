@@ -132,6 +132,64 @@ async def test_a_judge_that_fails_midway_ends_the_stream(mode: str) -> None:
     assert len(out) <= 200 + (200 if mode in {"async", "retract"} else 0)
 
 
+class Hangs(ScriptedJudge):
+    """Doesn't answer about one dimension, until it has been asked so often; harmless else."""
+
+    def __init__(self, dimension: str, recovers_after: int = 1000) -> None:
+        super().__init__(lambda case: 0.1 if "三" in case.response else 0.9)
+        self._dimension, self._left = dimension, recovers_after
+
+    def asked(self, dimension: str) -> int:
+        """How often it was asked about it."""
+        return sum(case.rubric.dimension == dimension for case in self.seen)
+
+    async def assess(self, cases: Sequence[Case]) -> Sequence[Outcome]:
+        outcomes = await super().assess(cases)
+        if cases[0].rubric.dimension == self._dimension and self._left:
+            self._left -= 1
+            await asyncio.Event().wait()
+        return outcomes
+
+
+def missed(decision: Decision) -> list[str]:
+    return [one.kind for one in decision.missed]
+
+
+@pytest.mark.parametrize("mode", ["window", "async", "retract"])
+async def test_a_judge_that_hangs_is_waited_for_twice_in_a_stream_that_passes(mode: str) -> None:
+    """At the first look and at the last one; evidence is looked for in each look between them."""
+    judge, scanner = Hangs("Legality"), WordScanner()
+    fails = {"deadline_s": 0.01, "on_failure": "allow"}
+    one = streaming(mode, LEGAL, ABUSE, judge=judge, around={"scanner": scanner}, **fails)
+    out, decision = await through(one, pieces("好" * 1200, 20))
+    assert (len(out), decision.status, missed(decision)) == (1200, "failed_open", ["deadline"])
+    assert judge.asked("Legality") == 2
+    assert sum(len(text) == 80 for text in scanner.seen) > 20
+    out, decision = await through(one, pieces("好" * 600 + BAD + "好" * 600, 20))
+    assert decision.stops
+    assert len(out) <= 600 + (200 if mode in {"async", "retract"} else 0)
+
+
+async def test_what_hangs_in_a_stream_leaves_the_other_dimensions_judged() -> None:
+    """Look by look."""
+    judge, fair = Hangs("Legality"), {**LEGAL, "dimension": "Fairness"}
+    one = streaming("window", LEGAL, fair, judge=judge, deadline_s=0.01, on_failure="allow")
+    out, decision = await through(one, pieces("好" * 600 + "三" + "好" * 600, 20))
+    assert decision.stops
+    assert len(out) <= 600
+    assert judge.asked("Legality") == 1
+    assert judge.asked("Fairness") > 10
+
+
+async def test_a_judge_that_answers_again_judges_all_of_a_stream_at_its_end() -> None:
+    """What it finds then still counts."""
+    judge = Hangs("Legality", recovers_after=1)
+    one = streaming("window", LEGAL, judge=judge, deadline_s=0.01, on_failure="allow")
+    _, decision = await through(one, pieces("好" * 300 + "三" + "好" * 300, 20))
+    assert (decision.status, missed(decision)) == ("blocked", ["deadline"])
+    assert judge.asked("Legality") == 2
+
+
 @pytest.mark.parametrize("mode", MODES)
 async def test_what_only_the_whole_shows_is_stopped_at_the_end(mode: str) -> None:
     """The last text is held until the whole answer has passed, as without streaming."""

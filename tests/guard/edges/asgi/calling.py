@@ -50,9 +50,11 @@ class Sent:
         return self.body.decode()
 
 
-async def call(app: App, body: bytes = b"{}", headers: Any = JSON, **scope: Any) -> Sent:
+async def call(
+    app: App, body: bytes = b"{}", headers: Any = JSON, into: Sent | None = None, **scope: Any
+) -> Sent:
     """Send a request to an application; its body comes in pieces of five bytes."""
-    sent = Sent()
+    sent = into or Sent()
     pieces = [body[at : at + 5] for at in range(0, len(body), 5)] or [b""]
     waiting = [
         {"type": "http.request", "body": piece, "more_body": n < len(pieces) - 1}

@@ -102,6 +102,18 @@ async def test_the_last_line_of_a_plain_text_need_not_end() -> None:
         assert ADVERT not in (await call(guarded(streaming([*text], TEXT)))).text
 
 
+@pytest.mark.parametrize("mode", ["window", "async"])
+@pytest.mark.parametrize("line", ["{}", '["好"]', '"好。"', "data:"])
+async def test_a_text_stays_one_whatever_its_lines_are_like(line: str, mode: str) -> None:
+    """As one that quotes, or shows an example: users read all of it as it stands, and at once."""
+    parts = [*f"{story(50)}\n{line}\n{story(400)}"]
+    given = marked(stream={"mode": mode})
+    sent = await call(guarded(streaming(parts, TEXT), given))
+    assert sent.text == "".join(parts)
+    assert sent.text in given.scanner.seen
+    assert len(sent.messages[-1]["body"]) < len(sent.body) / 2
+
+
 async def test_objects_in_a_row_are_read_one_by_one() -> None:
     """Some servers write no line's end between them."""
     text = "".join(json.dumps({"x": {"tok": char}}) for char in ADVERT)

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 import pytest
 from starlette.applications import Starlette
+from starlette.testclient import TestClient
 
 from guard.asgi import GuardMiddleware, Route
 from judge.errors import InputError, JudgeUnavailable
@@ -355,8 +356,17 @@ async def test_the_judge_is_loaded_before_the_first_request() -> None:
     assert sent.messages == [{"type": "lifespan.startup.complete"}]
     given, sent = marked(), Sent()
     given.guard.warm = broken  # type: ignore[method-assign]
-    await guarded(app, given)({"type": "lifespan"}, receive, sent)
+    with pytest.raises(JudgeUnavailable, match="no weights"):
+        await guarded(app, given)({"type": "lifespan"}, receive, sent)
     assert sent.messages == [{"type": "lifespan.startup.failed", "message": "no weights"}]
+
+
+def test_one_s_own_tests_fail_at_a_policy_that_can_t_be_used() -> None:
+    """Starlette's test client waits for the exception: without it, it hangs for ever."""
+    app = Starlette()
+    app.add_middleware(GuardMiddleware, guard=Path("none.yaml"), routes=["/chat"])
+    with pytest.raises(InputError, match=r"none\.yaml"), TestClient(app):
+        raise AssertionError
 
 
 @pytest.mark.parametrize(
@@ -384,7 +394,8 @@ async def test_an_application_does_not_start_with_a_guard_that_guards_nothing(
         return {"type": "lifespan.startup"}
 
     sent = Sent()
-    await app({"type": "lifespan"}, receive, sent)
+    with pytest.raises(InputError, match=re.escape(problem)):
+        await app({"type": "lifespan"}, receive, sent)
     (message,) = sent.messages
     assert message["type"] == "lifespan.startup.failed"
     assert problem in message["message"]

@@ -15,6 +15,7 @@ from starlette.routing import Route as AppRoute
 from guard.asgi import GuardMiddleware, Route
 from guard.asgi.question import read_question
 from guard.asgi.responder import QUIET_S, BrokenOffError, Responder, ResponseContext
+from guard.evidence import Scanner
 from guard.openai_api import KEEP_ALIVE, SseEvent, SseParser
 from guard.request_status import RequestStatus
 from tests.contracts.guard_marks import (
@@ -108,6 +109,22 @@ async def test_words_and_numbers_are_scanned_too() -> None:
         sent = await call(guarded(answering(json_body({"reply": "好", **value})), given))
         assert b"13800138000" not in sent.body
         assert json.loads(sent.body)["reply"] == SORRY
+
+
+@pytest.mark.parametrize(
+    "card", ["6222021234567890128", "6222 0212 3456 7890 128", 6222021234567890128]
+)
+@pytest.mark.parametrize("key", ["银行卡号", "bank_card", "account"])
+async def test_a_key_says_what_its_number_is(key: str, card: str | int) -> None:
+    """A card's number beside a word about cards; an order's is none."""
+    given = marked([{"evidence": "pii", "action": "block"}])
+    given.scanner.kinds = Scanner.shipped().kinds  # type: ignore[method-assign]
+    for name, stops in ((key, True), ("order_id", False)):
+        sent = await call(guarded(answering(json_body({"reply": "好", name: card})), given))
+        assert (json.loads(sent.body)["reply"] == SORRY) is stops
+        line = json.dumps({name: card}, ensure_ascii=False)
+        app = streaming([f"data: {line}\n\n"], "text/event-stream")
+        assert ("7890" not in (await call(guarded(app, given))).text) is stops
 
 
 async def test_how_long_a_model_took_is_no_telephone_number() -> None:
@@ -323,6 +340,29 @@ async def test_a_client_is_told_to_withdraw_what_it_shows() -> None:
         {"flames_guard": {"retract": True, "from": 0}},
         {"delta": SORRY},
     ]
+
+
+@pytest.mark.parametrize(
+    ("media", "framed"),
+    [
+        (EVENTS, 'data: {{"choices": [{{"index": 0, "delta": {{"content": "{}"}}}}]}}\n\n'),
+        (EVENTS, 'data: {{"delta": "{}"}}\n\n'),
+        ("application/x-ndjson", '{{"delta": "{}"}}\n'),
+        ("text/plain", '0:"{}"\n'),
+    ],
+)
+async def test_a_client_is_told_to_withdraw_what_could_not_be_checked(
+    media: str, framed: str
+) -> None:
+    """Before it is told of the error; in other modes nothing is withdrawn."""
+    pieces = [framed.format(part) for part in [*story(80), BROKEN, *story(300)]]
+    for mode in ("retract", "async"):
+        given = marked(stream={"mode": mode, "exposure": 50})
+        sent = await call(guarded(streaming(pieces, media), given))
+        said = [one for one in sent.text.splitlines() if one and not one.startswith("event:")]
+        *_, before, last = said
+        assert "could not judge" in last
+        assert ('"retract":true' in before) is (mode == "retract")
 
 
 async def test_plain_text_ends_with_the_message_or_is_cut() -> None:

@@ -30,6 +30,7 @@ from tests.contracts.guard_marks import (
     BAD,
     BLOCKING,
     BROKEN,
+    SLOW,
     SORRY,
     Bot,
     Delta,
@@ -319,6 +320,42 @@ async def test_a_stopped_stream_tells_its_tokens_where_they_are_asked_for(action
     assert "usage" not in str(said)
     assert "usage" not in str(await streamed(stream_options={"include_usage": False}))
     assert ends == [True, True]
+
+
+@pytest.mark.parametrize("mode", ["window", "async", "retract"])
+async def test_what_looks_have_passed_waits_for_none_that_come_later(mode: str) -> None:
+    """Also of a text that came in one chunk."""
+    text = story(900) + SLOW + story(200)
+    given = marked(stream={"mode": mode, "exposure": 200}, deadline_s=600)
+
+    async def upstream() -> AsyncIterator[Any]:
+        for one in chunks(Bot([Delta(text)])):
+            yield ModelResponseStream(**one)
+
+    data = asking("问", stream=True)
+    hook = guardrail(given.guard).async_post_call_streaming_iterator_hook(None, upstream(), data)
+    shown = ""
+    async with asyncio.timeout(10):
+        while len(shown) < 800:
+            shown += (await anext(hook)).choices[0].delta.content or ""
+    assert text.startswith(shown)
+    await hook.aclose()
+
+
+@pytest.mark.parametrize("mode", ["async", "retract"])
+async def test_what_could_not_be_checked_is_withdrawn_where_the_mode_retracts(mode: str) -> None:
+    """Before the error is told."""
+    given = marked(stream={"mode": mode, "exposure": 200})
+
+    async def upstream() -> AsyncIterator[Any]:
+        for one in chunks(Bot([Delta(story(300)), Delta(BROKEN), Delta(story(500))])):
+            yield ModelResponseStream(**one)
+
+    data = asking("问", stream=True)
+    hook = guardrail(given.guard).async_post_call_streaming_iterator_hook(None, upstream(), data)
+    *_, before, last = [one async for one in hook]
+    assert "guard_unavailable" in last
+    assert ("flames_guard" in before.model_dump_json()) is (mode == "retract")
 
 
 async def test_a_stopped_stream_that_is_silent_ends(monkeypatch: pytest.MonkeyPatch) -> None:
