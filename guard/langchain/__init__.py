@@ -8,7 +8,8 @@ LangGraph hands them out while a model speaks, before anything could be judged; 
 whole, once it has passed. `astream_events` (v1, v2) and `astream_log` have no events of the model
 and the tools, but those of the steps that they run in. An agent that is asked by a tool needs a
 guard of its own where a client streams with `subgraphs`, as v3 of `astream_events` does. What a
-tool streams or asks itself, by `get_stream_writer` or `interrupt`, goes out unread.
+tool streams itself, by `get_stream_writer`, goes out when the tool has ended and it has passed;
+what it asks by `interrupt` goes out unread.
 Callbacks and traces see what the model said, as they do without a guard. Of what an answer tells
 about itself log probabilities are left out; of a tool's artifact what is no JSON goes unread.
 
@@ -19,6 +20,7 @@ the agent's memory has "…": at once, or with the next question where `Blocked`
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -35,14 +37,15 @@ from guard.chat import asked_by, request_in
 from guard.decision import merged
 from guard.engine import Asked, Guard
 from guard.errors import OnBlock
-from guard.langchain.runs import unheard, unheard_inside
+from guard.langchain.runs import unheard_inside, unheard_tool
 from guard.langchain.texts import CONTENT, arguments_of, turns_of
 from guard.langchain.turn import Exchange, Request, Turn
 from guard.loading import load_guard
 from guard.policy import Policy
 from guard.texts.foreign_media import unread_in
+from guard.texts.framed import framed_beside
 from guard.texts.json_replies import texts_of
-from guard.texts.objects import OPAQUE, plain
+from guard.texts.objects import OPAQUE, is_readable, plain
 from judge.errors import InputError
 
 ToolAnswer = ToolMessage | Command[Any]
@@ -114,17 +117,27 @@ class FlamesGuardMiddleware(AgentMiddleware[Any, Any, Any]):
             Blocked: a text is withheld, and that is to raise.
             GuardUnavailable: a text could not be checked.
         """
-        use = _ToolUse(self._guard, _hushed(request), self._on_block)
+        use = _ToolUse(self._guard, request, self._on_block)
         refusal = run(use.begin())
-        return run(use.judge(handler(request))) if refusal is None else refusal
+        if refusal is not None:
+            return refusal
+        result = handler(use.request)
+        for piece in run(use.streamed()):
+            request.runtime.stream_writer(piece)
+        return run(use.judge(result))
 
     async def awrap_tool_call(
         self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Awaitable[ToolAnswer]]
     ) -> ToolAnswer:
         """The same in asynchronous code."""
-        use = _ToolUse(self._guard, _hushed(request), self._on_block)
+        use = _ToolUse(self._guard, request, self._on_block)
         refusal = await use.begin()
-        return await use.judge(await handler(request)) if refusal is None else refusal
+        if refusal is not None:
+            return refusal
+        result = await handler(use.request)
+        for piece in await use.streamed():
+            request.runtime.stream_writer(piece)
+        return await use.judge(result)
 
 
 class _ToolUse(Exchange):
@@ -132,6 +145,8 @@ class _ToolUse(Exchange):
 
     def __init__(self, guard: Guard, request: ToolCallRequest, on_block: OnBlock) -> None:
         super().__init__(guard, on_block)
+        self._written: list[Any] = []
+        self.request = unheard_tool(request, self._written.append)
         self._call = request.tool_call
         self._direct = getattr(request.tool, "return_direct", False)
         state = request.state if isinstance(request.state, dict) else {}
@@ -147,6 +162,22 @@ class _ToolUse(Exchange):
             return None
         await self._guard.record(decision, parts, self.asked)
         return self._message(self.withheld(decision, "output"))
+
+    async def streamed(self) -> list[Any]:
+        """What the tool has streamed, as a whole; nothing where it is withheld."""
+        written = list(self._written)  # what it left running may go on
+        if not written:
+            return []
+        pieces = plain(written)
+        lines = "\n".join(json.dumps(piece, ensure_ascii=False) for piece in pieces)
+        parts = [*texts_of(pieces, CONTENT), *await framed_beside(lines)]  # also put together
+        decision = (await look_at_texts(self._guard, parts, self.asked)).withheld()
+        if unread := unread_in(pieces) or ["stream_writer"] * (not is_readable(written)):
+            decision = merged(decision, self._guard.unread("output", unread))
+        await self._guard.record(decision, parts, self.asked)
+        if decision.stops:
+            self.withheld(decision, "output")
+        return [] if decision.stops else written
 
     async def judge(self, result: ToolAnswer) -> ToolAnswer:
         """The result as the model may see it, or the user, to whom some tools answer directly."""
@@ -164,11 +195,3 @@ class _ToolUse(Exchange):
     def _message(self, text: str) -> ToolMessage:
         name, call = self._call["name"], self._call["id"] or ""
         return ToolMessage(text, tool_call_id=call, name=name, status="error")
-
-
-def _hushed(request: ToolCallRequest) -> ToolCallRequest:
-    """The request of a tool: nor do the models that it asks stream their tokens, like ours."""
-    config = getattr(request.runtime, "config", None)
-    if isinstance(config, dict):  # this call's own, with which the tool is run
-        config.update(unheard(config))  # type: ignore[arg-type]
-    return request

@@ -6,14 +6,17 @@ handlers, which are taken away from such a run.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from langchain_core.callbacks import BaseCallbackHandler, BaseCallbackManager
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import var_child_runnable_config
 from langgraph.constants import TAG_NOSTREAM
+from langgraph.prebuilt.tool_node import ToolCallRequest
+from langgraph.runtime import Runtime
 
 
 def unheard(config: RunnableConfig) -> RunnableConfig:
@@ -30,6 +33,21 @@ def unheard_inside() -> Iterator[None]:
         yield
     finally:
         var_child_runnable_config.reset(token)
+
+
+def unheard_tool(request: ToolCallRequest, write: Callable[[Any], None]) -> ToolCallRequest:
+    """The request of a tool that is unheard; `write` is given what it would stream by itself."""
+    config = getattr(request.runtime, "config", None)
+    if not isinstance(config, dict):
+        return request
+    given = config.get("configurable") or {}
+    own = {
+        key: one.override(stream_writer=write) if isinstance(one, Runtime) else one
+        for key, one in given.items()
+    }
+    # This call's own, with which the tool is run.
+    config.update(unheard(config), configurable=own)  # type: ignore[arg-type]
+    return replace(request, runtime=replace(request.runtime, stream_writer=write))
 
 
 def _quiet(callbacks: Any) -> Any:

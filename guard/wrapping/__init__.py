@@ -48,7 +48,8 @@ def wrap(
         ask: the parameter that holds the prompt or the messages, where its name does not tell.
         on_block: `answer` gives the policy's message in place of a text that is withheld; `raise`
             raises `Blocked`, as `answer` does where a message has no place: in a tuple, or an
-            object of a class of your own. A question that is withheld is not asked.
+            object of a class of your own, also one that a call names as `response_model`. A
+            question that is withheld is not asked.
         yields: whether a generator's pieces are what is new, or all of the text so far.
 
     Raises:

@@ -18,7 +18,7 @@ from guard.texts.emptied import said_in
 from guard.texts.framed import framed_beside
 from guard.texts.json_replies import REPLIES, Paths, texts_of
 from guard.texts.objects import OPAQUE, is_readable, plain
-from guard.texts.remade import like
+from guard.texts.remade import keyed, like
 from guard.wrapping.older import OLDER, as_chat, as_older
 from guard.wrapping.parsed import parsed_again, read_as_parsed
 from guard.wrapping.question import Call
@@ -88,7 +88,7 @@ class Exchange:
             raise InputError(f"the answer is a {name}, which can't be read", file="wrap", mend=mend)
         older = type(result).__name__ in OLDER
         value = as_chat(value, "message") if older else value
-        if is_completion(value) and not _by_name(result):
+        if is_completion(value):
             return await self._completion(result, value, older=older)
         if not is_readable(result):
             mend = "give text, numbers and JSON alone"
@@ -160,9 +160,12 @@ class Exchange:
             return result
         message = self.withheld(decision, "output")
         answer = said_in(value, _REPLIES, message)
-        if answer is None or _by_name(result) or not isinstance(result, str | dict | list):
+        if answer is None or not isinstance(result, str | dict | list):
             raise Blocked(message, "output")
-        return answer
+        try:
+            return keyed(dict, answer, result)
+        except InputError:
+            raise Blocked(message, "output") from None
 
     async def _settled(self, decision: Decision, parts: Sequence[Part], facts: Facts) -> bool:
         """Record a decision about an answer; whether another one is asked for."""
@@ -175,8 +178,3 @@ class Exchange:
 def broken(error: ApiError) -> AnswerBroken:
     """What the protocol says of an answer, as an error of this edge."""
     return AnswerBroken(error.message, error.code)
-
-
-def _by_name(result: object) -> bool:
-    """Whether it is a dict whose keys are read as attributes: a plain one is none in its place."""
-    return isinstance(result, dict) and hasattr(type(result), "__getattr__")

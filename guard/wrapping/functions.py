@@ -23,7 +23,7 @@ from guard.errors import OnBlock
 from guard.wrapping.exchange import AGAIN, Exchange, Refusal
 from guard.wrapping.pieces import Yields
 from guard.wrapping.question import Call, Reader
-from guard.wrapping.refusals import Gives, Refusing, gives, refusing, said_anyhow
+from guard.wrapping.refusals import Gives, Refusing, gives, refusing, refusing_for, said_anyhow
 from guard.wrapping.returned import Returned, one_way, passed_on
 from guard.wrapping.streams import (
     AsyncGuardedStream,
@@ -97,9 +97,10 @@ class _Function:
 
     def refused(self, refusal: Refusal, exchange: Exchange, *, streams: bool) -> Any:
         """A refusal as the whole answer, or as its pieces."""
+        own = refusing_for(exchange.call) or self.refusing
         if streams:
-            return self.refusing.pieces(refusal, exchange)
-        answer = self.refusing.answer(refusal, exchange)
+            return own.pieces(refusal, exchange)
+        answer = own.answer(refusal, exchange)
         return answer if self.gives == "whole" else said_anyhow(answer)
 
 
@@ -187,7 +188,7 @@ def _coroutine(one: _Function) -> Callable[..., Any]:
         refusal = await exchange.begin()
         if refusal is None:
             return await _answered(one, exchange, await awaited(one.ask(exchange.call)))
-        streams = exchange.call.streams or one.gives.startswith("pieces")
+        streams = exchange.call.streams or one.gives in {"pieces", "pieces in time", "stream"}
         refused = one.refused(refusal, exchange, streams=streams)
         return AsyncGuardedStream(_all(refused)) if streams else refused
 
@@ -201,7 +202,7 @@ def _plain(one: _Function) -> Callable[..., Any]:
         refusal = run(exchange.begin())
         if refusal is not None:
             chunks = one.gives == "pieces" and one.refusing.chunk is not str
-            streams = exchange.call.streams or chunks
+            streams = exchange.call.streams or chunks or one.gives == "stream"
             refused = one.refused(refusal, exchange, streams=streams)
             return GuardedStream(refused) if streams else refused
         while True:

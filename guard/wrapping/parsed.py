@@ -55,6 +55,8 @@ def parsed_again(answer: Any, given: Any) -> Any:
 
 def _choices(answer: Any) -> Iterator[tuple[int, Any]]:
     """The choices of an object of OpenAI's whose texts may be parsed, by number, else by place."""
+    if isinstance(answer, dict):  # whose keys may be read as attributes: any may be there
+        return
     for place, choice in enumerate(getattr(answer, "choices", None) or ()):
         if hasattr(getattr(choice, "message", None), "parsed"):
             yield (place if choice.index is None else choice.index), choice

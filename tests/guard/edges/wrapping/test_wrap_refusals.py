@@ -8,11 +8,14 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
+from io import TextIOWrapper
 from typing import Any, NamedTuple, TypedDict
 
 import openai
 import pytest
+from openai import AsyncStream, Stream
 from openai.types import Completion
+from openai.types.chat import ChatCompletionChunk
 from openai.types.responses import Response
 from pydantic import BaseModel
 
@@ -49,6 +52,19 @@ class Quiz(BaseModel):
     choices: list[str]
 
 
+def of_litellm() -> Any:
+    import litellm
+
+    return litellm.CustomStreamWrapper
+
+
+STREAMS: dict[str, Callable[[], Any]] = {
+    "of chunks": lambda: Stream[ChatCompletionChunk],
+    "bare": lambda: Stream,
+    "of litellm's": of_litellm,
+}
+
+
 def giving(kind: Any) -> Callable[[str], Any]:
     """A function that says what it gives, and is never asked."""
 
@@ -82,41 +98,42 @@ def test_a_stream_of_what_is_not_said_may_be_one_of_texts(kind: Any) -> None:
     assert list(giving(kind)(ADVERT)) == [SORRY]
 
 
+@pytest.mark.filterwarnings("ignore:.*`ReadOnly` qualifier:UserWarning")  # of litellm's own types
+@pytest.mark.parametrize("kind", STREAMS)
+def test_a_client_s_stream_has_a_place_for_the_message(kind: str) -> None:
+    """It comes in chunks, as where an answer is withheld: read in a `with`, or closed unread."""
+    with giving(STREAMS[kind]())(ADVERT) as streamed:
+        chunks = list(streamed)
+    assert chunks[0].choices[0].delta.content == SORRY
+    assert chunks[-1].choices[0].finish_reason == "content_filter"
+    giving(STREAMS[kind]())(ADVERT).close()
+
+
+async def test_so_has_one_of_asynchronous_code() -> None:
+    """Awaited first, as OpenAI's client has it."""
+
+    async def chat(prompt: str) -> Any:
+        raise AssertionError("it was asked")
+
+    for kind in (AsyncStream[ChatCompletionChunk], AsyncStream):
+        chat.__annotations__["return"] = kind
+        async with await wrap(chat, marked().guard)(ADVERT) as streamed:
+            chunks = [chunk async for chunk in streamed]
+        assert chunks[0].choices[0].delta.content == SORRY
+
+
+def test_a_stream_of_what_has_no_place_for_the_message_gives_none() -> None:
+    """`Blocked`, before any of it is read."""
+    for kind in (Stream[Strict], TextIOWrapper):
+        with pytest.raises(Blocked, match=SORRY):
+            giving(kind)(ADVERT)
+
+
 @pytest.mark.parametrize("kind", [AsyncIterator, AsyncGenerator])
 async def test_so_may_one_of_asynchronous_code(kind: Any) -> None:
     """It is known by its annotation alone."""
     chat: Any = giving(kind)
     assert [piece async for piece in chat(ADVERT)] == [SORRY]
-
-
-class Keys(dict[str, Any]):
-    """Keys that are read as attributes, as answers of DashScope's library are."""
-
-    def __getattr__(self, name: str) -> Any:
-        return self[name]
-
-
-def test_a_dict_whose_keys_are_attributes_is_not_made_a_plain_one() -> None:
-    """Its reader would find none: `Blocked`, as for another object; a plain one has the message."""
-    chat: Any = wrap(lambda prompt: {"answer": prompt}, marked().guard)
-    assert chat(BAD) == {"answer": SORRY}
-    chat = wrap(lambda prompt: Keys(answer=prompt), marked().guard)
-    assert chat("好").answer == "好"
-    with pytest.raises(Blocked, match=SORRY):
-        chat(BAD)
-
-
-def test_such_a_dict_in_openai_s_form_stays_what_it_is() -> None:
-    """What DashScope's answers hold: read by attributes, and of its own class further down too."""
-
-    def asked(prompt: str) -> Keys:
-        message = Keys(role="assistant", content=prompt)
-        return Keys(choices=[Keys(finish_reason="stop", message=message)])
-
-    chat: Any = wrap(asked, marked().guard)
-    assert chat("好").choices[0].message.content == "好"
-    with pytest.raises(Blocked, match=SORRY):
-        chat(BAD)
 
 
 def older(*texts: str) -> dict[str, Any]:
