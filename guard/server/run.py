@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import multiprocessing
 import os
+import select
 import signal
 import socket
 import threading
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import uvicorn
 from uvicorn.supervisors import Multiprocess
+from uvicorn.supervisors.multiprocess import Process
 
 from guard.server.app import create_app
 from guard.server.gate import Gate
@@ -61,17 +65,51 @@ def serve(
             _Workers(config, sockets=[listening]).run()
 
 
+class Server(uvicorn.Server):
+    """uvicorn's, but who is connected when it is told to end is answered.
+
+    The system connects callers before a server sees them: closed over, their connections are reset.
+    """
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take who waits, take no more, and let the requests end."""
+        application: Any = self.config.loaded_app
+        application.drain.begin()
+        listening = [one for server in self.servers for one in server.sockets]
+        for _ in range(self.config.backlog):  # no more can wait, but new ones might come for ever
+            if not select.select(listening, (), (), 0)[0]:
+                break
+            await asyncio.sleep(0)
+        await super().shutdown(sockets)
+
+
+class _Worker(Process):
+    """One worker process."""
+
+    @property
+    def server(self) -> uvicorn.Server:
+        if self._server is None:
+            self._server = Server(self.config)
+        return self._server
+
+
 class _Workers(Multiprocess):
     """Worker processes; while the last requests end, new callers are refused and not left waiting.
 
     uvicorn's parent keeps the listening socket open until its workers are gone, so that the system
-    goes on taking connections that nobody will answer.
+    goes on taking connections that nobody will answer. Here the last worker that closes it has
+    taken all.
     """
 
+    def init_processes(self) -> None:
+        self.processes = [_Worker(self.config, self.sockets) for _ in range(self.processes_num)]
+        for one in self.processes:
+            one.start()
+
     def terminate_all(self) -> None:
-        super().terminate_all()
         for one in self.sockets:
             one.close()
+        super().terminate_all()
 
 
 def uvicorn_config(app: object, limits: Limits, workers: int = 1) -> uvicorn.Config:
@@ -94,7 +132,7 @@ def uvicorn_config(app: object, limits: Limits, workers: int = 1) -> uvicorn.Con
 
 
 def _run_one(state: State, listening: socket.socket) -> None:
-    server = uvicorn.Server(uvicorn_config(create_app(state), state.limits))
+    server = Server(uvicorn_config(create_app(state), state.limits))
     before = signal.signal(signal.SIGTERM, lambda *_: None)  # else uvicorn ends us by it at last
     _collect_seldom()
     try:

@@ -25,7 +25,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     One whose headers are late or too large, who goes on sending a body that has been answered, or
     who doesn't read what was sent. The application says how long each may take, as `limits`, and
-    is told of the server's end by `drain`.
+    whether the server ends, as `drain`.
     """
 
     _deadline: asyncio.TimerHandle | None = None
@@ -33,13 +33,14 @@ class BoundedProtocol(HttpToolsProtocol):
     _header_bytes = 0
     _in_headers = True
     _refused = False
-    _ending = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(_Line(transport, self.loop, self))  # type: ignore[arg-type]
         self.parser = Http1Parser(self)
-        self._limits = _application(self).limits
+        self._limits, self._drain = _application(self).limits, _application(self).drain
         self._within(self._limits.header_s)
+        if self._drain.begun:
+            self.shutdown()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._in_time()
@@ -95,7 +96,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_headers, self._header_bytes = False, 0
         self._in_time()
         chunks = self.scope["http_version"] == "1.1"
-        if self._ending or not chunks:
+        if self._drain.begun or not chunks:
             self.cycle.keep_alive = False
         if not chunks:
             self.cycle.send = _UntilClosed(self.cycle)  # type: ignore[method-assign]
@@ -109,6 +110,8 @@ class BoundedProtocol(HttpToolsProtocol):
         begun = self._in_headers and self._is_idle  # the next request, while this was answered
         if (self.cycle.more_body or begun) and self._deadline is None:
             self._within(self._limits.header_s)
+        if self._drain.begun:
+            self.shutdown()
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -120,12 +123,10 @@ class BoundedProtocol(HttpToolsProtocol):
         super().resume_writing()
 
     def shutdown(self) -> None:
-        """The server ends: a request that is on its way on an idle connection is still answered."""
-        _application(self).drain.begin()
-        self._ending = True
+        """The server ends: who hasn't been told so by an answer's head may ask once more."""
         if self._is_idle:
             self.loop.call_later(LINGER_S, super().shutdown)
-        else:
+        elif not self.cycle.response_started:
             super().shutdown()
 
     @property

@@ -23,7 +23,7 @@ from guard.server.http.drain import Drain
 from guard.server.http.memory import Held
 from guard.server.keys.ring import KeyRing
 from guard.server.records.bench import Bench
-from guard.server.run import uvicorn_config
+from guard.server.run import Server, uvicorn_config
 from guard.server.settings import Limits
 from guard.server.state import State
 from guard.server.upstream.connection import Upstream
@@ -37,7 +37,7 @@ RUBRICS = load_rubrics()
 QUICK = Limits(grace_s=1.0, usage_s=0.3)
 
 
-class _Server(uvicorn.Server):
+class _Server(Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Signals are the test runner's."""
