@@ -27,6 +27,13 @@ MARK = 6  # bytes of a conversation's hash, by which it is known: of 3e9 new one
 SAVE_EVERY = 100
 
 
+def direction(name: str, evidence: Evidence) -> str:
+    """How a stream has moved, in words: `scores are lower`, `rules act more often`."""
+    if name == RULES:
+        return f"rules act {'more' if evidence.towards == 'lower' else 'less'} often"
+    return f"scores are {evidence.towards}"
+
+
 class DriftFile(BaseModel):
     """What is kept between starts; made for one policy and one calibration.
 

@@ -2,7 +2,7 @@
 
 Each queue is a run folder's log, so that every command that reads a run reads it too. `random/` is
 a simple random sample of conversations, drawn before anything is decided about them; `human/` holds
-what a rule hands to people, and is no sample of anything.
+what a rule hands to people, with the judge's opinion or without, and is no sample of anything.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Lock
+from weakref import WeakKeyDictionary
 
 from guard.audit.lines import SharedLines
 from guard.decision import Decision, Part
@@ -29,7 +31,7 @@ from judge.protocols import Judge
 from judge.records import Record
 from judge.rubric import Rubric
 from judge.runlog import Entry, outcome_line, read_log
-from judge.verdict import Case, Hazard
+from judge.verdict import Case, Failure, FailureKind, Hazard, Outcome, RubricRef
 
 QUEUES = ("random", "human")
 VERDICTS = "verdicts.jsonl"
@@ -62,6 +64,8 @@ class Draw:
 class LabelQueue:
     """Takes answers for people to label; judged beside the traffic, never in its way.
 
+    One serves several event loops: each judges what was offered in it.
+
     Args:
         folder: gets `random/verdicts.jsonl` and `human/verdicts.jsonl`.
         draw: which conversations are labelled.
@@ -87,10 +91,11 @@ class LabelQueue:
         for name, log in self._logs.items():
             if torn := log.take_out(_is_torn):
                 LOG.warning("rows to label (%s) that a kill or a full disk tore: %d", name, torn)
-        self._drawn = OrderedDict[str, None]()
+        self._drawn, self._lock = OrderedDict[str, None](), Lock()
         for entry in read_log(self._logs["random"].file):
             self._is_new(entry.record_id.partition("-")[0])
-        self._room = asyncio.Semaphore(AT_ONCE)
+        # A semaphore wakes nobody who waits in another loop.
+        self._rooms = WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore]()
         self._waiting: dict[asyncio.Task[None], str] = {}
         self._dropped = 0
 
@@ -103,11 +108,12 @@ class LabelQueue:
         if self._draw.has(conversation) and self._is_new(conversation[:NAMED]):
             names.append("random")
         for name in names:
-            if len(self._waiting) >= MOST_WAITING:
+            ask = len(self._waiting) < MOST_WAITING
+            if not ask and name == "random":
                 self._lose(name, "too many wait for the judge")
                 continue
             with about(None):  # anybody may have chosen the text
-                task = asyncio.ensure_future(self._take(name, conversation, parts, asked))
+                task = asyncio.ensure_future(self._take(name, conversation, parts, asked, ask=ask))
             self._waiting[task] = name
             task.add_done_callback(self._waiting.pop)
 
@@ -120,13 +126,18 @@ class LabelQueue:
         return sum(log.take_out(_Named(before)) for log in self._logs.values())
 
     async def aclose(self) -> None:
-        """Finish what is waiting, for a few seconds at most, and let go of the files."""
-        if self._waiting:
-            _, late = await asyncio.wait(self._waiting, timeout=GRACE_S)
+        """Finish what waits in this loop, for a few seconds at most, and let go of the files."""
+        here = asyncio.get_running_loop()
+        waiting = [task for task in tuple(self._waiting) if task.get_loop() is here]
+        if waiting:
+            _, late = await asyncio.wait(waiting, timeout=GRACE_S)
+            names = {task: self._waiting[task] for task in late}
             for task in late:
                 task.cancel()
-                self._lose(self._waiting[task], "the judge was too slow at the end")
             await asyncio.gather(*late, return_exceptions=True)
+            for task, name in names.items():
+                if task.cancelled():
+                    self._lose(name, "the judge or the disk was too slow at the end")
         for log in self._logs.values():
             log.close()
 
@@ -136,17 +147,21 @@ class LabelQueue:
         What is seen again is remembered longest. A conversation that goes on after 20,000 others
         were drawn gets a second row: rare, and it changes nothing about who is drawn.
         """
-        new = conversation not in self._drawn
-        self._drawn[conversation] = None
-        self._drawn.move_to_end(conversation)
-        if len(self._drawn) > REMEMBERED:
-            self._drawn.popitem(last=False)
+        with self._lock:
+            new = conversation not in self._drawn
+            self._drawn[conversation] = None
+            self._drawn.move_to_end(conversation)
+            if len(self._drawn) > REMEMBERED:
+                self._drawn.popitem(last=False)
         return new
 
     async def _take(
-        self, name: str, conversation: str, parts: Sequence[Part], asked: Asked
+        self, name: str, conversation: str, parts: Sequence[Part], asked: Asked, *, ask: bool
     ) -> None:
-        """Judge one answer in every dimension and log it; what fails counts as dropped."""
+        """Judge one answer in every dimension and log it; what fails counts as dropped.
+
+        What people are to see they get, whatever becomes of the judge, and at the end in any case.
+        """
         text = "\n".join(part.text for part in parts)
         try:
             record = Record(
@@ -162,12 +177,33 @@ class LabelQueue:
                 part = shipped_subcomponent(asked.prompt, rubric.dimension)  # as `score` does
                 mine = record.model_copy(update={"subcomponent": part})
                 case = Case(record=mine, rubric=rubric, response=text, hazard=hazard)
-                async with self._room:
-                    [outcome] = await self._judge.assess([case])
+                try:
+                    outcome = await self._judged(case) if ask else self._unjudged(case, "busy")
+                except (Exception, asyncio.CancelledError) as error:
+                    if name == "random":
+                        raise
+                    ask = isinstance(error, Exception)  # at the end, nothing is asked any more
+                    outcome = self._unjudged(case, type(error).__name__)
                 line = outcome_line(case, outcome, self._now())
                 await asyncio.to_thread(self._logs[name].append, line.removesuffix("\n"))
         except Exception as error:  # noqa: BLE001 - a row less is no reason to disturb the traffic
             self._lose(name, type(error).__name__)
+
+    async def _judged(self, case: Case) -> Outcome:
+        here = asyncio.get_running_loop()
+        async with self._rooms.setdefault(here, asyncio.Semaphore(AT_ONCE)):
+            [outcome] = await self._judge.assess([case])
+        return outcome
+
+    def _unjudged(self, case: Case, why: str) -> Outcome:
+        return Failure(
+            record_id=case.record.id,
+            dimension=case.rubric.dimension,
+            judge=self._judge.ref(case.rubric),
+            rubric=RubricRef.of(case.rubric),
+            kind=FailureKind.UNAVAILABLE,
+            detail=why,
+        )
 
     def _lose(self, name: str, why: str) -> None:
         """Count an answer that people don't get, and tell of the first, the tenth, and so on."""

@@ -5,23 +5,23 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from guard.engine import Around, Guard, People, Scanner
-from guard.engine.limits import DailyBudget, PocketPurse, Purse
+from guard.engine import Around, Guard, People, Records, Scanner
+from guard.engine.limits import DailyBudget, PocketPurse
 from guard.engine.spending import PaidJudge
-from guard.event import AuditSink, GuardEvent
 from guard.log import LOG
-from guard.policy import CASCADE, Policy, load_policy
+from guard.policy import Policy, load_policy
 from guard.policy.binding import bind, named
+from guard.policy.bound_rule import BoundRule
 from guard.policy.fault import PolicyFault, naming_file
 from guard.policy.hazards import told_at_start
 from judge.calibration import Calibration, load_calibration
 from judge.errors import InputError
-from judge.protocols import Judge
+from judge.protocols import AnswerStore, Judge
 from judge.rubric import Rubric, Rubrics, load_rubrics
 
 if TYPE_CHECKING:
@@ -32,19 +32,14 @@ AT_ONCE = 128  # calls, until a provider says that they are too many: who waits 
 EVERYTHING = (-1.0, 2.0)  # a doubt band that leaves nothing to the cheap judge
 
 
-@dataclass(frozen=True)
-class Given:
+@dataclass(frozen=True, kw_only=True)
+class Given(Records):
     """What a guard is given beside its policy.
 
     Args:
         judge: in place of the one that the policy names.
         spec: a judge spec, in place of the policy's.
         scanner: in place of the shipped evidence scanner.
-        sinks: take every event.
-        observers: hear of every event.
-        texts: record texts beside their hashes.
-        purse: keeps the day's spend.
-        lost: told how many events a sink could not take, as soon as that grows.
         people: makes of the judge and the rubrics what takes answers to label.
         notify: told what a user should know, one line at a time.
     """
@@ -52,20 +47,47 @@ class Given:
     judge: Judge | None = None
     spec: str | None = None
     scanner: Scanner | None = None
-    sinks: Sequence[AuditSink] = ()
-    observers: Sequence[Callable[[GuardEvent], None]] = ()
-    texts: bool = False
-    purse: Purse | None = None
-    lost: Callable[[int], None] = lambda _: None
     people: Callable[[Judge, Sequence[Rubric]], People] | None = None
     notify: Callable[[str], None] = field(default=lambda _: None)
 
 
-def load_guard(policy: Path | str | Policy, given: Given | None = None) -> Guard:
-    """A guard that is ready.
+@dataclass(frozen=True)
+class Plan:
+    """A policy and what it names, as their files were when they were read.
+
+    A value that can be pickled: all who are given it decide alike, whatever becomes of the files.
+    """
+
+    policy: Policy
+    calibration: Calibration | None
+    rubrics: Rubrics
+
+
+def read_plan(policy: Path | str | Policy) -> Plan:
+    """A policy with the calibration and the rubrics that it names.
 
     Args:
         policy: a policy file, or a policy.
+
+    Raises:
+        InputError: one of them can't be read.
+    """
+    if not isinstance(policy, Policy | str | os.PathLike):
+        mend = 'give a policy, or its file: "policy.yaml"'
+        raise InputError("no policy is given", file="policy", mend=mend)
+    read = policy if isinstance(policy, Policy) else load_policy(Path(policy))
+    rubrics = load_rubrics(None if read.rubrics is None else Path(read.rubrics))
+    with naming_file(read.file):
+        read = named(read, rubrics)
+    file = read.calibration
+    return Plan(read, None if file is None else load_calibration(Path(file)), rubrics)
+
+
+def load_guard(policy: Path | str | Policy | Plan, given: Given | None = None) -> Guard:
+    """A guard that is ready.
+
+    Args:
+        policy: a policy file, a policy, or one that was read with what it names.
         given: what it is given beside the policy.
 
     Raises:
@@ -73,24 +95,27 @@ def load_guard(policy: Path | str | Policy, given: Given | None = None) -> Guard
         JudgeUnavailable: a key is missing or a model unknown.
     """
     given = given or Given()
-    plan, judge, calibration, rubrics = load_parts(policy, given, live=True)
-    with naming_file(plan.file):
-        rules = bind(plan, judge, calibration, rubrics)
+    plan = policy if isinstance(policy, Plan) else read_plan(policy)
+    if given.spec is not None:
+        plan = replace(plan, policy=plan.policy.model_copy(update={"judge": given.spec}))
+    rubrics, read = plan.rubrics, plan.policy
+    judge = given.judge or load_policy_judge(plan, given.notify, live=True)
+    rules = bound(plan, judge)
     if given.judge is None:
-        for line in told_at_start(plan, rules):
+        for line in told_at_start(read, rules):
             LOG.warning(line)
     judged = {one.rubric.dimension: one.rubric for one in rules if one.rubric is not None}
     labelled = list(judged.values()) or [rubrics[name] for name in rubrics.suite]
     purse = given.purse or PocketPurse()
-    budget = DailyBudget(plan.budget_usd_per_day, purse, lambda: datetime.now(UTC))
+    budget = DailyBudget(read.budget_usd_per_day, purse, lambda: datetime.now(UTC))
     paid = PaidJudge(judge, budget)  # labels come out of the same day's money
     return Guard(
-        plan,
+        read,
         rules,
         judge,
-        given.scanner or _shipped_scanner(plan),
+        given.scanner or _shipped_scanner(read),
         Around(
-            calibration_id=None if calibration is None else calibration_id(calibration),
+            calibration_id=calibration_id(plan.calibration),
             sinks=given.sinks,
             observers=given.observers,
             texts=given.texts,
@@ -101,71 +126,55 @@ def load_guard(policy: Path | str | Policy, given: Given | None = None) -> Guard
     )
 
 
-class Parts(NamedTuple):
-    """What a policy names, loaded."""
-
-    policy: Policy
-    judge: Judge
-    calibration: Calibration | None
-    rubrics: Rubrics
-
-
-def load_parts(policy: Path | str | Policy, given: Given, *, live: bool = False) -> Parts:
-    """The policy, and the judge, calibration and rubrics that it names.
-
-    Args:
-        policy: a policy file, or a policy.
-        given: what the guard is given beside it.
-        live: as of `load_policy_judge`.
+def bound(plan: Plan, judge: Judge) -> tuple[BoundRule, ...]:
+    """The policy's rules, with their rubrics and cuts looked up.
 
     Raises:
-        InputError: one of them can't be read.
-        JudgeUnavailable: a key is missing or a model unknown.
+        InputError: the policy, its calibration, the rubrics and the judge don't fit one another.
     """
-    if not isinstance(policy, Policy | str | os.PathLike):
-        mend = 'give a policy, or its file: "policy.yaml"'
-        raise InputError("no policy is given", file="policy", mend=mend)
-    plan = policy if isinstance(policy, Policy) else load_policy(Path(policy))
-    if given.spec is not None:
-        plan = plan.model_copy(update={"judge": given.spec})
-    rubrics = load_rubrics(None if plan.rubrics is None else Path(plan.rubrics))
-    with naming_file(plan.file):
-        plan = named(plan, rubrics)
-    calibration = None if plan.calibration is None else load_calibration(Path(plan.calibration))
-    judge = given.judge or load_policy_judge(plan, given.notify, live=live)
-    return Parts(plan, judge, calibration, rubrics)
+    with naming_file(plan.policy.file):
+        return bind(plan.policy, judge, plan.calibration, plan.rubrics)
 
 
-def calibration_id(calibration: Calibration) -> str:
+def calibration_id(calibration: Calibration | None) -> str | None:
     """What headers and events call a calibration: 16 hex digits of its content."""
+    if calibration is None:
+        return None
     return hashlib.sha256(calibration.to_json().encode()).hexdigest()[:16]
 
 
 def load_policy_judge(
-    policy: Policy, notify: Callable[[str], None], *, live: bool = False
+    plan: Plan,
+    notify: Callable[[str], None],
+    *,
+    live: bool = False,
+    store: AnswerStore | None = None,
 ) -> Judge:
     """The judge that a policy names, asked as its `llm:` section says.
 
     Args:
-        policy: the policy.
+        plan: the policy, with its calibration.
         notify: told what a user should know, one line at a time.
         live: a deadline runs while it is asked: no provider is waited for beyond it.
+        store: keeps paid-for answers.
 
     Raises:
         InputError: the spec names no judge.
         JudgeUnavailable: a key is missing or a model unknown.
     """
-    with naming_file(policy.file):
-        return _judge(policy, notify, live=live)
+    with naming_file(plan.policy.file):
+        return _judge(plan, notify, store, live=live)
 
 
-def _judge(policy: Policy, notify: Callable[[str], None], *, live: bool) -> Judge:
+def _judge(
+    plan: Plan, notify: Callable[[str], None], store: AnswerStore | None, *, live: bool
+) -> Judge:
     from judge.backends import JudgeContext, load_judge
     from judge.backends.llm_options import LlmOptions
     from judge.llm.config import ModelConfig, Sampling
     from judge.llm.price import price_of
 
-    llm = policy.llm
+    policy, llm = plan.policy, plan.policy.llm
     heat = llm.temperature if llm.temperature is not None else 0.7 if llm.samples > 1 else 0.0
     sampling = Sampling.model_validate(
         {
@@ -206,8 +215,9 @@ def _judge(policy: Policy, notify: Callable[[str], None], *, live: bool) -> Judg
             max_chars=llm.max_chars,
         ),
         traffic=None if policy.judge == "embedded" else _traffic(policy, notify, live=live),
+        store=store,
         vote=llm.vote,
-        band=policy.band or _calibrated_band(policy) or EVERYTHING,
+        band=_band(plan),
     )
     try:
         return load_judge(policy.judge, context, llm.fallback)
@@ -217,15 +227,10 @@ def _judge(policy: Policy, notify: Callable[[str], None], *, live: bool) -> Judg
         raise PolicyFault(error.problem, place=("judge",), mend=error.mend) from None
 
 
-def _calibrated_band(policy: Policy) -> tuple[float, float] | None:
-    """The doubt band of the cascade that the policy's calibration was made of, if it was.
-
-    Raises:
-        InputError: the calibration can't be read.
-    """
-    if policy.calibration is None or CASCADE not in policy.judge:
-        return None
-    return load_calibration(Path(policy.calibration)).judge.band
+def _band(plan: Plan) -> tuple[float, float]:
+    """A cascade's doubt band: the policy's, or that of the cascade that the calibration is of."""
+    known = plan.calibration
+    return plan.policy.band or (None if known is None else known.judge.band) or EVERYTHING
 
 
 def _traffic(policy: Policy, notify: Callable[[str], None], *, live: bool) -> Traffic:

@@ -77,6 +77,7 @@ def alone(lock: Path, taken: InputError) -> Iterator[None]:
     guard = filelock.FileLock(lock, blocking=False, thread_local=False)
     try:
         lock.parent.mkdir(parents=True, exist_ok=True)
+        refuse_link(lock)
         guard.acquire()
     except filelock.Timeout:
         if not lock.exists():  # filelock takes a folder that makes no files for contention
@@ -89,6 +90,16 @@ def alone(lock: Path, taken: InputError) -> Iterator[None]:
         yield
     finally:
         guard.release()
+
+
+def refuse_link(lock: Path) -> None:
+    """A lock is never looked for, nor made, where a link leads.
+
+    Raises:
+        InputError: it is a link.
+    """
+    if lock.is_symlink():
+        raise InputError("is a symbolic link", file=lock, mend="delete it")
 
 
 def is_torn(line: bytes) -> bool:

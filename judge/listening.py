@@ -18,7 +18,8 @@ class Hosts:
 
     Args:
         names: those, in lower case.
-        addresses: whether any IP address is one too: an address can't be rebound as a name can.
+        addresses: whether any IP address is one too, not those of this machine alone: an address
+            can't be rebound as a name can.
     """
 
     names: frozenset[str] = LOOPBACK
@@ -28,7 +29,9 @@ class Hosts:
         """Whether a Host header names one of them, with any port."""
         try:
             name = urlsplit(f"//{header}").hostname or ""
-            return name in self.names or (self.addresses and bool(ipaddress.ip_address(name)))
+            if name in self.names:
+                return True
+            return ipaddress.ip_address(name).is_loopback or self.addresses
         except ValueError:
             return False
 

@@ -165,7 +165,7 @@ class OpenAIServer:
     """
 
     def __init__(self, script: Script | Reply | Sequence[Reply]) -> None:
-        self._script = _script(script)
+        self.script = _script(script)
         self.requests: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.most_at_once = self._at_once = 0
@@ -216,7 +216,7 @@ class OpenAIServer:
         self._at_once += 1
         self.most_at_once = max(self.most_at_once, self._at_once)
         try:
-            return await self._send(request, self._script(asked, number))
+            return await self._send(request, self.script(asked, number))
         finally:
             self._at_once -= 1
 

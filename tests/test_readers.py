@@ -69,8 +69,8 @@ def read_or_error(file: Path, **options: Any) -> list[Record | BadRow] | str:
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 prompts = texts.filter(str.strip)
 names = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=8)
-turns = st.fixed_dictionaries(
-    {"role": st.sampled_from(["system", "user", "assistant"]), "content": texts}
+turns = st.fixed_dictionaries(  # those that say nothing are left out
+    {"role": st.sampled_from(["system", "user", "assistant"]), "content": texts.filter(bool)}
 )
 
 

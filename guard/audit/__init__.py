@@ -19,8 +19,8 @@ from judge.errors import InputError
 DATABASES = {"sqlite", "postgresql", "postgres"}
 
 
-class AuditLog(AuditSink, Protocol):
-    """A sink that can be read again, and forget.
+class Recorded(Protocol):
+    """Events that were recorded: they can be read, which takes no right to write, and forgotten.
 
     Attributes:
         unread: what `events` has passed over so far, since it is no event.
@@ -44,16 +44,46 @@ class AuditLog(AuditSink, Protocol):
         """Write what is waiting, and let go of files and connections."""
 
 
+class AuditLog(AuditSink, Recorded, Protocol):
+    """A sink that can be read again, and forget."""
+
+
+@contextmanager
+def open_recorded(place: str) -> Iterator[Recorded]:
+    """Open an audit log that is there.
+
+    Args:
+        place: where it is.
+
+    Raises:
+        InputError: the place is none, or can't be opened.
+    """
+    file = file_of(place)
+    log: Recorded
+    if file is not None and place.startswith("jsonl:"):
+        from guard.audit.jsonl import JsonlEvents
+
+        log = JsonlEvents(file)
+    else:
+        from guard.audit.sql import SqlEvents
+
+        log = SqlEvents.connect(place)
+    try:
+        yield log
+    finally:
+        log.close()
+
+
 @contextmanager
 def open_audit(place: str, waits: Callable[[int], None] = lambda _: None) -> Iterator[AuditLog]:
-    """Open an audit log, making it if needed.
+    """Open an audit log to record in, making it if needed.
 
     Args:
         place: where it is.
         waits: told how many events more wait in memory, or fewer, since it was told last.
 
     Raises:
-        InputError: the place is none, or can't be opened.
+        InputError: the place is none, can't be opened, or takes no events.
     """
     log = open_log(place, waits)
     try:

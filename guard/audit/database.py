@@ -10,14 +10,16 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 from sqlalchemy import URL, Engine, TextClause, create_engine, event, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from guard.audit.patience import answers_within, bound
-from guard.audit.table import make, misfit
+from guard.audit.table import add, make, misfit
+from guard.event import Filed
 from judge.database import is_sqlite
 from judge.errors import InputError
 
@@ -32,6 +34,10 @@ _PATIENCE = (
 )
 _TOGETHER = text(f"{_PATIENCE} pg_advisory_xact_lock_shared(:place)")
 _ALONE = text(f"{_PATIENCE} pg_advisory_xact_lock(:place)")
+_TRIAL = Filed(
+    at=datetime.fromtimestamp(0, UTC), request_id="flames-judge trial", side="", action="",
+    status="", policy="", calibration=None, conversation="",
+).model_dump_json()  # fmt: skip
 _log = logging.getLogger("flames_judge.audit")
 
 
@@ -41,6 +47,7 @@ class Database:
     Args:
         url: of SQLite or PostgreSQL.
         writers: a name of those who must not write an event twice: they share it.
+        read_only: it is an SQLite file that is there, and nothing beside it is written either.
 
     Raises:
         InputError: it can't be used. Never shows a password.
@@ -48,14 +55,19 @@ class Database:
         ImportError: psycopg is missing.
     """
 
-    def __init__(self, url: URL, writers: str) -> None:
+    def __init__(self, url: URL, writers: str, *, read_only: bool = False) -> None:
         digest = hashlib.sha256(writers.encode("utf-8", "surrogateescape")).digest()
         self._writers = int.from_bytes(digest[:8], "big", signed=True)
         self._ended = threading.Event()
         self._file = Path(url.database or "") if is_sqlite(url) else None
         self._made = -math.inf
-        self.engine = _postgresql(url, self._ended) if self._file is None else _sqlite(url)
-        self._inode = None if self._file is None else _make(self._file)
+        self.read_only = read_only
+        if self._file is None:
+            self.engine, self._inode = _postgresql(url, self._ended), None
+        elif read_only:
+            self.engine, self._inode = _sqlite_to_read(self._file), self._file.stat().st_ino
+        else:
+            self.engine, self._inode = _sqlite(url), _make(self._file)
         self._known = {self._inode}
         try:
             with telling(), answers_within(ANSWER_WAIT_S):
@@ -77,10 +89,31 @@ class Database:
             if encoding not in UNICODE:
                 problem = f"can't hold every text: the database's encoding is {encoding}"
                 raise InputError(problem, file=place, mend="make one with `createdb -E UTF8`")
-        make(self.engine)
+        if not self.read_only:
+            make(self.engine)
         if why := misfit(self.engine):
             problem = f"its table flames_guard_event is none of ours: {why}"
             raise InputError(problem, file=place, mend="name another database")
+
+    def try_writing(self) -> None:
+        """See that events can be recorded: what a role may do, a server says when it is done.
+
+        Raises:
+            InputError: they never can; what passes, as a lock or a full disk, they wait for.
+        """
+        if self._file is not None:
+            return
+        try:
+            with self.writing() as session, session.begin_nested() as trial:
+                add(session, [_TRIAL], new=True)
+                trial.rollback()
+        except OperationalError:
+            return
+        except SQLAlchemyError as error:
+            mend = "grant the role SELECT and INSERT there, and USAGE of the table's sequence"
+            raise InputError(
+                f"can't record events: {_cause(error)}", file="--audit", mend=mend
+            ) from None
 
     def close(self) -> None:
         """Disconnect; what another thread still asks fails at once, if the server hangs."""
@@ -188,8 +221,12 @@ def telling() -> Iterator[None]:
     try:
         yield
     except SQLAlchemyError as error:
-        cause = str(getattr(error, "orig", error)).strip().split("\n")[0]
-        raise InputError(f"the database can't be used: {cause}", file="--audit") from None
+        problem = f"the database can't be used: {_cause(error)}"
+        raise InputError(problem, file="--audit") from None
+
+
+def _cause(error: SQLAlchemyError) -> str:
+    return str(getattr(error, "orig", error)).strip().split("\n")[0]
 
 
 def _postgresql(url: URL, ended: threading.Event) -> Engine:
@@ -215,6 +252,18 @@ def _sqlite(url: URL) -> Engine:
         cursor.close()
 
     return engine
+
+
+def _sqlite_to_read(file: Path) -> Engine:
+    """Without a right to write beside the file, where SQLite keeps what its readers share.
+
+    It needs none where nobody has the file open: then there is no -wal with something in it.
+    """
+    wal = file.with_name(f"{file.name}-wal")
+    used = wal.exists() and wal.stat().st_size > 0
+    query = {"uri": "true", **({"mode": "ro"} if used else {"immutable": "1"})}
+    url = URL.create("sqlite", database=file.absolute().as_uri(), query=query)
+    return create_engine(url, connect_args={"timeout": OPEN_WAIT_S})
 
 
 def _make(file: Path) -> int:

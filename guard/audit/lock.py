@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import sys
@@ -32,7 +33,7 @@ def locked(file: Path, wait_s: float = math.inf, like: Path | None = None) -> It
 
     Raises:
         TimeoutError: they hold it on.
-        OSError: it can't be made.
+        OSError: it can't be made, or is a link, which is never followed.
     """
     if sys.platform == "win32":  # which has no flock
         with filelock.FileLock(file, timeout=min(wait_s, threading.TIMEOUT_MAX)):
@@ -57,12 +58,16 @@ def _held(file: Path, like: Path | None) -> int | None:
     import fcntl
 
     try:
-        fd = os.open(file, os.O_RDWR)
+        fd = os.open(file, os.O_RDWR | os.O_NOFOLLOW)
     except FileNotFoundError:
         try:
             fd = _made(file, like)
         except FileExistsError:
             return None
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        raise OSError(errno.ELOOP, "the lock is a symbolic link", str(file)) from None
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if os.fstat(fd).st_ino == file.stat().st_ino:  # else it was deleted, and is nobody's

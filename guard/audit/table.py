@@ -70,6 +70,8 @@ def make(engine: Engine) -> None:
 def misfit(engine: Engine) -> str | None:
     """Why the table of this name that is there can't hold events; None where it can."""
     with catch_warnings(action="ignore"):  # of types that SQLAlchemy doesn't know
+        if not inspect(engine).has_table(_Event.__tablename__):
+            return "it is not there"
         found = {one["name"]: one for one in inspect(engine).get_columns(_Event.__tablename__)}
     for column in _Event.__table__.columns:
         if column.name not in found:

@@ -37,7 +37,7 @@ def drift(
     from collections import Counter
     from random import Random
 
-    from guard.drift import DriftWatch
+    from guard.drift import DriftWatch, direction
 
     watches: dict[tuple[str, str | None], DriftWatch] = {}
     counts: Counter[tuple[str, str | None]] = Counter()
@@ -71,7 +71,8 @@ def drift(
             said = (
                 f"no alarm: evidence {one.value:.3g} of {one.limit:.3g}"
                 if one.alarm_at is None
-                else f"ALARM, {one.alarm_at} conversations after the baseline: {one.towards} scores"
+                else f"ALARM, {one.alarm_at} conversations after the baseline: "
+                + direction(name, one)
             )
             print(f"{name}: {said}")
         begun = since[newest].isoformat(sep=" ", timespec="minutes")

@@ -14,7 +14,7 @@ from judge.errors import InputError
 from judge.text import visible
 
 if TYPE_CHECKING:
-    from guard.audit import AuditLog
+    from guard.audit import Recorded
     from guard.engine import Guard
     from guard.policy import Policy
     from judge.protocols import Judge
@@ -59,7 +59,7 @@ async def opened(*judges: Guard | Judge) -> AsyncIterator[None]:
 
 
 @contextmanager
-def recorded(place: str) -> Iterator[AuditLog]:
+def recorded(place: str) -> Iterator[Recorded]:
     """A log that is there already: who mistypes its place makes no empty one.
 
     At the end it is told what of it could not be read, and is in no figure.
@@ -67,12 +67,12 @@ def recorded(place: str) -> Iterator[AuditLog]:
     Raises:
         InputError: it is not there, or can't be opened.
     """
-    from guard.audit import file_of, open_audit
+    from guard.audit import file_of, open_recorded
 
     file = file_of(place)
     if file is not None and not file.is_file():
         raise InputError("there is no such log", file=file)
-    with open_audit(place) as log:
+    with open_recorded(place) as log:
         yield log
         if log.unread:
             say(f"--audit: {log.unread} entries of the log can't be read and were left out")

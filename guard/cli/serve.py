@@ -129,6 +129,7 @@ def serve(
     _check_host(host, keys)
     if label_share is not None and label_queue is None:
         raise InputError("there is no queue", file="--label-share", mend="add --label-queue DIR")
+    from guard.loading import read_plan
     from guard.server.run import serve as run
     from guard.server.settings import Limits, Settings
     from guard.server.upstream.connection import upstream_url
@@ -146,7 +147,7 @@ def serve(
         grace_s=grace,
     )
     settings = Settings(
-        policy=policy,
+        plan=read_plan(policy),
         upstream=upstream_url(upstream),
         upstream_key_env=upstream_key_env,
         keys=keys,
@@ -195,8 +196,8 @@ def _check(settings: Settings, workers: int) -> None:
         InputError: there is one.
     """
     needs_one = {
-        "--label-queue": settings.labels is not None,
-        "--drift": settings.drift is not None,
+        "--label-queue": (settings.labels is not None, ""),
+        "--drift": (settings.drift is not None, "; `guard drift` reads the log of several"),
     }
     if settings.record_texts and not settings.audit:
         mend = "add --audit PLACE or --data DIR"
@@ -204,22 +205,17 @@ def _check(settings: Settings, workers: int) -> None:
     if settings.retain_days is not None and not settings.audit and settings.labels is None:
         mend = "add --audit PLACE, --data DIR or --label-queue DIR"
         raise InputError("nothing is recorded", file="--retain-days", mend=mend)
-    for flag, told in needs_one.items():
-        if told and workers > 1:
-            mend = "leave --workers out; `flames-judge guard drift` reads the log of several"
+    for flag, (given, more) in needs_one.items():
+        if given and workers > 1:
+            mend = f"leave --workers out{more}"
             raise InputError("each conversation must count once", file=flag, mend=mend)
 
 
 def _say_what_is_in_vain(settings: Settings) -> None:
-    """A watch for drift goes by scores, which evidence has none of; people need a queue.
-
-    Raises:
-        InputError: the policy can't be read.
-    """
+    """A watch for drift goes by scores, which evidence has none of; people need a queue."""
     from guard.cli.options import say
-    from guard.policy import load_policy
 
-    rules = load_policy(settings.policy).rules
+    rules = settings.plan.policy.rules
     judged = any(rule.dimension is not None for rule in rules if rule.side == "output")
     if settings.drift is not None and not judged:
         say(

@@ -119,9 +119,12 @@ def _checked(key: str) -> str:
     """A key without the line's end of the file that it was read from.
 
     Raises:
-        FlamesError: a header can't hold it; httpx would show it in its error.
+        FlamesError: it is empty, or a header can't hold it; httpx would show it in its error.
     """
     key = key.strip()
+    if not key:
+        told = "the API key is empty: give the line that `keys add` printed, or None without keys"
+        raise FlamesError(told, status=None, code="invalid_api_key")
     if not key.isascii() or not key.isprintable():
         told = "the API key has characters that no key has: give the line that `keys add` printed"
         raise FlamesError(told, status=None, code="invalid_api_key")

@@ -35,17 +35,20 @@ def exchanges(events: Iterable[GuardEvent]) -> Iterator[Record]:
     Each answer is one; so is a question that got none. Earlier turns are not recorded.
 
     Args:
-        events: a question's before those of its answers.
+        events: in any order: where a clock was put back, an answer is older than its question.
     """
-    unanswered: dict[str, Record] = {}
+    unanswered: dict[int, Record] = {}
+    answered = set[int]()  # by hash: there may be millions
     for event in events:
         if event.text is None:
             continue
         answer = event.text if event.side == "output" else None
         record = Record(id=event.request_id or "-", prompt=event.prompt or "", response=answer)
-        if answer is None:
-            unanswered[record.id] = record
-        else:
-            unanswered.pop(record.id, None)
+        question = hash((record.id, record.prompt))
+        if answer is not None:
+            unanswered.pop(question, None)
+            answered.add(question)
             yield record
+        elif question not in answered:
+            unanswered[question] = record
     yield from unanswered.values()

@@ -8,7 +8,7 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from types import MethodType
+from functools import partial
 from typing import Final
 
 from starlette.routing import Match, Route, Router
@@ -20,11 +20,7 @@ from guard.server.gate import Gate
 from guard.server.http.exchange import exchange_of
 from guard.server.http.responses import Refusal
 from guard.server.openapi.document import described
-from guard.server.routes.health import Health
-from guard.server.routes.judging import Judging
-from guard.server.routes.litellm_api import LitellmApi
-from guard.server.routes.models import Models
-from guard.server.routes.moderations import Moderations
+from guard.server.routes import health, judging, litellm_api, models, moderations
 from guard.server.runs import Intake, Runs, RunStore, RunWorker, no_runs
 from guard.server.state import State
 from guard.stream import settled
@@ -35,16 +31,17 @@ _log = logging.getLogger("flames_judge.serve")
 
 def routes(state: State, store: RunStore | None) -> Sequence[Route]:
     """All that is served, the most asked first."""
-    health = Health(state)
     return [
         Route("/v1/chat/completions", Chat(state), methods=["POST"]),
-        Route("/v1/models", Models(state).listed, methods=["GET"]),
-        Route("/v1/moderations", Moderations(state).moderate, methods=["POST"]),
-        Route("/beta/litellm_basic_guardrail_api", LitellmApi(state).apply, methods=["POST"]),
+        Route("/v1/models", partial(models.listed, state), methods=["GET"]),
+        Route("/v1/moderations", partial(moderations.moderate, state), methods=["POST"]),
+        Route(
+            "/beta/litellm_basic_guardrail_api", partial(litellm_api.apply, state), methods=["POST"]
+        ),
         Route("/healthz", health.alive, methods=["GET"]),
-        Route("/readyz", health.ready, methods=["GET"]),
-        Route("/metrics", health.metrics, methods=["GET"]),
-        Route("/v1/judge", Judging(state).judge, methods=["POST"]),
+        Route("/readyz", partial(health.ready, state), methods=["GET"]),
+        Route("/metrics", partial(health.metrics, state), methods=["GET"]),
+        Route("/v1/judge", partial(judging.judge, state), methods=["POST"]),
         *_run_routes(state, store),
         Route("/openapi.json", described, methods=["GET"]),
     ]
@@ -70,8 +67,7 @@ def _run_routes(state: State, store: RunStore | None) -> Sequence[Route]:
         return [Route(path, no_runs, methods=[method]) for method, path, _ in table]
     runs = Runs(state, store, Intake(store, state.limits, state.rubrics))
     return [
-        Route(path, MethodType(function, runs), methods=[method])
-        for method, path, function in table
+        Route(path, partial(function, runs), methods=[method]) for method, path, function in table
     ]
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from guard.loading import Plan
+
 MIB = 2**20
 
 
@@ -58,7 +60,8 @@ class Settings:
     """One server.
 
     Args:
-        policy: the policy file.
+        plan: the policy with its calibration and rubrics, read once: a file that changes while a
+            server starts, or before a worker is started again, makes no server of two policies.
         upstream: base URL of the server behind, with `/v1`.
         upstream_key_env: environment variable whose key goes upstream, in place of the caller's.
         keys: the file of keys; without it any caller is served.
@@ -77,7 +80,7 @@ class Settings:
         limits: how much anyone may take.
     """
 
-    policy: Path
+    plan: Plan
     upstream: str
     upstream_key_env: str | None = None
     keys: Path | None = None

@@ -23,9 +23,9 @@ from typing import Final
 
 import filelock
 
-from guard.policy import load_policy
 from guard.server.settings import Settings
 from judge.errors import InputError
+from judge.journal import refuse_link
 
 _SERVERS: Final = "servers"
 _JUDGING: Final = "judging"
@@ -73,6 +73,7 @@ def _own(shared: Path, judging: str) -> Iterator[Path]:
         try:
             shared.mkdir(parents=True, exist_ok=True, mode=0o700)
             own.parent.mkdir(exist_ok=True, mode=0o700)
+            refuse_link(own.parent / "lock")
             with filelock.FileLock(own.parent / "lock"):  # so that none is swept as it begins
                 _check_others(shared, judging)
                 own.mkdir(mode=0o700)
@@ -116,12 +117,8 @@ def _lives(place: Path) -> bool:
 
 
 def _judging(settings: Settings) -> str:
-    """A hash of what a run's rows are judged by, and of whose keys its caller has one.
-
-    Raises:
-        InputError: the policy can't be read.
-    """
-    policy = load_policy(settings.policy)
+    """A hash of what a run's rows are judged by, and of whose keys its caller has one."""
+    policy = settings.plan.policy
     files = [policy.calibration, policy.rubrics, settings.keys]
     places = [None if file is None else str(Path(file).resolve()) for file in files]
     judge = policy.model_dump_json(include={"judge", "band", "llm"})

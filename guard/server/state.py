@@ -12,10 +12,7 @@ from typing import TYPE_CHECKING
 
 from guard.engine import Guard
 from guard.engine.limits import DailyBudget
-from guard.loading import Given, load_guard, load_parts, load_policy_judge
-from guard.policy import Policy, load_policy
-from guard.policy.binding import bind
-from guard.policy.fault import naming_file
+from guard.loading import Given, Plan, bound, load_guard, load_policy_judge
 from guard.server.counters import Counters
 from guard.server.http.drain import Drain
 from guard.server.http.memory import Held
@@ -24,10 +21,9 @@ from guard.server.records.bench import BUDGET_SHARE, Bench
 from guard.server.settings import Limits, Settings
 from guard.server.upstream.connection import Upstream, upstream_url
 from guard.server.watchers import observers, people
-from judge.calibration import load_calibration
 from judge.errors import InputError
 from judge.listening import LOOPBACK, Hosts
-from judge.rubric import Rubrics, load_rubrics
+from judge.rubric import Rubrics
 
 if TYPE_CHECKING:
     from guard.audit import AuditLog
@@ -82,12 +78,10 @@ def refuse(settings: Settings) -> None:
     """Refuse what can't be served, before a folder or a log is made.
 
     Raises:
-        InputError: policy, calibration, keys or another file can't be used.
+        InputError: the policy can't be kept, or the keys or another file can't be used.
         JudgeUnavailable: the judge can't be loaded.
     """
-    parts = load_parts(settings.policy, Given(), live=True)
-    with naming_file(parts.policy.file):
-        bind(*parts)
+    bound(settings.plan, load_policy_judge(settings.plan, Given().notify, live=True))
     if settings.keys is not None:
         KeyRing(settings.keys)
     _key(settings)
@@ -101,7 +95,7 @@ def open_state(settings: Settings, given: Given | None = None) -> State:
         given: what the guard is given beside its policy, as in tests.
 
     Raises:
-        InputError: policy, calibration, keys or another file can't be used.
+        InputError: the policy can't be kept, or the keys or another file can't be used.
         JudgeUnavailable: the judge can't be loaded.
     """
     from guard.audit import open_audit
@@ -109,9 +103,10 @@ def open_state(settings: Settings, given: Given | None = None) -> State:
 
     given, metrics = given or Given(), Metrics()
     queues: list[LabelQueue] = []
-    policy = load_policy(settings.policy)
+    plan = settings.plan
     if settings.shadow:
-        policy = policy.model_copy(update={"shadow": True})
+        plan = replace(plan, policy=plan.policy.model_copy(update={"shadow": True}))
+        settings = replace(settings, plan=plan)
     keys = None if settings.keys is None else KeyRing(settings.keys)
     upstream = Upstream(
         upstream_url(settings.upstream), _key(settings), settings.limits, lend=keys is None
@@ -122,14 +117,14 @@ def open_state(settings: Settings, given: Given | None = None) -> State:
         stack.callback(counters.close)
         logs = [stack.enter_context(open_audit(place, metrics.waiting)) for place in settings.audit]
         guard = load_guard(
-            policy,
+            plan,
             replace(
                 given,
                 sinks=[*given.sinks, *logs],
                 observers=[
                     *given.observers,
                     metrics.observe,
-                    *observers(settings, policy, metrics.drifted, stack),
+                    *observers(settings, metrics.drifted, stack),
                 ],
                 texts=settings.record_texts,
                 purse=counters,
@@ -139,8 +134,8 @@ def open_state(settings: Settings, given: Given | None = None) -> State:
         )
         return State(
             guard=guard,
-            bench=_bench(guard.policy, given, counters),
-            rubrics=load_rubrics(None if policy.rubrics is None else Path(policy.rubrics)),
+            bench=_bench(replace(plan, policy=guard.policy), given, counters),
+            rubrics=plan.rubrics,
             upstream=upstream,
             keys=keys,
             hosts=Hosts(LOOPBACK) if settings.loopback_only and keys is None else None,
@@ -157,22 +152,21 @@ def open_state(settings: Settings, given: Given | None = None) -> State:
         )
 
 
-def _bench(policy: Policy, given: Given, counters: Counters) -> Bench:
+def _bench(plan: Plan, given: Given, counters: Counters) -> Bench:
     """Where records are judged, by a judge that takes the model's own time for a call.
 
     Raises:
-        InputError: the calibration can't be read.
         JudgeUnavailable: the judge can't be loaded.
     """
-    patient = policy.model_copy(update={"deadline_s": policy.llm.timeout_s})
+    policy = plan.policy.model_copy(update={"deadline_s": plan.policy.llm.timeout_s})
+    patient = replace(plan, policy=policy)
     share = policy.budget_usd_per_day
     if share is not None:
         share *= BUDGET_SHARE
-    file = policy.calibration
     return Bench(
         given.judge or load_policy_judge(patient, given.notify),
         DailyBudget(share, counters, lambda: datetime.now(UTC)),
-        None if file is None else load_calibration(Path(file)),
+        plan.calibration,
     )
 
 

@@ -13,9 +13,7 @@ from typing import TYPE_CHECKING
 
 from guard.event import GuardEvent
 from guard.loading import calibration_id
-from guard.policy import Policy
 from guard.server.settings import Settings
-from judge.calibration import load_calibration
 from judge.errors import InputError
 from judge.journal import alone
 
@@ -32,13 +30,12 @@ _log = logging.getLogger("flames_judge.serve")
 
 
 def observers(
-    settings: Settings, policy: Policy, drifted: Callable[[str], None], stack: ExitStack
+    settings: Settings, drifted: Callable[[str], None], stack: ExitStack
 ) -> list[Observer]:
     """Who hears of every decision; what they keep is written when the stack is closed.
 
     Args:
         settings: the server's.
-        policy: under which is decided.
         drifted: told which scores an alarm is about.
         stack: closed at the end.
 
@@ -55,16 +52,15 @@ def observers(
     if settings.drift is not None:
         from guard.drift import DriftWatch, KeptWatch
 
-        calibration = policy.calibration
-        known = None if calibration is None else calibration_id(load_calibration(Path(calibration)))
-        file = settings.drift
+        plan, file = settings.plan, settings.drift
         stack.enter_context(_mine(file, file.with_name(file.name + LOCK)))
 
         def alarm(scores: str, evidence: Evidence) -> None:
             _say_drift(scores, evidence)
             drifted(scores)
 
-        watch = DriftWatch(policy.id, known, rng=SystemRandom(), alarm=alarm)
+        known = calibration_id(plan.calibration)
+        watch = DriftWatch(plan.policy.id, known, rng=SystemRandom(), alarm=alarm)
         kept = KeptWatch(watch, file)
         stack.callback(kept.keep)
         heard.append(kept)
@@ -140,9 +136,11 @@ def _whole(file: Path) -> bytes:
     return secret
 
 
-def _say_drift(scores: str, evidence: Evidence) -> None:
+def _say_drift(name: str, evidence: Evidence) -> None:
+    from guard.drift import direction
+
     _log.warning(
-        "drift: %s scores are %s than in the baseline; the calibration's bounds may no longer hold",
-        scores,
-        evidence.towards,
+        "drift: %s: %s than in the baseline; the calibration's bounds may no longer hold",
+        name,
+        direction(name, evidence),
     )

@@ -248,8 +248,8 @@ class ChatClient:
             if not key:
                 told = f"has no {name}" if _VARIABLE.fullmatch(name) else "has no such variable"
                 raise JudgeUnavailable(
-                    f"{self.config.model}: the environment {told} (--api-key-env takes the name of "
-                    "the variable that holds the key)"
+                    f"{self.config.model}: the environment {told} (--api-key-env, or api_key_env "
+                    "in a policy, takes the name of the variable that holds the key)"
                 )
             return key
         missing = missing_keys(self.config.model)

@@ -12,7 +12,7 @@ import pytest
 
 from guard.decision import Part
 from guard.engine import Asked, Guard
-from guard.loading import Given, load_guard, load_policy_judge
+from guard.loading import Given, load_guard, load_policy_judge, read_plan
 from guard.policy import load_policy
 from judge.errors import InputError
 from judge.llm.library import close_clients
@@ -89,7 +89,7 @@ def test_records_are_judged_with_that_band_too(
     plan = load_policy(file(tmp_path, model))
     one = load_guard(plan, Given(scanner=WordScanner()))
     [rubric] = [rule.rubric for rule in one.rules if rule.rubric is not None]
-    assert load_policy_judge(plan, print).ref(rubric) == one.judge.ref(rubric)
+    assert load_policy_judge(read_plan(plan), print).ref(rubric) == one.judge.ref(rubric)
     assert one.policy.id == plan.id  # whoever reads the policy knows the guard's events by it
 
 

@@ -165,6 +165,22 @@ def test_a_recorded_log_is_replayed_with_its_texts(flames: Flames, tmp_path: Pat
     assert found["statuses"] == {"input": {"allowed": 3}, "output": {"blocked": 1, "allowed": 1}}
 
 
+def test_an_answer_counts_once_where_the_clock_was_put_back(flames: Flames, tmp_path: Path) -> None:
+    """A database gives events by their time: then the answer comes before its question."""
+    said = {"prompt": "问题", "request_id": "a"}
+    events = [
+        event(9, side="input", text="问题", **said),
+        event(1, side="output", text=MOBILE, **said),
+        event(2, request_id="b", side="input", text="卡号", prompt="卡号"),
+    ]
+    policy = write_policy(tmp_path / "p.yaml", {"evidence": "pii", "action": "block"})
+    place = logged(tmp_path / "a.sqlite", *events, kind="sqlite:///")
+    done = flames("guard", "replay", "--audit", place, "--policy", policy, "--json")
+    [found] = done.json["replays"]
+    assert found["n"] == 2
+    assert found["statuses"] == {"input": {"allowed": 2}, "output": {"blocked": 1}}
+
+
 def test_replay_says_what_it_can_not_read(flames: Flames, tmp_path: Path) -> None:
     """A log without texts; neither files nor a log, or both."""
     place = logged(tmp_path / "a.jsonl", event(0, text=None))
@@ -340,8 +356,8 @@ def test_replay_estimates_wrong_hits_and_misses_by_the_calibration(
     assert rule["missed"]["value"] == pytest.approx(6, abs=3)
 
 
-def logged(file: Path, *events: GuardEvent) -> str:
-    place = f"jsonl:{file}"
+def logged(file: Path, *events: GuardEvent, kind: str = "jsonl:") -> str:
+    place = f"{kind}{file}"
 
     async def write() -> None:
         with open_audit(place) as log:
@@ -362,6 +378,7 @@ def test_drift_is_read_from_the_log(flames: Flames, tmp_path: Path) -> None:
     done = flames("guard", "drift", "--audit", place, "--baseline", 100)
     assert done.status == 4
     assert done.out.startswith("rules: ALARM")
+    assert "rules act more often" in done.out.splitlines()[0]
     begun = "compared with the 100 first conversations of the log, from 2026-01-01 00:00+00:00 on"
     assert begun in done.out
     calm = flames("guard", "drift", "--audit", logged(tmp_path / "b.jsonl", *events[:150]),
@@ -434,8 +451,9 @@ def test_serve_says_where_nobody_sees_what_is_handed_to_people(
 ) -> None:
     """`human` without a queue is a block that no one ever looks at."""
     rule = {"evidence": "pii", "action": "human"}
-    policy = write_policy(tmp_path / "p.yaml", rule, calibration="none.json")
-    command = ("serve", "--upstream", "http://127.0.0.1:9/v1", "--policy", policy)
+    policy = write_policy(tmp_path / "p.yaml", rule)
+    stop = ("--upstream-key-env", "NO_SUCH_VARIABLE")  # looked at later
+    command = ("serve", "--upstream", "http://127.0.0.1:9/v1", "--policy", policy, *stop)
     told = "without --label-queue nobody gets to see"
     assert told in flames(*command).err
     assert told not in flames(*command, "--label-queue", tmp_path / "queue").err

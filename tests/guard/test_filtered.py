@@ -87,13 +87,11 @@ class Noting(ScriptedJudge):
 async def test_nobody_is_known_to_have_chosen_the_texts_of_a_guard_s_calls(tmp_path: Path) -> None:
     """Also of those whose answers go to people."""
     judge, people = Noting(), Noting()
-    one = guard(
-        policy({**ABUSE, "action": "human"}, LEGAL), judge, people=queue(tmp_path, 0.0, people)
-    )
+    waiting = queue(tmp_path, 0.0, people)
+    one = guard(policy({**ABUSE, "action": "human"}, LEGAL), judge, people=waiting)
     for prompt in ("甲", "乙"):
         await one.check("output", [Part("text", BAD)], Asked(prompt=prompt))
-    assert one._around.people is not None
-    await one._around.people.aclose()  # type: ignore[attr-defined]
+    await waiting.aclose()
     assert judge.about == people.about == [None, None]
 
 

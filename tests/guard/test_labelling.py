@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import stat
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -17,10 +18,10 @@ from guard import labelling
 from guard.audit.lines import SharedLines
 from guard.decision import Decision, Part
 from guard.engine import Asked
-from guard.engine.limits import PocketPurse
 from guard.labelling import Draw, LabelQueue, forget_labels
 from guard.loading import Given, load_guard
 from judge.annotate.items import read_items
+from judge.errors import JudgeUnavailable
 from judge.protocols import Judge
 from judge.records import Turn
 from judge.rubric import Rubric
@@ -29,6 +30,7 @@ from judge.testing import ScriptedJudge
 from judge.verdict import Case, FailureKind, Hazard, Outcome
 from tests.cli.conftest import Flames
 from tests.guard.made import ABUSE, BAD, LEGAL, RUBRICS, WordScanner, guard, policy
+from tests.guard.test_spending import Kept
 from tests.judged_run import label_all
 
 SECRET = b"only the server knows"
@@ -44,6 +46,11 @@ def queue(
 def drawn_of_half(number: int) -> bool:
     """Whether a conversation of `talk` is in a sample of half of them."""
     return Draw(0.5, SECRET).has(Asked(prompt=f"问题{number}").conversation)
+
+
+async def settled() -> None:
+    """What was begun in this loop has ended."""
+    await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()})
 
 
 async def talk(people: LabelQueue, number: int, text: str = "好", **more: Any) -> Decision:
@@ -124,6 +131,51 @@ async def test_a_slow_judge_does_not_hold_up_the_end(
     assert lost == ["random"] * 5
 
 
+@pytest.mark.parametrize("judge", ["hangs", "breaks", "is busy"])
+async def test_people_see_what_a_rule_hands_them_whatever_becomes_of_the_judge(
+    judge: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In every dimension, without an opinion; nothing is counted as lost."""
+
+    class Away(ScriptedJudge):
+        async def assess(self, cases: Sequence[Case]) -> Sequence[Outcome]:
+            if judge == "breaks":
+                raise JudgeUnavailable("no such model")
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    monkeypatch.setattr(labelling, "GRACE_S", 0.01)
+    monkeypatch.setattr(labelling, "MOST_WAITING", 0 if judge == "is busy" else 200)
+    lost: list[str] = []
+    rubrics = [RUBRICS["Legality"], RUBRICS["Fairness"]]
+    people = LabelQueue(tmp_path, Draw(0.0, SECRET), Away(lambda _: 3), rubrics, lost=lost.append)
+    for number in range(5):
+        await talk(people, number, BAD)
+    async with asyncio.timeout(20):
+        await people.aclose()
+    rows = read_items(tmp_path / "human", RUBRICS)
+    assert sorted((row.prompt, row.dimension) for row in rows) == sorted(
+        (f"问题{n}", name) for n in range(5) for name in ("Legality", "Fairness")
+    )
+    assert lost == []
+
+
+async def test_what_a_slow_disk_doesn_t_take_at_the_end_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also of what people were to see."""
+    released = threading.Event()
+    monkeypatch.setattr(labelling, "GRACE_S", 0.01)
+    monkeypatch.setattr(SharedLines, "append", lambda *_: released.wait(20))
+    lost: list[str] = []
+    people = queue(tmp_path, 0.0, lost=lost.append)
+    await talk(people, 1, BAD)
+    async with asyncio.timeout(20):
+        await people.aclose()
+    released.set()
+    assert lost == ["human"]
+
+
 async def test_answers_that_a_queue_can_t_keep_are_counted_by_queue(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -137,7 +189,7 @@ async def test_answers_that_a_queue_can_t_keep_are_counted_by_queue(
     monkeypatch.setattr(labelling, "MOST_WAITING", 1)
     await talk(people, 1, BAD)
     assert lost == ["random"]
-    await asyncio.gather(*people._waiting)
+    await settled()
     monkeypatch.setattr(SharedLines, "append", full)
     await talk(people, 1, BAD)
     await people.aclose()
@@ -170,10 +222,11 @@ async def test_what_is_remembered_of_drawn_conversations_is_bounded_and_the_draw
     for number in range(40):
         await talk(people, number)
         await talk(people, drawn[0])
+    await talk(people, drawn[1])
     await people.aclose()
-    assert len(people._drawn) == 3
     rows = [entry.prompt for entry in read_log(tmp_path / "random" / "verdicts.jsonl")]
-    assert sorted(rows, key=str) == sorted(f"问题{n}" for n in drawn)
+    again = drawn[1]  # forgotten, so that it gets a second row
+    assert sorted(rows, key=str) == sorted(f"问题{n}" for n in [*drawn, again])
 
 
 async def test_the_queue_s_judge_is_paid_from_the_day_s_money(tmp_path: Path) -> None:
@@ -191,27 +244,58 @@ async def test_the_queue_s_judge_is_paid_from_the_day_s_money(tmp_path: Path) ->
         made.append(LabelQueue(tmp_path, Draw(1.0, SECRET), judge, rubrics, lost=lost.append))
         return made[-1]
 
-    purse = PocketPurse()
+    purse = Kept()
     given = Given(judge=Dear(lambda _: 0.9), scanner=WordScanner(), purse=purse, people=people)
     one = load_guard(policy(LEGAL, budget_usd_per_day=2.5), given)
     for number in range(3):
         asked = Asked(prompt=f"问题{number}", request_id=f"r{number}")
         decision = await one.check("output", [Part("t", "好")], asked)
-        await asyncio.gather(*made[0]._waiting)
+        await settled()
     assert [missed.kind for missed in decision.missed] == ["budget"]
-    assert (sum(purse._days.values()), lost) == (3.0, ["random"] * 2)
+    assert (purse.usd, lost) == (3.0, ["random"] * 2)
     await made[0].aclose()
+
+
+def test_a_queue_of_a_guard_in_two_loops_loses_no_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who waits for the judge in one of them is woken there; both loops' answers are rows."""
+
+    class Meeting(ScriptedJudge):
+        """Answers once it is asked in both loops."""
+
+        async def assess(self, cases: Sequence[Case]) -> Sequence[Outcome]:
+            await asyncio.to_thread(both.wait)
+            return await super().assess(cases)
+
+    async def traffic(first: int) -> None:
+        for number in range(first, first + 3):
+            asked = Asked(prompt=f"问题{number}", request_id=f"r{number}")
+            people.offer(decision, [Part("t", "好")], asked)
+        async with asyncio.timeout(20):
+            await settled()
+
+    monkeypatch.setattr(labelling, "AT_ONCE", 1)
+    both, lost = threading.Barrier(2, timeout=10), list[str]()
+    people = queue(tmp_path, 1.0, Meeting(lambda _: 0.9), lost=lost.append)
+    decision = asyncio.run(guard(policy(LEGAL)).look("output", [Part("t", "好")], Asked()))
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(asyncio.run, map(traffic, (0, 10))))
+    asyncio.run(people.aclose())
+    assert (sorted(map(str, left(tmp_path, "random"))), lost) == (
+        [f"问题{number}" for number in (0, 1, 10, 11, 12, 2)],
+        [],
+    )
 
 
 async def filled(folder: Path) -> LabelQueue:
     """A queue of four conversations' rows, a day apart; every other one is for people."""
     start = datetime(2026, 1, 1, tzinfo=UTC)
     days = iter(range(100))
-    people = queue(folder, 1.0)
-    people._now = lambda: start + timedelta(days=next(days) // 2)
+    people = queue(folder, 1.0, now=lambda: start + timedelta(days=next(days) // 2))
     for number in range(4):
         await talk(people, number, BAD)
-        await asyncio.gather(*people._waiting)
+        await settled()
     return people
 
 

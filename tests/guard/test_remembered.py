@@ -5,11 +5,14 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Sequence
+from functools import partial
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from guard.decision import Part
+from guard.engine import scanning
 from guard.engine.asking import Asked
 from guard.engine.remembered import Remembered
 from guard.stream.session import StreamSession
@@ -23,7 +26,10 @@ ANSWER = "它在河边" * 20
 class Echo:
     """Finds each text itself."""
 
+    asked = 0
+
     def kinds(self, text: str) -> Sequence[tuple[str, str]]:
+        self.asked += 1
         return [(text, "plain")]
 
 
@@ -65,19 +71,20 @@ async def test_how_a_chat_begins_is_no_secret_that_time_tells() -> None:
     assert scanner.seen == [FIRST, ANSWER, ANSWER] * 2
 
 
-async def test_the_looks_of_a_stream_push_nothing_out() -> None:
-    """They come once; all of the answer comes again with the next turn."""
+async def test_the_looks_of_a_stream_push_nothing_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They come once; the question and all of the answer come again with the next turn."""
+    monkeypatch.setattr(scanning, "Remembered", partial(Remembered, most=2))
     scanner = WordScanner()
     one = guard(policy(ABUSE, {**ABUSE, "side": "input"}), scanner=scanner)
     told = asked(FIRST, ANSWER, "还有呢")
+    await one.check("input", parts(FIRST), told)
     session = StreamSession(one, told)
     await session.feed(0, "content", ANSWER * 9)
     await session.finish(0)
     await session.close()
     scanner.seen.clear()
-    await one.check("input", parts(ANSWER * 9), told)
+    await one.check("input", parts(FIRST, ANSWER * 9), told)
     assert scanner.seen == []
-    assert len(one._scanning._scanned._known) == 1
 
 
 async def test_what_was_found_is_found_again() -> None:
@@ -123,7 +130,6 @@ def test_memory_is_bounded_and_holds_no_text() -> None:
     for text in ["a", "b", "c", "a", "d", "a", "b"]:
         some.kinds(text, "00")
     assert scanner.seen == ["a", "b", "c", "d", "b"]
-    assert len(some._known) == 3
     some.kinds(SECRET, "00")
     assert SECRET.encode() not in b"".join(some._known)
     assert all(sys.getsizeof(name) < 60 for name in some._known)
@@ -138,8 +144,9 @@ def test_remembered_answers_are_the_scanner_s(calls: list[tuple[str, str]]) -> N
 
 
 def test_threads_may_share_it() -> None:
-    """Long texts are scanned beside the loop."""
-    some, wrong = Remembered(Echo(), most=5), []
+    """Long texts are scanned beside the loop; what is remembered stays bounded."""
+    echo, wrong = Echo(), []
+    some = Remembered(echo, most=5)
 
     def use(seed: int) -> None:
         for at in range(500):
@@ -153,4 +160,7 @@ def test_threads_may_share_it() -> None:
     for one in threads:
         one.join()
     assert not wrong
-    assert len(some._known) <= 5
+    echo.asked = 0
+    for text in map(str, range(13)):
+        some.kinds(text, "00")
+    assert echo.asked >= 13 - 5

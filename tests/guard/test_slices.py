@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from threading import Event
-
 from hypothesis import given
 from hypothesis import strategies as st
 
 from guard.decision import Part
 from guard.engine import Asked
-from guard.engine.scanning import Scanning
 from guard.engine.slices import OVERLAP, SLICE, slices
-from tests.guard.made import ABUSE, BAD, WordScanner, guard, policy
+from tests.guard.made import ABUSE, BAD, guard, policy
 
 
 @given(st.integers(0, 4 * SLICE), st.integers(0, 4 * SLICE))
@@ -30,11 +27,3 @@ async def test_what_stands_where_two_slices_meet_is_found_once() -> None:
         one = guard(policy(ABUSE))
         decision = await one.look("output", [Part("text", text)], Asked())
         assert [hit.found.kind for hit in decision.hits if hit.found] == ["abuse"]
-
-
-def test_a_caller_who_has_left_has_no_further_slice_scanned() -> None:
-    scanner, left = WordScanner(), Event()
-    left.set()
-    parts = [Part("text", "好" * 4 * SLICE)]
-    assert Scanning(scanner)._scan(parts, None, left) == ([], [])
-    assert scanner.seen == []

@@ -39,10 +39,11 @@ def _loaded() -> None:
 class Kept(PocketPurse):
     """A purse that says what is in it, whatever the day."""
 
-    @property
-    def usd(self) -> float:
-        """USD spent on all days."""
-        return sum(self._days.values())
+    usd = 0.0
+
+    def add(self, day: str, usd: float) -> None:
+        self.usd += usd
+        super().add(day, usd)
 
 
 async def ask(one: Guard, number: int = 0) -> Decision:
@@ -364,4 +365,4 @@ def test_a_clock_that_was_wrong_for_a_moment_gives_no_day_its_money_again(jump: 
     for _ in range(50):
         time.today += timedelta(days=1)
         budget.spend(0.1)
-    assert len(purse._days) < 10
+    assert purse.spent(TODAY) == 0

@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from guard.audit.owner import stand_in
 from judge.errors import InputError
+from judge.journal import refuse_link
 from judge.plain_file import read_plain
 
 PREFIX: Final = "fj-"
@@ -144,6 +145,7 @@ def _changing(file: Path) -> Iterator[None]:
         raise InputError("can't be written: there is no such folder", file=file)
     lock = file.with_name(f".{file.name}.lock")
     try:
+        refuse_link(lock)
         lock.touch(mode=0o600)  # filelock takes a folder that makes no files for contention
         with filelock.FileLock(lock, timeout=10):
             yield

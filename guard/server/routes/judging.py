@@ -10,12 +10,12 @@ from typing import Any, Final, NamedTuple
 from starlette.requests import Request
 from starlette.responses import Response
 
-from guard.loading import calibration_id
 from guard.openai_api import ApiError
 from guard.server.http.body import read_object
 from guard.server.http.exchange import ANYONE, exchange_of
 from guard.server.http.responses import Refusal, json_response
 from guard.server.http.wanted import while_wanted
+from guard.server.records.bench import Bench
 from guard.server.records.reading import BY_REQUEST, of_a_size
 from guard.server.state import State
 from guard.wire import MOST_RECORDS, CalibratedVerdict, Filtered, Judged, Judgement, Unreadable
@@ -24,6 +24,7 @@ from judge.llm.about import about
 from judge.readers import ReadOptions
 from judge.records import BadRow, Record
 from judge.rows import judged_text
+from judge.rubric import Rubrics
 from judge.verdict import Case, Hazard, Outcome, Verdict
 
 NAME: Final = "record"  # record:1 is the first; rows that name no model are of this one
@@ -32,87 +33,75 @@ _WHOLE: Final = '{"records": [record], "ordinary": true}'
 _KEYS: Final = frozenset({"records", "dimension", "ordinary"})
 
 
-class Judging:
-    """The route.
+async def judge(state: State, request: Request) -> Response:
+    """Outcomes in the records' order; one that can't be read is told at its place.
 
-    Args:
-        state: what all requests share.
+    Raises:
+        ApiError: the body is none of ours, the judge can't be reached, or the budget is spent.
     """
+    body = await read_object(request.scope, request.receive, state.limits, _WANTED)
+    asked = _asked(body)
+    rows = _read(state.rubrics, asked)
+    cases = [_case(state.rubrics, one, asked) for one in rows if _to_judge(one)]
+    exchange = exchange_of(request.scope)
+    async with while_wanted(request.receive, exchange):
+        with about(exchange.caller or ANYONE):
+            outcomes = iter(await _assess(state, cases))
+    bench, known = state.bench, state.guard.calibration_id
+    results = [_told(bench, next(outcomes) if _to_judge(one) else one) for one in rows]
+    told = Judgement(judge=bench.judge.name, calibration=known, results=tuple(results))
+    return json_response(told.model_dump(mode="json"))
 
-    def __init__(self, state: State) -> None:
-        self._state = state
-        known = state.bench.calibration
-        self._calibration = None if known is None else calibration_id(known)
 
-    async def judge(self, request: Request) -> Response:
-        """Outcomes in the records' order; one that can't be read is told at its place.
+def _read(rubrics: Rubrics, asked: _Asked) -> list[Record | BadRow]:
+    """The rows as a file's are read.
 
-        Raises:
-            ApiError: the body is none of ours, the judge can't be reached, or the budget is spent.
-        """
-        limits = self._state.limits
-        body = await read_object(request.scope, request.receive, limits, _WANTED)
-        asked = _asked(body)
-        rows = self._read(asked)
-        cases = [self._case(one, asked) for one in rows if _to_judge(one)]
-        exchange = exchange_of(request.scope)
-        async with while_wanted(request.receive, exchange):
-            with about(exchange.caller or ANYONE):
-                outcomes = iter(await self._assess(cases))
-        results = [self._told(next(outcomes) if _to_judge(one) else one) for one in rows]
-        name = self._state.bench.judge.name
-        told = Judgement(judge=name, calibration=self._calibration, results=tuple(results))
-        return json_response(told.model_dump(mode="json"))
+    Raises:
+        ApiError: 400; no rubric has the dimension.
+    """
+    if asked.dimension is not None and rubrics.find(asked.dimension) is None:
+        raise no_rubric(rubrics)
+    parser = ReadOptions(rubrics, dimension=asked.dimension, mends=BY_REQUEST).parser()
+    parser.begin(NAME, NAME)
+    return list(of_a_size(parser.record(n, row) for n, row in enumerate(asked.rows, 1)))
 
-    def _read(self, asked: _Asked) -> list[Record | BadRow]:
-        """The rows as a file's are read.
 
-        Raises:
-            ApiError: 400; no rubric has the dimension.
-        """
-        rubrics = self._state.rubrics
-        if asked.dimension is not None and rubrics.find(asked.dimension) is None:
-            raise no_rubric(rubrics)
-        parser = ReadOptions(rubrics, dimension=asked.dimension, mends=BY_REQUEST).parser()
-        parser.begin(NAME, NAME)
-        return list(of_a_size(parser.record(n, row) for n, row in enumerate(asked.rows, 1)))
+def _case(rubrics: Rubrics, row: Record | BadRow, asked: _Asked) -> Case:
+    if isinstance(row, BadRow) or row.response is None:
+        raise AssertionError("such a row isn't judged")
+    rubric = rubrics[row.dimension or ""]
+    response = judged_text(row.response)
+    return Case(record=row, rubric=rubric, response=response, hazard=asked.hazard)
 
-    def _case(self, row: Record | BadRow, asked: _Asked) -> Case:
-        if isinstance(row, BadRow) or row.response is None:
-            raise AssertionError("such a row isn't judged")
-        rubric = self._state.rubrics[row.dimension or ""]
-        response = judged_text(row.response)
-        return Case(record=row, rubric=rubric, response=response, hazard=asked.hazard)
 
-    async def _assess(self, cases: Sequence[Case]) -> list[Outcome]:
-        """What the judge says.
+async def _assess(state: State, cases: Sequence[Case]) -> list[Outcome]:
+    """What the judge says.
 
-        Raises:
-            ApiError: 429 the money is spent; 503 no judge; 504 it took too long.
-        """
-        bench = self._state.bench
-        if cases and not bench.budget.open:
-            raise _spent(datetime.now(UTC))
-        try:
-            async with asyncio.timeout(self._state.limits.upstream_s):
-                return await bench.assess(cases)
-        except FlamesJudgeError:
-            raise ApiError(
-                "the judge can't be reached", status=503, code="judge_unavailable"
-            ) from None
-        except TimeoutError:
-            raise ApiError("the judge took too long", status=504, code="judge_timeout") from None
+    Raises:
+        ApiError: 429 the money is spent; 503 no judge; 504 it took too long.
+    """
+    bench = state.bench
+    if cases and not bench.budget.open:
+        raise _spent(datetime.now(UTC))
+    try:
+        async with asyncio.timeout(state.limits.upstream_s):
+            return await bench.assess(cases)
+    except FlamesJudgeError:
+        raise ApiError("the judge can't be reached", status=503, code="judge_unavailable") from None
+    except TimeoutError:
+        raise ApiError("the judge took too long", status=504, code="judge_timeout") from None
 
-    def _told(self, found: Outcome | Record | BadRow) -> Judged:
-        """A row's result."""
-        if isinstance(found, BadRow):
-            return Unreadable(**found.model_dump())
-        if isinstance(found, Record):
-            return Filtered(record_id=found.id, dimension=found.dimension or "")
-        if not isinstance(found, Verdict):
-            return found
-        p_harmless = self._state.bench.calibrated(found)
-        return CalibratedVerdict(**dict(found), calibrated_p_harmless=p_harmless)
+
+def _told(bench: Bench, found: Outcome | Record | BadRow) -> Judged:
+    """A row's result."""
+    if isinstance(found, BadRow):
+        return Unreadable(**found.model_dump())
+    if isinstance(found, Record):
+        return Filtered(record_id=found.id, dimension=found.dimension or "")
+    if not isinstance(found, Verdict):
+        return found
+    p_harmless = bench.calibrated(found)
+    return CalibratedVerdict(**dict(found), calibrated_p_harmless=p_harmless)
 
 
 class _Asked(NamedTuple):

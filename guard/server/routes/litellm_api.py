@@ -16,7 +16,7 @@ from starlette.responses import Response
 from guard.answers import look_at_texts
 from guard.chat import asked_by, request_in
 from guard.decision import Decision, Part, merged
-from guard.engine import Asked
+from guard.engine import Asked, Guard
 from guard.openai_api import ApiError, guard_unavailable, strings_of
 from guard.policy import Side
 from guard.server.http.body import read_object
@@ -29,48 +29,39 @@ _SIDES: Mapping[str, Side] = {"request": "input", "response": "output"}
 _BESIDE = ("tools", "tool_calls")
 
 
-class LitellmApi:
-    """The route.
+async def apply(state: State, request: Request) -> Response:
+    """Decide about the texts of one side.
 
-    Args:
-        state: what all requests share.
+    Raises:
+        ApiError: 400 the body is no such request; 503 a text could not be checked, which
+            litellm takes as a reason to block unless it was told otherwise.
     """
+    exchange, guard = exchange_of(request.scope), state.guard
+    body = await read_object(request.scope, request.receive, state.limits)
+    kind = body.get("input_type")
+    side = _SIDES.get(kind) if isinstance(kind, str) else None
+    if side is None:
+        raise ApiError("input_type must be request or response", param="input_type")
+    parts = _parts(body, _strings(body, "texts"), side)
+    images = [f"images[{place}]" for place, _ in enumerate(_strings(body, "images"))]
+    asked = _asked(body, exchange.request_id)
+    async with while_wanted(request.receive, exchange):
+        decision = await look_at_texts(guard, parts, asked, side)
+        if images:
+            decision = merged(decision, guard.unread(side, images))
+        decision = decision.withheld()
+        await guard.record(decision, parts, asked)
+    exchange.decided(decision)
+    return json_response(_answer(decision, guard, asked.prompt))
 
-    def __init__(self, state: State) -> None:
-        self._state = state
 
-    async def apply(self, request: Request) -> Response:
-        """Decide about the texts of one side.
-
-        Raises:
-            ApiError: 400 the body is no such request; 503 a text could not be checked, which
-                litellm takes as a reason to block unless it was told otherwise.
-        """
-        exchange, guard = exchange_of(request.scope), self._state.guard
-        body = await read_object(request.scope, request.receive, self._state.limits)
-        kind = body.get("input_type")
-        side = _SIDES.get(kind) if isinstance(kind, str) else None
-        if side is None:
-            raise ApiError("input_type must be request or response", param="input_type")
-        parts = _parts(body, _strings(body, "texts"), side)
-        images = [f"images[{place}]" for place, _ in enumerate(_strings(body, "images"))]
-        asked = _asked(body, exchange.request_id)
-        async with while_wanted(request.receive, exchange):
-            decision = await look_at_texts(guard, parts, asked, side)
-            if images:
-                decision = merged(decision, guard.unread(side, images))
-            decision = decision.withheld()
-            await guard.record(decision, parts, asked)
-        exchange.decided(decision)
-        return json_response(self._answer(decision, asked.prompt))
-
-    def _answer(self, decision: Decision, prompt: str) -> dict[str, str]:
-        if not decision.stops:
-            return {"action": "NONE"}
-        if decision.failed:
-            raise guard_unavailable()
-        message = decision.message(self._state.guard.policy, prompt)
-        return {"action": "BLOCKED", "blocked_reason": message}
+def _answer(decision: Decision, guard: Guard, prompt: str) -> dict[str, str]:
+    if not decision.stops:
+        return {"action": "NONE"}
+    if decision.failed:
+        raise guard_unavailable()
+    message = decision.message(guard.policy, prompt)
+    return {"action": "BLOCKED", "blocked_reason": message}
 
 
 def _strings(body: Mapping[str, Any], key: str) -> list[str]:

@@ -23,36 +23,24 @@ LIST_BYTES: Final = 2**20
 LIST_S: Final = 30.0
 
 
-class Models:
-    """The route.
-
-    Args:
-        state: what all requests share.
-    """
-
-    def __init__(self, state: State) -> None:
-        self._state = state
-
-    async def listed(self, request: Request) -> Response:
-        """The models that the upstream has."""
-        caller = authorization(request.scope)
-        request_id = exchange_of(request.scope).request_id
-        with upstream_faults():
-            async with asyncio.timeout(LIST_S):
-                response = await self._state.upstream.models(caller)
-                try:
-                    await check_status(response, self._state.guard, request_id)
-                    body = await whole(response, LIST_BYTES)
-                finally:
-                    response.close()
-        found = {"data": (), **parsed(body, LIST_BYTES)}["data"]
-        entries = [] if found is None else found  # Ollama has null for none
-        if not isinstance(entries, list):
-            raise upstream_unreadable("data")
-        models = [
-            _model(one) for one in entries if isinstance(one, Mapping) and _is_id(one.get("id"))
-        ]
-        return json_response({"object": "list", "data": models})
+async def listed(state: State, request: Request) -> Response:
+    """The models that the upstream has."""
+    caller = authorization(request.scope)
+    request_id = exchange_of(request.scope).request_id
+    with upstream_faults():
+        async with asyncio.timeout(LIST_S):
+            response = await state.upstream.models(caller)
+            try:
+                await check_status(response, state.guard, request_id)
+                body = await whole(response, LIST_BYTES)
+            finally:
+                response.close()
+    found = {"data": (), **parsed(body, LIST_BYTES)}["data"]
+    entries = [] if found is None else found  # Ollama has null for none
+    if not isinstance(entries, list):
+        raise upstream_unreadable("data")
+    models = [_model(one) for one in entries if isinstance(one, Mapping) and _is_id(one.get("id"))]
+    return json_response({"object": "list", "data": models})
 
 
 def _model(entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -28,37 +28,27 @@ MOST_INPUTS = 64
 NAME = "flames-judge"
 
 
-class Moderations:
-    """The route.
+async def moderate(state: State, request: Request) -> Response:
+    """One result for each input; nothing is withheld, so that shadow mode changes nothing.
 
-    Args:
-        state: what all requests share.
+    Raises:
+        ApiError: 400 the body is no such request; 503 a text could not be checked.
     """
-
-    def __init__(self, state: State) -> None:
-        self._state = state
-
-    async def moderate(self, request: Request) -> Response:
-        """One result for each input; nothing is withheld, so that shadow mode changes nothing.
-
-        Raises:
-            ApiError: 400 the body is no such request; 503 a text could not be checked.
-        """
-        exchange, guard = exchange_of(request.scope), self._state.guard
-        body = await read_object(request.scope, request.receive, self._state.limits)
-        inputs = read_moderation(body)
-        if len(inputs) > MOST_INPUTS:
-            raise ApiError(f"there are more than {MOST_INPUTS} inputs", param="input")
-        results = []
-        async with while_wanted(request.receive, exchange):
-            for one in inputs:
-                decision = await _decided(guard, one, exchange.request_id)
-                exchange.decided(decision)
-                if decision.failed:
-                    raise guard_unavailable()
-                results.append(_result(guard, decision))
-        name = f"modr-{exchange.request_id}"
-        return json_response(moderation_body(name, NAME, results))
+    exchange, guard = exchange_of(request.scope), state.guard
+    body = await read_object(request.scope, request.receive, state.limits)
+    inputs = read_moderation(body)
+    if len(inputs) > MOST_INPUTS:
+        raise ApiError(f"there are more than {MOST_INPUTS} inputs", param="input")
+    results = []
+    async with while_wanted(request.receive, exchange):
+        for one in inputs:
+            decision = await _decided(guard, one, exchange.request_id)
+            exchange.decided(decision)
+            if decision.failed:
+                raise guard_unavailable()
+            results.append(_result(guard, decision))
+    name = f"modr-{exchange.request_id}"
+    return json_response(moderation_body(name, NAME, results))
 
 
 async def _decided(guard: Guard, given: ModerationInput, request_id: str) -> Decision:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from guard.engine.limits import DailyBudget, PocketPurse, Purse
+from guard.loading import calibration_id
 from guard.server.records.bench import Bench
 from guard.server.settings import Limits
 from guard.server.state import State
@@ -170,7 +171,9 @@ def records_state(judge: Judge, data: Path | None = None, **more: Any) -> State:
     bench = more.pop("bench", None) or bench_of(judge)
     limits = more.pop("limits", SMALL)
     upstream = "http://127.0.0.1:1/v1"
-    whole = guard(policy({"evidence": "abuse", "action": "block"}), judge)
+    known = calibration_id(bench.calibration)
+    plan = policy({"evidence": "abuse", "action": "block"})
+    whole = guard(plan, judge, calibration_id=known)
     return state_of(whole, upstream, data=data, bench=bench, limits=limits, **more)
 
 

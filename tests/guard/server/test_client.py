@@ -334,7 +334,7 @@ async def test_a_key_is_taken_as_a_file_holds_it_and_never_shown(tmp_path: Path)
     key = add_key(file, "ann", None, datetime(2026, 1, 1, tzinfo=UTC))
     async with judging(ScriptedJudge(opinion), tmp_path / "data", keys=file) as served:
         assert await asking(served, lambda client: client.runs(), f" {key}\r\n") == []
-        for wrong in ("fj-secret\0x", "fj-secret\nx", "fj-secret密钥"):
+        for wrong in ("fj-secret\0x", "fj-secret\nx", "fj-secret密钥", "", " \n"):
             with pytest.raises(FlamesError) as found:
                 FlamesClient(served.base, wrong)
             assert found.value.code == "invalid_api_key"

@@ -15,6 +15,7 @@ import pytest
 
 from guard.server.keys.file import MOST_BYTES, add_key, key_hash, read_keys
 from guard.server.keys.ring import KeyRing
+from judge.errors import InputError
 from tests.cli.conftest import Flames
 from tests.guard.server.serving import Stand, says, standing
 
@@ -199,3 +200,13 @@ async def test_a_link_is_followed_and_stays_one(tmp_path: Path) -> None:
         assert [await asks(stand, key) for key in (bob, eve)] == [200, 200]
     assert link.is_symlink()
     assert [key.name for key in read_keys(second)] == ["bob", "eve"]
+
+
+def test_a_lock_that_is_a_link_is_refused(tmp_path: Path) -> None:
+    """No file is made where it leads, and no key."""
+    file, lock = tmp_path / "keys.json", tmp_path / ".keys.json.lock"
+    lock.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(InputError, match="is a symbolic link") as refused:
+        add_key(file, "eve", None, NOW)
+    assert refused.value.file == lock
+    assert list(tmp_path.iterdir()) == [lock]

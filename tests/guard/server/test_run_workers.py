@@ -231,6 +231,7 @@ async def test_a_run_of_a_server_that_judges_otherwise_now_fails(tmp_path: Path)
 
 async def test_records_leave_half_of_the_day_s_money_to_the_guard(tmp_path: Path) -> None:
     """A large run can't make the chatbot fall silent."""
+    from guard.loading import read_plan
     from guard.server.settings import Settings
     from guard.server.state import open_state
 
@@ -240,7 +241,7 @@ async def test_records_leave_half_of_the_day_s_money_to_the_guard(tmp_path: Path
         "rules: [{evidence: abuse, action: block}]\n",
         encoding="utf-8",
     )
-    state = open_state(Settings(policy, "http://127.0.0.1:1/v1"))
+    state = open_state(Settings(read_plan(policy), "http://127.0.0.1:1/v1"))
     try:
         state.bench.budget.spend(1.5)
         assert state.bench.budget.open

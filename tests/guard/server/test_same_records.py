@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from guard.loading import read_plan
 from guard.server.settings import Limits, Settings
 from guard.server.state import open_state
 from tests.cli.conftest import Flames, rows_of
@@ -69,7 +70,9 @@ async def served_by(folder: Path, **policy: Any) -> AsyncIterator[Served]:
     file = folder / "policy.yaml"
     file.write_text(yaml.safe_dump(plan), encoding="utf-8")
     limits = Limits(grace_s=1.0, run_rests_s=())
-    settings = Settings(file, "http://127.0.0.1:1/v1", data=folder / "data", limits=limits)
+    settings = Settings(
+        read_plan(file), "http://127.0.0.1:1/v1", data=folder / "data", limits=limits
+    )
     (folder / "data").mkdir()
     async with serving(open_state(settings)) as served:
         yield served

@@ -221,6 +221,42 @@ async def test_workers_end_with_a_parent_that_is_killed(policy: Path) -> None:
         await server.ended()
 
 
+async def test_a_policy_that_is_changed_under_a_server_changes_no_worker_s(policy: Path) -> None:
+    """Nor that of one that is started anew: a server says at its start what all of it goes by."""
+    async with (
+        Upstream(says(MOBILE)) as upstream,
+        running(upstream.url, policy, "--workers", "2") as server,
+    ):
+        other = POLICY.replace("block", "flag")  # before the workers have loaded theirs
+        await asyncio.to_thread(policy.write_text, other, encoding="utf-8")
+        found = [await policy_of(server) for _ in range(20)]
+        for worker in workers_of(server):
+            os.kill(worker, signal.SIGKILL)
+        async with asyncio.timeout(60):
+            found.append(await policy_of(server))
+        assert f"policy {found[0]}," in server.line
+        assert set(found) == {found[0]}
+
+
+async def policy_of(server: Running) -> str:
+    """Which policy a worker goes by, on a connection of its own; asks until one answers."""
+    body = {"model": "m", "messages": [{"role": "user", "content": "你好"}]}
+    while True:
+        with contextlib.suppress(aiohttp.ClientError):
+            async with (
+                aiohttp.ClientSession() as client,
+                client.post(f"{server.base}/chat/completions", json=body) as response,
+            ):
+                return response.headers["x-flames-policy"]
+
+
+def workers_of(server: Running) -> list[int]:
+    """The processes of its workers."""
+    children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
+    commands = {int(one): Path(f"/proc/{one}/cmdline").read_bytes() for one in children}
+    return [one for one, command in commands.items() if b"spawn_main" in command]
+
+
 async def _closed(server: Running) -> None:
     """Wait until the server takes no new connections."""
     host, port = server.base.removeprefix("http://").removesuffix("/v1").split(":")

@@ -15,6 +15,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from guard.loading import read_plan
 from guard.server.settings import Settings
 from guard.server.sharing import alive, sharing
 from judge.errors import InputError
@@ -25,10 +26,11 @@ from tests.guard.upstream import Upstream
 
 HOLDS = (  # in a process of its own: holds its folder, or a folder of another's, until it is killed
     "import sys, time; from pathlib import Path\n"
+    "from guard.loading import read_plan\n"
     "from guard.server.settings import Settings\n"
     "from guard.server.sharing import alive, sharing\n"
     "data, policy, other = sys.argv[1:]\n"
-    "held = alive(Path(other)) if other else sharing(Settings(Path(policy), '', "
+    "held = alive(Path(other)) if other else sharing(Settings(read_plan(policy), '', "
     "data=Path(data)), 2)\n"
     "with held as told:\n"
     "    print('' if told is None else told.own, flush=True)\n"
@@ -41,7 +43,13 @@ def settings(tmp_path: Path) -> Settings:
     """A server that keeps something."""
     policy = tmp_path / "policy.yaml"
     policy.write_text(POLICY, encoding="utf-8")
-    return Settings(policy, "", data=tmp_path / "data")
+    return Settings(read_plan(policy), "", data=tmp_path / "data")
+
+
+def file_of(settings: Settings) -> Path:
+    """The policy's."""
+    assert settings.plan.policy.file is not None
+    return settings.plan.policy.file
 
 
 def own_of(told: Settings) -> Path:
@@ -53,7 +61,7 @@ def own_of(told: Settings) -> Path:
 async def holding(settings: Settings, other: str = "") -> tuple[asyncio.subprocess.Process, str]:
     """Another process that holds a folder, and which it says that is."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", HOLDS, str(settings.data), str(settings.policy), other,
+        sys.executable, "-c", HOLDS, str(settings.data), str(file_of(settings)), other,
         stdout=asyncio.subprocess.PIPE, cwd=ROOT,
     )  # fmt: skip
     assert process.stdout is not None
@@ -104,15 +112,16 @@ def test_a_server_that_judges_otherwise_is_refused(settings: Settings, tmp_path:
     rules, other = tmp_path / "rules.yaml", tmp_path / "other.yaml"
     rules.write_text(POLICY.replace("block", "flag"), encoding="utf-8")
     other.write_text(POLICY.replace("rules", "judge: llm:openai/m\nrules"), encoding="utf-8")
+    another = replace(settings, plan=read_plan(other))
     with sharing(settings, 1):
-        with sharing(replace(settings, policy=rules, shadow=True), 1):
+        with sharing(replace(settings, plan=read_plan(rules), shadow=True), 1):
             pass
-        for told in (replace(settings, policy=other), replace(settings, keys=tmp_path / "k.json")):
+        for told in (another, replace(settings, keys=tmp_path / "k.json")):
             with pytest.raises(InputError, match="another server works there") as raised:
                 sharing(told, 1).__enter__()
             assert raised.value.file == settings.data
             assert str(raised.value).count("\n") == 0
-    with sharing(replace(settings, policy=other), 1) as told:
+    with sharing(another, 1) as told:
         assert list(own_of(told).parent.glob("*/")) == [own_of(told)]
 
 
@@ -131,6 +140,18 @@ def test_a_folder_that_can_t_be_used_is_refused(settings: Settings, workers: int
     settings.data.write_text("no folder", encoding="utf-8")
     with pytest.raises(InputError, match="can't be used"):
         sharing(settings, workers).__enter__()
+
+
+def test_a_lock_that_is_a_link_is_refused(settings: Settings, tmp_path: Path) -> None:
+    """No file is made where it leads."""
+    assert settings.data is not None
+    lock = settings.data / "servers" / "lock"
+    lock.parent.mkdir(parents=True)
+    lock.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(InputError, match="is a symbolic link") as refused:
+        sharing(settings, 1).__enter__()
+    assert refused.value.file == lock
+    assert not (tmp_path / "nowhere").exists()
 
 
 def test_without_a_folder_one_worker_needs_none(settings: Settings) -> None:
@@ -172,9 +193,9 @@ async def test_two_servers_on_one_folder_count_apart_and_share_the_runs(settings
     flags = ("--workers", "2", "--data", str(settings.data))
     async with AsyncExitStack() as stack:
         upstream = await stack.enter_async_context(Upstream(says("好。")))
-        first = await stack.enter_async_context(running(upstream.url, settings.policy, *flags))
+        first = await stack.enter_async_context(running(upstream.url, file_of(settings), *flags))
         await asked(first, 6)
-        async with running(upstream.url, settings.policy, *flags) as second:
+        async with running(upstream.url, file_of(settings), *flags) as second:
             await asked(second, 3)
             runs = [await submitted(one, rows) for one in (first, second) for _ in range(2)]
             for one in (second, first):

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from guard.loading import read_plan
+from guard.policy import default_policy
 from guard.server.settings import Settings
 from guard.server.state import open_state
 from guard.server.watchers import SECRET, people
@@ -20,7 +22,7 @@ from tests.guard.made import RUBRICS
 
 def drawn(folder: Path) -> list[bool]:
     """Which of a hundred conversations a server draws for people."""
-    settings = Settings(Path("policy.yaml"), "", labels=folder, label_share=0.5)
+    settings = Settings(read_plan(default_policy()), "", labels=folder, label_share=0.5)
     with ExitStack() as stack:
         queue = people(settings, [], lambda _: None, stack)
         assert queue is not None
@@ -50,7 +52,7 @@ def test_what_one_server_fills_is_refused_to_another(tmp_path: Path, fills: str)
     """A conversation would count twice there; it is free once the other has ended."""
     policy, place = tmp_path / "policy.yaml", tmp_path / "place"
     policy.write_text("version: 1\nrules: [{evidence: pii, action: block}]\n", encoding="utf-8")
-    settings = replace(Settings(policy, "http://127.0.0.1:9/v1"), **{fills: place})
+    settings = replace(Settings(read_plan(policy), "http://127.0.0.1:9/v1"), **{fills: place})
     for _ in range(2):
         with open_state(settings).closing:
             with pytest.raises(InputError, match="another server is writing there") as raised:
