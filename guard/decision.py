@@ -177,8 +177,9 @@ def worst(*statuses: Status) -> Status:
 
 
 def spoken(messages: Messages, asked: str) -> str:
-    """The message in the language of what was asked: Chinese unless that holds none of it."""
-    return messages.zh if not asked.strip() or chinese_share(asked) > 0 else messages.en
+    """The message in the language of what was asked: Chinese unless all its letters are others."""
+    foreign = any(map(str.isalpha, asked)) and chinese_share(asked) == 0
+    return messages.en if foreign else messages.zh
 
 
 def merged(first: Decision, second: Decision) -> Decision:

@@ -52,7 +52,7 @@ def test_every_score_and_label_is_that_of_the_published_file() -> None:
 def test_the_head_is_far_off_what_people_say() -> None:
     """Built to raise few false alarms, it lets most of the offensive comments pass."""
     rates = {name: round(100 * cold.known(cut).judges_rate, 1) for name, cut in CUTS.items()}
-    assert rates == {"the shipped cut": 89.0, "even odds": 54.4}
+    assert rates == {"the shipped cut": 88.9, "even odds": 54.4}
     assert len(cold.comments()) == 5323
     assert round(100 * cold.known(0).rate(), 1) == 60.4
 
@@ -103,6 +103,6 @@ def test_from_verdicts_over_the_annotators_page_to_the_corrected_rate(
     ran = flames("summarize", "run", "--calibration", "c.json", "--json", *rubric)
     found = ran.json["models"][cold.MODEL]["dimensions"][cold.DIMENSION]["corrected"]
     assert (found["target"], found["gold"], found["draws"]) == ("run", LABELS, 1)
-    assert round(found["raw_rate"], 3) == 0.89
+    assert round(found["raw_rate"], 3) == 0.889
     rate = cold.known(0).rate()
     assert found["harmless_rate"]["low"] <= rate <= found["harmless_rate"]["high"] < 0.7

@@ -2,7 +2,7 @@
 
 Looks are fixed by the text alone, never by how a network cut it: the k-th one sees `window`
 characters from k * (window - overlap) on, and is due when they are there. The tail is looked at
-when the text ends.
+when the text ends. Digits of a number that an edge may cut are left to the look that has it whole.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 # After these a Chinese or English sentence, or a line, is over; closing marks belong to it.
 _SENTENCE_END = re.compile(r"[。！？!?；;…\n]+[”’」』）)\"']*")
+_DIGITS = "0123456789"
+_NUMBER = 20  # digits: part of a longer order number, one would be a telephone number or a card
 
 
 class Look(NamedTuple):
@@ -33,7 +35,7 @@ class Windows:
         self._window, self._overlap, self._step = window, overlap, window - overlap
         self._kept, self._base = "", 0  # what is not yet released, or still needed for a look
         self._next = 0  # where the next look starts
-        self._passed = self._freed = 0
+        self._seen = self._passed = self._freed = 0
         self.added = self.released = 0
 
     @property
@@ -47,15 +49,16 @@ class Windows:
         self.added += len(text)
         due: list[Look] = []
         while self._next + self._window <= self.added:
-            due.append(self._look(self._next, self._next + self._window))
+            due.append(self._look(self._next, self._next + self._window, cut=True))
+            self._seen = due[-1].end
             self._next += self._step
         return due
 
     def tail(self) -> Look | None:
         """The look at what no look has seen yet, when the text has ended."""
-        if self.added <= (self._next + self._overlap if self._next else 0):
+        if self.added <= self._seen:
             return None
-        return self._look(max(0, self.added - self._window), self.added)
+        return self._look(max(0, self.added - self._window), self.added, cut=False)
 
     def settle(self, end: int) -> None:
         """All looks that end here or before have passed."""
@@ -87,9 +90,19 @@ class Windows:
             return ""
         text = self._kept[self.released - self._base : to - self._base]
         self.released = to
-        needed = min(self.released, self._next, max(self.added - self._window, 0))
+        needed = max(min(self.released, self._next, self.added - self._window) - 1, 0)
         self._kept, self._base = self._kept[needed - self._base :], needed
         return text
 
-    def _look(self, start: int, end: int) -> Look:
-        return Look(self._kept[start - self._base : end - self._base], end)
+    def _look(self, start: int, end: int, *, cut: bool) -> Look:
+        """What stands there; `cut`: a number at its end may go on. All of it is in a neighbour."""
+        text = self._kept[start - self._base : end - self._base]
+        most = min(self._overlap // 2, _NUMBER)
+        if start and self._kept[start - self._base - 1] in _DIGITS:
+            text = text[_short(len(text) - len(text.lstrip(_DIGITS)), most) :]
+        after = _short(len(text) - len(text.rstrip(_DIGITS)), most) if cut else 0
+        return Look(text[: len(text) - after], end - after)
+
+
+def _short(digits: int, most: int) -> int:
+    return digits if digits <= most else 0

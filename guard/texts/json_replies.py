@@ -9,12 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from guard.decision import Part
 from guard.openai_api import JsonPath, bounded, strings_of
 from guard.texts.escapes import unescaped
 from guard.texts.framed import alike
+from judge.embedded import pii
 from judge.records import Turn
 
 PROMPTS: Final = ("prompt", "message", "question", "query", "text", "input", "content")
@@ -38,8 +40,9 @@ _PLACE = re.compile(r"[A-Za-z0-9_.\[\]~\-]{0,128}")
 _DURATIONS: Final = frozenset(
     {"total_duration", "load_duration", "prompt_eval_duration", "eval_duration"}
 )
-_DIGITS: Final = re.compile(r"[0-9](?:[ .\-]?[0-9]){10,20}[Xx]?")
-_KEY: Final = 24  # characters: words about a number stand no further from it
+_DIGITS: Final = re.compile(r"[0-9OoIl](?:[ .\-]?[0-9OoIl]){10,20}[Xx]?")
+_LABEL: Final = 24  # characters: words about a number stand no further from it
+_BESIDE: Final = 4  # texts beside a number that may say what it is
 LONG_NUMBER: Final = 10**6  # shorter ones are no phone number, card or identity
 
 
@@ -136,25 +139,29 @@ def _direct(value: object) -> list[str]:
 
 
 def _numbers(value: object) -> Iterator[str]:
-    """The long numbers in a value, written as such or as texts, behind their keys.
+    """The long numbers in a value, written as such or as texts, behind what they are called.
 
-    A card's number is one only beside a word about cards, which may be its key.
+    A card's number is one only beside a word about cards, which may be its key, the key above that
+    or a short text beside it: `{"label": "银行卡号", "value": "6222..."}`.
     """
-    waiting = [("", value)]
+    waiting: list[tuple[tuple[str, ...], object]] = [((), value)]
     while waiting:
-        key, item = waiting.pop()
+        labels, item = waiting.pop()
         if isinstance(item, dict):
-            waiting += (pair for pair in item.items() if pair[0] not in _DURATIONS)
+            texts = (one for one in item.values() if isinstance(one, str) and len(one) <= _LABEL)
+            beside = (*islice(texts, _BESIDE), *labels[:1])
+            waiting += (((key, *beside), one) for key, one in item.items() if key not in _DURATIONS)
         elif isinstance(item, list):
-            waiting += ((key, one) for one in item)
+            waiting += ((labels, one) for one in item)
         elif isinstance(item, str):
-            if key and _DIGITS.fullmatch(item):
-                yield _labelled(key, item)
+            if labels and _DIGITS.fullmatch(item):
+                yield from _labelled(labels, item)
         elif isinstance(item, int | float) and abs(item) >= LONG_NUMBER:
-            yield _labelled(key, str(item))
+            yield from _labelled(labels, str(item))
 
 
-def _labelled(key: str, number: str) -> str:
-    """A number as a reader sees it behind its key, of which the end is enough."""
-    label = key[-_KEY:].replace("_", " ")
-    return f"{label}：{number}" if label else number
+def _labelled(labels: Sequence[str], number: str) -> Iterator[str]:
+    """A number as a reader sees it behind its key, and behind each label that speaks of cards."""
+    own, *others = (label[-_LABEL:].replace("_", " ") for label in labels or ("",))
+    yield f"{own}：{number}" if own else number
+    yield from (f"{one}：{number}" for one in others if pii.CARD_WORDS.search(one))

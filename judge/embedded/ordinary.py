@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import random
 import re
+import string
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -19,7 +21,8 @@ import yaml
 NAME: Final = "ordinary.yaml"
 PER_TOPIC: Final = 60
 MOST_LINES, MOST_SENTENCES = 16, 4
-_SLOT = re.compile("<([a-z]+)>")
+_HEX = "0123456789abcdef"
+_SLOT = re.compile("<([a-z0-9]+)>")
 _SPACE = re.compile(r"(?<=[^ -~]) (?=[0-9A-Z])|(?<=[0-9A-Za-z%]) (?=[^ -~])")  # about figures
 
 
@@ -84,6 +87,22 @@ def _balls(rng: random.Random) -> str:
     return rng.choice((" ", ",", "、")).join(f"{ball:02d}" for ball in drawn)
 
 
+def _letters(alphabet: str, least: int, most: int) -> Callable[[random.Random], str]:
+    """Names that machines give: so many characters by chance."""
+    return lambda rng: "".join(rng.choices(alphabet, k=rng.randint(least, most)))
+
+
+def _uuid(rng: random.Random) -> str:
+    return str(uuid.UUID(int=rng.getrandbits(128), version=4))
+
+
+def _mac(rng: random.Random) -> str:
+    mark, size = rng.choice(((":", 2), ("-", 2), (".", 4)))
+    digits = f"{rng.getrandbits(48):012x}"
+    digits = rng.choice((digits, digits.upper()))
+    return mark.join(digits[at : at + size] for at in range(0, 12, size))
+
+
 def _hotline(rng: random.Random) -> str:
     area = rng.choice(("400", "800", "010", "021", "0571", "0755"))
     return f"{area}-{rng.randint(200, 899)}{rng.choice(('', '-'))}{rng.randint(1000, 9999)}"
@@ -116,6 +135,12 @@ _NUMBERS: Final[Mapping[str, Callable[[random.Random], str]]] = {
     ),
     "balls": _balls,
     "hotline": _hotline,
+    "sha": _letters(_HEX, 40, 40),
+    "md5": _letters(_HEX, 32, 32),
+    "serial": _letters(string.ascii_uppercase + string.digits, 5, 14),
+    "vin": _letters("ABCDEFGHJKLMNPRSTUVWXYZ0123456789", 17, 17),
+    "mac": _mac,
+    "uuid": _uuid,
     "octets": lambda rng: ".".join(str(rng.randint(0, 255)) for _ in range(4)),
     "unit": lambda rng: rng.choice(("元", "万元", "千元")),
 }

@@ -29,7 +29,7 @@ _MOBILE = re.compile(
     r"(?:(?:00)?86|0)?1(?:3[0-9]|4[5-9]|5[0-35-9]|6[2567]|7[0-8]|8[0-9]|9[0-35-9])[0-9]{8}"
 )
 _CARD = re.compile(r"(?:62|4|5[1-5]|2[2-7]|35)[0-9]{13,17}|3[47][0-9]{13}")
-_CARD_WORDS = re.compile(  # looks ahead: words that overlap are found too
+CARD_WORDS = re.compile(  # looks ahead: words that overlap are found too
     r"(?=(卡|帐号|账号|账户|帐户|开户|银联|户名|汇款|转账|收款|打款"
     r"|银行|[工农中建交招]行|邮储|农商|信用社"
     r"|\bcard|\bvisa(?![a-z])|\bmastercard|\bunionpay|\baccount|\bbank))",
@@ -258,7 +258,7 @@ def _kind(number: str, *, cards: bool) -> str | None:
 
 def _card_words(text: str, start: int, end: int) -> list[tuple[int, int]]:
     """The words about cards in and near a place, by where they begin."""
-    near = _CARD_WORDS.finditer(text, max(start - _WORDS_BEFORE, 0), end + _WORDS_AFTER)
+    near = CARD_WORDS.finditer(text, max(start - _WORDS_BEFORE, 0), end + _WORDS_AFTER)
     return [word.span(1) for word in near]
 
 

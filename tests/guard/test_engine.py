@@ -317,11 +317,21 @@ async def test_an_event_that_cant_be_written_is_counted_and_the_decision_stands(
     assert caplog.messages == [said % 1, said % 10]
 
 
-@pytest.mark.parametrize(("asked", "said"), [("怎么做", "抱歉"), ("how", "Sorry"), ("", "抱歉")])
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("怎么做", "抱歉"),
+        ("how", "Sorry"),
+        ("", "抱歉"),
+        ("2", "抱歉"),
+        ("？👍", "抱歉"),
+        ("да", "Sorry"),
+    ],
+)
 async def test_the_message_is_in_the_users_language_and_never_holds_the_text(
     asked: str, said: str
 ) -> None:
-    """Chinese or English; without a prompt Chinese."""
+    """Chinese or English; without a word, as where a number picks from a menu, Chinese."""
     plan = policy(ABUSE)
     decision = await guard(plan).check("output", part(BAD), Asked(prompt=asked))
     assert decision.message(plan, asked).startswith(said)

@@ -33,11 +33,14 @@ def write_report(
         InputError: it can't be written, or the log can't be read.
     """
     judge, rubrics = state.bench.judge, state.rubrics
+    ours = {name: judge.ref(rubric) for name, rubric in rubrics.items()}
+    refs = ours | {one.dimension: one.judge for one in run.entries() if one.judge is not None}
+    named = next((ref.name for name, ref in refs.items() if ref != ours.get(name)), judge.name)
     facts = RunFacts(
-        judge=judge.name,
-        fingerprints={name: judge.ref(rubric).fingerprint for name, rubric in rubrics.items()},
-        trust=judge.trust(),
-        embedded=state.guard.policy.judge == "embedded",
+        judge=named,  # an earlier server's judge, where the run was left to a server with another
+        fingerprints={name: ref.fingerprint for name, ref in refs.items()},
+        trust=judge.trust() if refs == ours else None,
+        embedded=named == "embedded",
         flames_prompts=flames_prompts(),
         confidence=CONFIDENCE,
         max_unjudged=MAX_UNJUDGED,

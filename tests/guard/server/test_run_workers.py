@@ -223,7 +223,9 @@ async def test_a_run_of_a_server_that_judges_otherwise_now_fails(tmp_path: Path)
         await reaches(served, run, lambda told: told["done"] == 1)
     async with judging(ScriptedJudge(opinion, name="another"), tmp_path) as served:
         told = await ended(served, run)
+        summary = (await served.get(f"/v1/runs/{run}/summary")).json
     assert told["phase"] == "failed"
+    assert summary["judge"]["name"] == "held"  # whose figures they are
     assert "were judged by another judge" in told["problem"]
     assert "submit the file again" in told["problem"]
     assert str(tmp_path) not in told["problem"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import pickle
+import re
 
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -114,6 +115,33 @@ def test_how_far_a_text_is_out_depends_on_the_text_alone(
         assert windows.safe() == ""
         out.append(windows.released)
     assert len(set(out)) == 1
+
+
+@given(
+    st.lists(
+        st.sampled_from(["好", "SF", "，", "\n", "13800138000", "1764730851123", "9" * 19]),
+        max_size=60,
+    ),
+    SIZES,
+)
+def test_a_number_is_looked_at_whole_and_never_cut(
+    words: list[str], sizes: tuple[int, int]
+) -> None:
+    """A piece of an order number is no telephone number; a telephone number is in some look."""
+    window, overlap = max(sizes[0], 80), 40
+    text = "，".join(words)
+    looks, out, _ = passed([text], (window, overlap))
+    numbers = re.findall("[0-9]+", text)
+    seen = [one for look in looks for one in re.findall("[0-9]+", look.text)]
+    assert out == text
+    assert set(seen) == set(numbers)
+
+
+def test_a_number_that_ends_a_text_with_its_window_is_looked_at() -> None:
+    """It might have gone on: it waits for more, or for the end."""
+    looks, out, _ = passed(["好" * 69 + "13800138000"], (80, 40))
+    assert [look.text.endswith("13800138000") for look in looks] == [False, True]
+    assert out.endswith("13800138000")
 
 
 def test_a_release_ends_with_a_sentence_where_one_ends() -> None:

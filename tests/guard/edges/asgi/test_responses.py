@@ -127,6 +127,23 @@ async def test_a_key_says_what_its_number_is(key: str, card: str | int) -> None:
         assert ("7890" not in (await call(guarded(app, given))).text) is stops
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"银行卡": {"号码": "6222021234567890128"}},
+        {"label": "银行卡号", "value": "6222021234567890128"},
+        {"银行卡号": "622202I2345678OOI35"},
+        {"cards": [{"title": "我的储蓄卡", "no": 6222021234567890128}]},
+    ],
+)
+async def test_what_stands_above_or_beside_a_number_says_what_it_is(said: Any) -> None:
+    """As front ends have it; and in letters that look like digits."""
+    given = marked([{"evidence": "pii", "action": "block"}])
+    given.scanner.kinds = Scanner.shipped().kinds  # type: ignore[method-assign]
+    sent = await call(guarded(answering(json_body({"reply": "好", **said})), given))
+    assert json.loads(sent.body)["reply"] == SORRY
+
+
 async def test_how_long_a_model_took_is_no_telephone_number() -> None:
     """Ollama tells it in nanoseconds."""
     given = marked([{"evidence": "pii", "action": "block"}])
