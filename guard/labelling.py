@@ -73,6 +73,9 @@ class LabelQueue:
         rubrics: in which dimensions.
         lost: told of each answer that people don't get, by its queue's name.
         now: the time, with its zone.
+
+    Raises:
+        InputError: the sample in the folder was judged by another judge, or it can't be used.
     """
 
     def __init__(
@@ -92,7 +95,10 @@ class LabelQueue:
             if torn := log.take_out(_is_torn):
                 LOG.warning("rows to label (%s) that a kill or a full disk tore: %d", name, torn)
         self._drawn, self._lock = OrderedDict[str, None](), Lock()
+        signers = {one.dimension: set(judge.signers(one)) for one in self._rubrics}
         for entry in read_log(self._logs["random"].file):
+            if entry.judge not in signers.get(entry.dimension, {entry.judge}):
+                raise _of_another(folder, entry)
             self._is_new(entry.record_id.partition("-")[0])
         # A semaphore wakes nobody who waits in another loop.
         self._rooms = WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore]()
@@ -247,6 +253,13 @@ def forget_labels(
         finally:
             lines.close()
     return gone
+
+
+def _of_another(folder: Path, entry: Entry) -> InputError:
+    """Labels of a sample calibrate the one judge that judged it."""
+    name = "nobody" if entry.judge is None else entry.judge.name
+    problem = f"its sample was judged by another judge or under other settings ({name})"
+    return InputError(problem, file=folder, mend="give another folder, or move this one away")
 
 
 def _choice(name: str, text: str) -> str:

@@ -21,7 +21,7 @@ from guard.engine import Asked
 from guard.labelling import Draw, LabelQueue, forget_labels
 from guard.loading import Given, load_guard
 from judge.annotate.items import read_items
-from judge.errors import JudgeUnavailable
+from judge.errors import InputError, JudgeUnavailable
 from judge.protocols import Judge
 from judge.records import Turn
 from judge.rubric import Rubric
@@ -85,6 +85,16 @@ async def test_a_conversation_is_drawn_once_also_after_a_restart(tmp_path: Path)
         await talk(people, 2, history=history)
         await people.aclose()
     assert len(list(read_log(tmp_path / "random" / "verdicts.jsonl"))) == 1
+
+
+async def test_a_sample_of_another_judge_is_refused(tmp_path: Path) -> None:
+    """Its labels would calibrate a mixture, which either judge could then use."""
+    people = queue(tmp_path, 1.0, ScriptedJudge(lambda _: 3, name="first"))
+    await talk(people, 1)
+    await people.aclose()
+    with pytest.raises(InputError, match=r"judged by another judge .*\(first\)"):
+        queue(tmp_path, 1.0, ScriptedJudge(lambda _: 3, name="second"))
+    await queue(tmp_path, 1.0, ScriptedJudge(lambda _: 3, name="first")).aclose()
 
 
 async def test_what_a_rule_hands_to_people_has_a_queue_of_its_own(tmp_path: Path) -> None:
